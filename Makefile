@@ -1,0 +1,63 @@
+# Every target is self-sufficient: it installs or builds what it needs first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(HOME)/.cache/planning-poker
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+BIN := $(CARGO_TARGET_DIR)/debug
+WEB := poker-app/web
+TEST_VERSION := 1.0.0
+
+.PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down web build
+
+help: ## Show what each target does
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## A cluster, the operator and a game to play; prints the address (Ctrl-C leaves it running)
+	scripts/demo up
+
+demo-down: ## Remove the demo and its cluster
+	scripts/demo down
+
+test: ## Everything CI checks: lint, unit, integration, web-test, e2e
+	scripts/test-all
+
+unit: web ## Tests that need no server
+	scripts/step "unit tests" cargo test --workspace --exclude e2e --lib --bins
+
+integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
+	scripts/need redis-server postgresql
+	scripts/step "integration tests" cargo test -p poker-app -p poker-operator --test '*'
+
+web-test: build ## The page: unit tests, then two browsers against the embedded server
+	cd $(WEB) && npm test
+	scripts/web-test
+
+e2e: images ## The whole system on a real cluster of three nodes
+	scripts/e2e
+
+lint: web ## Formatters, clippy, web linters, shellcheck, cargo deny, drift of generated files
+	scripts/lint
+
+fmt: ## Format everything
+	cargo fmt --all
+	cd $(WEB) && npx prettier --write .
+
+gen: web ## Regenerate what is committed: CRDs, protocol types, golden renders
+	scripts/gen
+
+images: build ## Container images of the two programs and of the test servers, without Docker
+	scripts/images
+
+cluster-up: ## A kind cluster, made from scratch where Docker or its node image cannot be had
+	tests/cluster/cluster up
+
+cluster-down: ## Remove the cluster and everything it left on the machine
+	tests/cluster/cluster down
+
+web: ## Build the page that the server embeds
+	scripts/web
+
+build: web ## Build both programs
+	scripts/step "build" cargo build -p poker-operator -p poker-app
