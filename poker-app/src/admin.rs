@@ -1,0 +1,194 @@
+//! The admin server of every role: /live /ready /metrics /drain.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::Context;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus_client::registry::Registry;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What the process still waits for. Ready when nothing is pending.
+#[derive(Clone, Default)]
+pub struct Readiness {
+    pending: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Readiness {
+    /// Not ready until `thing` is [`done`](Self::done). Words for people, e.g. "routing table".
+    pub fn pending(&self, thing: &str) {
+        self.with(|pending| pending.insert(thing.to_owned()));
+    }
+
+    pub fn done(&self, thing: &str) {
+        self.with(|pending| pending.remove(thing));
+    }
+
+    /// What is pending, in alphabetical order.
+    pub fn list(&self) -> Vec<String> {
+        self.with(|pending| pending.iter().cloned().collect())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
+        change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a process still holds: rooms of a shard, sockets of a gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    pub held: u64,
+    pub routes_version: u64,
+}
+
+/// What the admin server shows.
+#[derive(Clone)]
+pub struct Admin {
+    pub readiness: Readiness,
+    pub registry: Arc<Registry>,
+    /// Answers `/drain`; roles that hold nothing have none.
+    pub held: Option<Arc<dyn Fn() -> Held + Send + Sync>>,
+}
+
+/// Serves until `stop`.
+pub async fn serve(address: SocketAddr, admin: Admin, stop: CancellationToken) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another --admin-listen"))?;
+    let server = axum::serve(listener, router(admin));
+    server.with_graceful_shutdown(stop.cancelled_owned()).await?;
+    Ok(())
+}
+
+/// The admin routes.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/drain", get(drain))
+        .with_state(admin)
+}
+
+async fn ready(State(admin): State<Admin>) -> Response {
+    let pending = admin.readiness.list();
+    let status = match pending.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(serde_json::json!({ "pending": pending }))).into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
+        Ok(()) => (
+            [(
+                header::CONTENT_TYPE,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn drain(State(admin): State<Admin>) -> Response {
+    match &admin.held {
+        Some(held) => Json(held()).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::metrics;
+
+    fn admin() -> (Admin, metrics::ShardMetrics) {
+        let common = crate::cli::Common {
+            namespace: "teams".into(),
+            cluster: "demo".into(),
+            revision: "abc".into(),
+            log: crate::cli::LogFormat::Text,
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let mut registry = metrics::registry(&common);
+        let shard = metrics::ShardMetrics::register(metrics::shard_registry(&mut registry, 7));
+        let admin = Admin {
+            readiness: Readiness::default(),
+            registry: Arc::new(registry),
+            held: Some(Arc::new(|| Held {
+                held: 3,
+                routes_version: 9,
+            })),
+        };
+        (admin, shard)
+    }
+
+    async fn get_text(admin: &Admin, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router(admin.clone()).oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn ready_lists_what_is_pending() {
+        let (admin, _) = admin();
+        admin.readiness.pending("store");
+        admin.readiness.pending("routing table");
+        let (status, text) = get_text(&admin, "/ready").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(text, r#"{"pending":["routing table","store"]}"#);
+        admin.readiness.done("store");
+        admin.readiness.done("routing table");
+        assert_eq!(get_text(&admin, "/ready").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn metrics_carry_the_labels_and_names_of_the_contract() {
+        let (admin, shard) = admin();
+        shard.commands("acked").inc();
+        let (_, text) = get_text(&admin, "/metrics").await;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("poker_shard_commands_total"))
+            .unwrap();
+        for part in [
+            r#"namespace="teams""#,
+            r#"cluster="demo""#,
+            r#"revision="abc""#,
+            r#"shard="7""#,
+            r#"result="acked""#,
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
+        assert!(text.contains("poker_shard_commit_seconds_bucket"));
+    }
+
+    #[tokio::test]
+    async fn drain_tells_what_is_held() {
+        let (admin, _) = admin();
+        let (_, text) = get_text(&admin, "/drain").await;
+        assert_eq!(text, r#"{"held":3,"routesVersion":9}"#);
+    }
+}

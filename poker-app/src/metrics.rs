@@ -1,0 +1,189 @@
+//! Every metric of the program, behind small typed handles for each role.
+//!
+//! Labels are namespace, cluster, revision, and shard on shards; never a team.
+
+use std::borrow::Cow;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::cli::Common;
+
+/// A registry whose metrics all carry namespace, cluster and revision.
+pub fn registry(common: &Common) -> Registry {
+    Registry::with_labels(
+        [
+            ("namespace", &common.namespace),
+            ("cluster", &common.cluster),
+            ("revision", &common.revision),
+        ]
+        .into_iter()
+        .map(|(name, value)| (Cow::Borrowed(name), Cow::Owned(value.clone()))),
+    )
+}
+
+/// The part of a registry whose metrics also carry the shard's id.
+pub fn shard_registry(registry: &mut Registry, shard: u32) -> &mut Registry {
+    registry.sub_registry_with_label((Cow::Borrowed("shard"), Cow::Owned(shard.to_string())))
+}
+
+/// `poker_routes_version`: version of the routing table in use.
+pub fn routes_version(registry: &mut Registry) -> Gauge {
+    gauge(
+        registry,
+        "poker_routes_version",
+        "Version of the routing table in use",
+    )
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Direction {
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone)]
+pub struct GatewayMetrics {
+    /// Open sockets.
+    pub connections: Gauge,
+    /// Messages from clients.
+    pub received: Counter,
+    /// Messages to clients.
+    pub sent: Counter,
+    /// Hellos that resume an earlier socket.
+    pub reconnects: Counter,
+}
+
+impl GatewayMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let messages = Family::<Direction, Counter>::default();
+        registry.register(
+            "poker_gateway_messages",
+            "Messages from and to clients",
+            messages.clone(),
+        );
+        let direction = |direction| messages.get_or_create_owned(&Direction { direction });
+        Self {
+            connections: gauge(registry, "poker_gateway_connections", "Open sockets"),
+            received: direction("in"),
+            sent: direction("out"),
+            reconnects: counter(
+                registry,
+                "poker_gateway_reconnects",
+                "Hellos that resume an earlier socket",
+            ),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct ShardMetrics {
+    /// Rooms this shard owns.
+    pub rooms: Gauge,
+    /// Connected people in the rooms it owns.
+    pub participants: Gauge,
+    /// Seconds from a room's change to its durable write.
+    pub commit_seconds: Histogram,
+    /// Rooms claimed in the store.
+    pub claims: Counter,
+    /// History events not yet acknowledged by the log.
+    pub outbox_events: Gauge,
+    commands: Family<Outcome, Counter>,
+    moves: Family<Reason, Counter>,
+}
+
+impl ShardMetrics {
+    /// Register in a [`shard_registry`].
+    pub fn register(registry: &mut Registry) -> Self {
+        let commands = Family::<Outcome, Counter>::default();
+        registry.register("poker_shard_commands", "Commands by result", commands.clone());
+        let moves = Family::<Reason, Counter>::default();
+        registry.register("poker_shard_moves", "Rooms given up, by reason", moves.clone());
+        let commit_seconds = Histogram::new([
+            0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0, 5.0,
+        ]);
+        registry.register(
+            "poker_shard_commit_seconds",
+            "Time from a room's change to its durable write",
+            commit_seconds.clone(),
+        );
+        Self {
+            rooms: gauge(registry, "poker_shard_rooms", "Rooms this shard owns"),
+            participants: gauge(
+                registry,
+                "poker_shard_participants",
+                "Connected people in the rooms this shard owns",
+            ),
+            commit_seconds,
+            claims: counter(registry, "poker_shard_claims", "Rooms claimed in the store"),
+            outbox_events: gauge(
+                registry,
+                "poker_shard_outbox_events",
+                "History events not yet acknowledged by the log",
+            ),
+            commands,
+            moves,
+        }
+    }
+
+    /// Counter of commands with one result, e.g. "acked" or an error code; keep it to count often.
+    pub fn commands(&self, result: &'static str) -> Counter {
+        self.commands.get_or_create_owned(&Outcome { result })
+    }
+
+    /// Counter of rooms given up for one reason, e.g. "table", "fenced", "shutdown".
+    pub fn moves(&self, reason: &'static str) -> Counter {
+        self.moves.get_or_create_owned(&Reason { reason })
+    }
+}
+
+#[derive(Clone)]
+pub struct WorkerMetrics {
+    /// Events between the end of the topic and what is stored.
+    pub lag_events: Gauge,
+    events: Family<Outcome, Counter>,
+}
+
+impl WorkerMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let events = Family::<Outcome, Counter>::default();
+        registry.register("poker_worker_events", "Events by result", events.clone());
+        Self {
+            lag_events: gauge(
+                registry,
+                "poker_worker_lag_events",
+                "Events between the end of the topic and what is stored",
+            ),
+            events,
+        }
+    }
+
+    /// Counter of events with one result, e.g. "stored", "repeated", "malformed".
+    pub fn events(&self, result: &'static str) -> Counter {
+        self.events.get_or_create_owned(&Outcome { result })
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}

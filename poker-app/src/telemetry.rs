@@ -1,0 +1,19 @@
+//! Logs: JSON for a pod, text for a terminal. `POKER_LOG_FILTER` sets levels.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// Installs the process-wide log writer. Call once, first thing.
+pub fn init(format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder()
+        .with_env_var("POKER_LOG_FILTER")
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .from_env()?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter);
+    let installed = match format {
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        LogFormat::Text => logs.with_target(false).with_writer(std::io::stderr).try_init(),
+    };
+    installed.map_err(|cause| anyhow::anyhow!("cannot install the log writer: {cause}"))
+}

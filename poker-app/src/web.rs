@@ -1,0 +1,1 @@
+//! HTTP: the page, teams and history.
