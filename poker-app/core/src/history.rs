@@ -1,0 +1,88 @@
+//! What is kept for good: events for the log, and the report made of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{Card, ParticipantId, Stats, StoryId};
+
+/// A line of the log, as JSON; the log's key is the team. Holds revealed values only.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEvent {
+    pub team: String,
+    pub epoch: u64,
+    pub seq: u64,
+    pub at_ms: u64,
+    #[serde(flatten)]
+    pub kind: HistoryKind,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum HistoryKind {
+    RoundRevealed {
+        round: u64,
+        story: Option<HistoryStory>,
+        votes: Vec<HistoryVote>,
+        stats: Stats,
+    },
+    EstimateSaved {
+        round: u64,
+        story: HistoryStory,
+        card: Card,
+    },
+    TeamNamed {
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryStory {
+    pub id: StoryId,
+    pub title: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryVote {
+    pub participant: ParticipantId,
+    /// The name at the time of the reveal.
+    pub name: String,
+    pub card: Card,
+}
+
+/// Answer of `GET /api/teams/{slug}/history`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct TeamHistory {
+    pub team: String,
+    /// Newest first.
+    pub rounds: Vec<HistoryRound>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryRound {
+    pub round: u64,
+    pub story: Option<HistoryStory>,
+    /// RFC 3339.
+    pub revealed_at: String,
+    pub votes: Vec<HistoryVote>,
+    pub stats: HistoryStats,
+    /// The card saved last for this round.
+    pub estimate: Option<Card>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryStats {
+    pub median: Option<Card>,
+    pub mean: Option<f64>,
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub agreement: u8,
+}

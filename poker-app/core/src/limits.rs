@@ -1,0 +1,74 @@
+//! Every cap of a room and its protocol, with what happens beyond it.
+
+/// Version of the client protocol; a `hello` with another one is refused (`unsupported_protocol`).
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// A longer client frame is refused unread (`message_too_large`).
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// The largest text a room hands out in one piece; the link between gateway and shard carries 1 MiB.
+pub const LINK_FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bounds of a team's slug, in characters (`[a-z0-9-]`).
+pub const TEAM_SLUG_CHARS_MIN: usize = 3;
+pub const TEAM_SLUG_CHARS_MAX: usize = 48;
+/// Hex digits of a browser's secret key, and of the public id derived from it.
+pub const KEY_HEX_DIGITS: usize = 32;
+pub const PARTICIPANT_ID_HEX_DIGITS: usize = 16;
+
+/// Longer names and titles are refused (`invalid_name`, `invalid_title`), never cut.
+pub const TEAM_NAME_CHARS_MAX: usize = 80;
+pub const PARTICIPANT_NAME_CHARS_MAX: usize = 40;
+pub const STORY_TITLE_CHARS_MAX: usize = 200;
+/// Longer or empty command ids are refused (`invalid_id`).
+pub const COMMAND_ID_CHARS_MAX: usize = 36;
+
+/// People with a seat, connected or not. A newcomer takes the seat of whoever is gone longest (see
+/// `AWAY_GRACE_MS`), else is refused (`too_many_participants`).
+pub const PARTICIPANTS_MAX: usize = 200;
+/// Tabs and devices of one participant; the next one is refused (`too_many_sessions`).
+pub const SESSIONS_PER_PARTICIPANT_MAX: usize = 8;
+/// Stories in a room; `add_stories` beyond is refused as a whole (`too_many_stories`).
+pub const STORIES_MAX: usize = 200;
+/// Votes in one round, including those of people who left after voting (`too_many_votes`).
+pub const VOTES_PER_ROUND_MAX: usize = 2 * PARTICIPANTS_MAX;
+
+/// A custom deck outside these bounds is refused (`invalid_deck`).
+pub const DECK_CARDS_MIN: usize = 2;
+pub const DECK_CARDS_MAX: usize = 32;
+pub const CARD_CHARS_MAX: usize = 8;
+
+/// Command ids remembered for each participant; an older one, resent, would be applied again.
+pub const COMMAND_IDS_REMEMBERED: usize = 32;
+
+/// Published events kept for resuming. A client that missed more gets a snapshot.
+pub const RING_EVENTS_MAX: usize = 256;
+/// Bytes of the same; large events push older ones out sooner.
+pub const RING_BYTES_MAX: usize = 256 * 1024;
+
+/// A timer outside these bounds is refused (`invalid_timer`).
+pub const TIMER_SECONDS_MIN: u32 = 1;
+pub const TIMER_SECONDS_MAX: u32 = 60 * 60;
+
+/// A disconnected voter is waited for by auto-reveal this long.
+pub const AWAY_GRACE_MS: u64 = 60 * 1000;
+/// A disconnected participant keeps the seat this long; a vote already cast stays in its round.
+pub const SEAT_GRACE_MS: u64 = 10 * 60 * 1000;
+
+/// A session must say `hello` within this time (close code 4000).
+pub const HELLO_TIMEOUT_MS: u64 = 5 * 1000;
+
+const BYTES_PER_CHAR_MAX: usize = 4;
+/// JSON around one participant, story or vote: keys, ids, punctuation.
+const JSON_OVERHEAD_BYTES: usize = 160;
+
+/// Upper bound of a snapshot's text.
+pub const SNAPSHOT_BYTES_MAX: usize = PARTICIPANTS_MAX
+    * (PARTICIPANT_NAME_CHARS_MAX * BYTES_PER_CHAR_MAX + JSON_OVERHEAD_BYTES)
+    + STORIES_MAX * ((STORY_TITLE_CHARS_MAX + CARD_CHARS_MAX) * BYTES_PER_CHAR_MAX + JSON_OVERHEAD_BYTES)
+    + 2 * VOTES_PER_ROUND_MAX * (CARD_CHARS_MAX * BYTES_PER_CHAR_MAX + JSON_OVERHEAD_BYTES);
+
+const _: () = assert!(SNAPSHOT_BYTES_MAX + RING_BYTES_MAX < LINK_FRAME_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX < LINK_FRAME_BYTES_MAX);
+const _: () = assert!(AWAY_GRACE_MS >= 60 * 1000 && AWAY_GRACE_MS < SEAT_GRACE_MS);
+const _: () = assert!(VOTES_PER_ROUND_MAX >= PARTICIPANTS_MAX);
+const _: () = assert!(COMMAND_IDS_REMEMBERED >= SESSIONS_PER_PARTICIPANT_MAX);
