@@ -1,0 +1,43 @@
+//! The CustomResourceDefinition as committed in `crds/`.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+use crate::cluster::PokerCluster;
+
+/// Why the definition could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum CrdError {
+    #[error("cannot write the resource definition as YAML")]
+    Yaml(#[from] serde_yaml_ng::Error),
+}
+
+/// The definition of `PokerCluster`.
+pub fn crd() -> CustomResourceDefinition {
+    PokerCluster::crd()
+}
+
+/// The definition as YAML, exactly as committed in `crds/pokerclusters.yaml`.
+///
+/// # Errors
+/// When the definition cannot be serialised.
+pub fn crd_yaml() -> Result<String, CrdError> {
+    Ok(serde_yaml_ng::to_string(&crd())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/pokerclusters.yaml");
+
+    #[test]
+    fn committed_definition_is_up_to_date() {
+        let yaml = crd_yaml().unwrap();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(PATH, &yaml).unwrap();
+        }
+        let committed = std::fs::read_to_string(PATH).unwrap_or_default();
+        assert!(committed == yaml, "crds/pokerclusters.yaml is out of date: run UPDATE=1 cargo test -p poker-operator-api");
+    }
+}

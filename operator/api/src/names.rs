@@ -1,0 +1,140 @@
+//! Names and labels of everything the operator makes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub const GROUP: &str = "planningpoker.dev";
+/// Guards the deletion of what owner references cannot reach: the Kafka topic.
+pub const FINALIZER: &str = "planningpoker.dev/topic";
+
+pub const APP_NAME: &str = "planning-poker";
+pub const MANAGED_BY: &str = "poker-operator";
+
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
+pub const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub const LABEL_REVISION: &str = "planningpoker.dev/revision";
+pub const LABEL_SHARD: &str = "planningpoker.dev/shard";
+/// The version a Deployment was made for; the revision says only that two differ.
+pub const ANNOTATION_VERSION: &str = "planningpoker.dev/version";
+
+/// Field managers, one per concern.
+pub mod managers {
+    pub const WORKLOADS: &str = "poker-operator/workloads";
+    pub const SCALE: &str = "poker-operator/scale";
+    pub const ROUTES: &str = "poker-operator/routes";
+    pub const STATUS: &str = "poker-operator/status";
+}
+
+/// The parts of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    Gateway,
+    Shard,
+    Worker,
+    Redis,
+    Kafka,
+    Database,
+}
+
+impl Component {
+    /// The value of the component label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Shard => "shard",
+            Self::Worker => "worker",
+            Self::Redis => "redis",
+            Self::Kafka => "kafka",
+            Self::Database => "database",
+        }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Names of the objects of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterNames {
+    pub namespace: String,
+    pub cluster: String,
+}
+
+impl ClusterNames {
+    pub fn new(namespace: &str, cluster: &str) -> Self {
+        Self { namespace: namespace.to_owned(), cluster: cluster.to_owned() }
+    }
+
+    fn with(&self, suffix: &str) -> String {
+        format!("{}-{suffix}", self.cluster)
+    }
+
+    /// The public Service, the Ingress.
+    pub fn public(&self) -> String {
+        self.cluster.clone()
+    }
+
+    pub fn routes(&self) -> String {
+        self.with("routes")
+    }
+
+    /// The ServiceAccount of gateways and shards, their Role and RoleBinding.
+    pub fn app(&self) -> String {
+        self.with("app")
+    }
+
+    /// Workloads, Services and policies of a component that has no revisions.
+    pub fn component(&self, component: Component) -> String {
+        self.with(component.as_str())
+    }
+
+    pub fn gateway(&self, revision: &str) -> String {
+        self.with(&format!("gateway-{revision}"))
+    }
+
+    pub fn shard(&self, id: u32, revision: &str) -> String {
+        self.with(&format!("shard-{id}-{revision}"))
+    }
+
+    /// The name of a Service as pods reach it.
+    pub fn host(&self, service: &str) -> String {
+        format!("{service}.{}.svc", self.namespace)
+    }
+
+    /// The revision of a gateway Deployment's name, if it is one of this cluster.
+    pub fn parse_gateway<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let revision = name.strip_prefix(&self.cluster)?.strip_prefix("-gateway-")?;
+        is_revision(revision).then_some(revision)
+    }
+
+    /// Shard number and revision of a shard Deployment's name, if it is one of this cluster.
+    pub fn parse_shard<'a>(&self, name: &'a str) -> Option<(u32, &'a str)> {
+        let rest = name.strip_prefix(&self.cluster)?.strip_prefix("-shard-")?;
+        let (id, revision) = rest.split_once('-')?;
+        Some((id.parse().ok()?, is_revision(revision).then_some(revision)?))
+    }
+
+    /// The topic's name when the spec names none.
+    pub fn topic(&self) -> String {
+        format!("{}.{}.history", self.namespace, self.cluster)
+    }
+
+    pub fn kafka_group(&self) -> String {
+        format!("{}.{}.worker", self.namespace, self.cluster)
+    }
+
+    pub fn redis_prefix(&self) -> String {
+        format!("poker:{}:{}", self.namespace, self.cluster)
+    }
+}
+
+fn is_revision(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}

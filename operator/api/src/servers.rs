@@ -1,0 +1,262 @@
+//! `spec.redis`, `spec.kafka` and `spec.database`.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Resources, SecretKeyRef};
+use crate::limits::{
+    KAFKA_IMAGE_DEFAULT, POSTGRES_IMAGE_DEFAULT, REDIS_IMAGE_DEFAULT, REDIS_MEMORY_DEFAULT,
+    TOPIC_PARTITIONS_DEFAULT, TOPIC_PARTITIONS_MAX, TOPIC_REPLICATION_DEFAULT,
+    TOPIC_RETENTION_HOURS_DEFAULT, TOPIC_RETENTION_HOURS_MAX,
+};
+use crate::quantity::Quantity;
+
+/// The Redis that holds the live rooms: `managed` (the default) or `external`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(has(self.managed) && has(self.external))")
+    .message("set managed or external, not both: remove redis.managed to use your own Redis"))]
+pub struct Redis {
+    /// A single Redis run by the operator; development grade, its data ends with its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedRedis>,
+
+    /// Your own Redis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalUrl>,
+}
+
+/// A single Redis run by the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedRedis {
+    /// The image with its tag.
+    #[serde(default = "redis_image")]
+    #[schemars(length(min = 1, max = 320))]
+    pub image: String,
+
+    /// The most memory its data may take.
+    #[serde(default = "redis_memory")]
+    pub memory: Quantity,
+
+    /// When a write is on disk: after a second at most, or before it is acknowledged.
+    #[serde(default)]
+    pub append_fsync: AppendFsync,
+
+    /// Computing resources. Absent: sized after `memory`.
+    #[serde(default, skip_serializing_if = "Resources::is_empty")]
+    pub resources: Resources,
+}
+
+impl Default for ManagedRedis {
+    fn default() -> Self {
+        Self {
+            image: redis_image(),
+            memory: redis_memory(),
+            append_fsync: AppendFsync::default(),
+            resources: Resources::default(),
+        }
+    }
+}
+
+/// When Redis forces its log to the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AppendFsync {
+    /// Once a second.
+    #[default]
+    EverySec,
+    /// Before each acknowledgement.
+    Always,
+}
+
+/// A server reached by a URL that is kept in a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalUrl {
+    /// The Secret's key that holds the URL, with user and password if there are any.
+    pub url_secret_ref: SecretKeyRef,
+}
+
+/// The Kafka that carries the history of finished rounds: `managed` (the default) or `external`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(has(self.managed) && has(self.external))")
+    .message("set managed or external, not both: remove kafka.managed to use your own Kafka"))]
+#[x_kube(validation = Rule::new("has(self.external) || self.topic.replicationFactor == 1")
+    .message("the managed Kafka has one broker: set topic.replicationFactor to 1 or use kafka.external"))]
+pub struct Kafka {
+    /// A single broker run by the operator; development grade, its data ends with its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedKafka>,
+
+    /// Your own Kafka.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalKafka>,
+
+    /// The topic of this cluster.
+    #[serde(default)]
+    pub topic: Topic,
+}
+
+/// A single broker run by the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedKafka {
+    /// The image with its tag.
+    #[serde(default = "kafka_image")]
+    #[schemars(length(min = 1, max = 320))]
+    pub image: String,
+
+    /// Computing resources.
+    #[serde(default, skip_serializing_if = "Resources::is_empty")]
+    pub resources: Resources,
+}
+
+impl Default for ManagedKafka {
+    fn default() -> Self {
+        Self {
+            image: kafka_image(),
+            resources: Resources::default(),
+        }
+    }
+}
+
+/// Your own Kafka.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalKafka {
+    /// Brokers to start from, each as `host:port`.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 3, max = 261), regex(pattern = r"^[^\s,:]+:[0-9]{1,5}$")))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub bootstrap_servers: Vec<String>,
+}
+
+/// The topic that carries the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Topic {
+    /// Its name. Absent: `<namespace>.<name>.history`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 249), regex(pattern = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$"))]
+    pub name: Option<String>,
+
+    /// How many partitions it has; they can be added but never removed.
+    #[serde(default = "topic_partitions")]
+    #[schemars(range(min = 1, max = TOPIC_PARTITIONS_MAX))]
+    #[x_kube(validation = Rule::new("self >= oldSelf")
+        .message("a topic cannot lose partitions: keep the number, or set topic.name to begin a new topic in a new PokerCluster"))]
+    pub partitions: i32,
+
+    /// On how many brokers each partition is kept. Only used when the topic is made.
+    #[serde(default = "topic_replication")]
+    #[schemars(range(min = 1, max = 15))]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("replicationFactor is set when the topic is made: change it with Kafka's own tools"))]
+    pub replication_factor: i32,
+
+    /// How long events are kept, in hours.
+    #[serde(default = "topic_retention_hours")]
+    #[schemars(range(min = 1, max = TOPIC_RETENTION_HOURS_MAX))]
+    pub retention_hours: i32,
+
+    /// What becomes of the topic when this object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        Self {
+            name: None,
+            partitions: topic_partitions(),
+            replication_factor: topic_replication(),
+            retention_hours: topic_retention_hours(),
+            deletion_policy: DeletionPolicy::default(),
+        }
+    }
+}
+
+/// What becomes of a thing outside Kubernetes when the object is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It stays.
+    #[default]
+    Retain,
+    /// It is deleted first.
+    Delete,
+}
+
+/// The database for history and reports: `managed` (the default), `external` or `none`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.managed), has(self.external), has(self.none)].filter(x, x).size() <= 1")
+    .message("set only one of managed, external and none: remove the others"))]
+pub struct Database {
+    /// A single PostgreSQL run by the operator; development grade, its data ends with its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedDatabase>,
+
+    /// Your own PostgreSQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalUrl>,
+
+    /// No history: no worker runs, and the history pages say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub none: Option<NoDatabase>,
+}
+
+/// A single PostgreSQL run by the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedDatabase {
+    /// The image with its tag.
+    #[serde(default = "postgres_image")]
+    #[schemars(length(min = 1, max = 320))]
+    pub image: String,
+
+    /// Computing resources.
+    #[serde(default, skip_serializing_if = "Resources::is_empty")]
+    pub resources: Resources,
+}
+
+impl Default for ManagedDatabase {
+    fn default() -> Self {
+        Self {
+            image: postgres_image(),
+            resources: Resources::default(),
+        }
+    }
+}
+
+/// Has no fields: written as `none: {}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoDatabase {}
+
+fn redis_image() -> String {
+    REDIS_IMAGE_DEFAULT.to_owned()
+}
+
+fn redis_memory() -> Quantity {
+    Quantity::from(REDIS_MEMORY_DEFAULT)
+}
+
+fn kafka_image() -> String {
+    KAFKA_IMAGE_DEFAULT.to_owned()
+}
+
+fn postgres_image() -> String {
+    POSTGRES_IMAGE_DEFAULT.to_owned()
+}
+
+fn topic_partitions() -> i32 {
+    TOPIC_PARTITIONS_DEFAULT
+}
+
+fn topic_replication() -> i32 {
+    TOPIC_REPLICATION_DEFAULT
+}
+
+fn topic_retention_hours() -> i32 {
+    TOPIC_RETENTION_HOURS_DEFAULT
+}
