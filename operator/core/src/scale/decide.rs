@@ -1,0 +1,277 @@
+//! One scaling decision.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::burst::{self, Burst};
+use super::explain::{self, Explained};
+use super::hpa::behavior::Behavior;
+use super::hpa::combine::{self, Gate, Winner};
+use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
+use super::hpa::rate::{Bounds, Limit};
+use super::limits::{LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN};
+use super::measure::{self, Measured};
+use super::schedule::{self, Scheduled};
+use super::{Proposal, Reason, Restraint, ScaleDecision, ScaleInput, ScaleMemory, policy};
+
+/// A count, why, and what held it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub replicas: i32,
+    pub reason: Reason,
+    pub limited_by: Option<Restraint>,
+}
+
+/// What a decision is made from.
+struct Evidence<'a> {
+    input: &'a ScaleInput<'a>,
+    behavior: Behavior,
+    bounds: Bounds,
+    scheduled: Scheduled,
+    measured: Vec<Measured>,
+    burst: Option<Burst>,
+    /// Nothing is remembered: the first decision after a start.
+    cold: bool,
+}
+
+/// Decides how many replicas the component should have. Never fails: what is not known holds the
+/// count, and the decision says so.
+pub fn decide(input: &ScaleInput) -> ScaleDecision {
+    let mut memory = input.memory.clone();
+    let cold = memory.is_fresh();
+    memory.history.begin(input.current, input.now);
+    let evidence = Evidence::gather(input, cold, &mut memory);
+    let winner = evidence.winner();
+    let choice = evidence.choose(&winner, &mut memory);
+    evidence.remember(choice, &mut memory);
+    let message = evidence.explain(&winner, choice);
+    ScaleDecision {
+        component: input.component,
+        current: input.current,
+        replicas: choice.replicas,
+        reason: choice.reason,
+        message,
+        proposals: evidence.proposals(),
+        unrestrained: evidence.unrestrained(),
+        limited_by: choice.limited_by,
+        memory,
+        look_again_after: look_again_after(&evidence.scheduled, input.now),
+        at: input.now,
+    }
+}
+
+impl<'a> Evidence<'a> {
+    fn gather(input: &'a ScaleInput<'a>, cold: bool, memory: &mut ScaleMemory) -> Evidence<'a> {
+        let block = input.block;
+        let behavior = policy::behavior(block);
+        let measured = measure::all(input, policy::tolerance(&behavior));
+        let scheduled = schedule::at(&block.schedules, input.now);
+        let lowest = scheduled
+            .minimum
+            .as_ref()
+            .map_or(block.min_replicas, |(_, min)| block.min_replicas.max(*min));
+        let bounds = Bounds {
+            min: lowest.min(block.max_replicas),
+            max: block.max_replicas,
+        };
+        let demands: Vec<_> = measured.iter().filter_map(Measured::demand).collect();
+        let burst = match &block.panic {
+            Some(panic) => burst::detect(panic, &demands, input.ready, memory, input.now),
+            None => {
+                memory.forget_bursts();
+                None
+            }
+        };
+        Evidence {
+            input,
+            behavior,
+            bounds,
+            scheduled,
+            measured,
+            burst,
+            cold,
+        }
+    }
+
+    /// The metric that wins, or `None` when missing samples forbid to follow any.
+    fn winner(&self) -> Option<Winner> {
+        let wishes: Vec<_> = self.measured.iter().map(|m| m.wish.clone()).collect();
+        combine::largest(&wishes, self.input.current).ok()
+    }
+
+    fn choose(&self, winner: &Option<Winner>, memory: &mut ScaleMemory) -> Choice {
+        let choice = match (combine::gate(self.input.current, self.bounds, true, true), winner) {
+            (Gate::Bound { replicas, .. }, _) => self.to_bound(replicas),
+            (_, Some(winner)) => self.follow(winner, memory),
+            (_, None) => {
+                memory.held_at = Some(self.input.now);
+                self.hold(Reason::MetricsUnavailable, Restraint::MissingMetrics)
+            }
+        };
+        self.raise_for_burst(choice)
+    }
+
+    /// The count is outside the bounds: they decide alone.
+    fn to_bound(&self, replicas: i32) -> Choice {
+        let reason = if replicas < self.input.current {
+            Reason::AboveMaximum
+        } else if replicas > self.input.block.min_replicas {
+            Reason::Schedule
+        } else {
+            Reason::BelowMinimum
+        };
+        Choice {
+            replicas,
+            reason,
+            limited_by: None,
+        }
+    }
+
+    fn hold(&self, reason: Reason, restraint: Restraint) -> Choice {
+        Choice {
+            replicas: self.input.current,
+            reason,
+            limited_by: Some(restraint),
+        }
+    }
+
+    /// Stabilizes and limits the winning wish, then refuses a scale-in that is not safe.
+    fn follow(&self, winner: &Winner, memory: &mut ScaleMemory) -> Choice {
+        let (current, now) = (self.input.current, self.input.now);
+        let (behavior, defaults) = (Some(&self.behavior), policy::defaults());
+        let history = &mut memory.history;
+        let result = normalize(
+            history,
+            behavior,
+            defaults,
+            current,
+            winner.replicas,
+            self.bounds,
+            now,
+        );
+        if result.replicas < current {
+            if let Some((reason, restraint)) = self.unsafe_scale_in(memory) {
+                return self.hold(reason, restraint);
+            }
+        }
+        let restraint = restraint_of(&result);
+        let reason = match result.replicas.cmp(&current) {
+            std::cmp::Ordering::Greater => Reason::MetricAboveTarget,
+            std::cmp::Ordering::Less => Reason::MetricsBelowTarget,
+            std::cmp::Ordering::Equal if restraint.is_none() => Reason::OnTarget,
+            std::cmp::Ordering::Equal if result.limited => Reason::Limited,
+            std::cmp::Ordering::Equal => Reason::Stabilized,
+        };
+        Choice {
+            replicas: result.replicas,
+            reason,
+            limited_by: restraint,
+        }
+    }
+
+    /// Why no replica may go now, if so.
+    fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
+        let window = scale_down_window(&self.behavior, policy::defaults());
+        let just_held = memory
+            .held_at
+            .is_some_and(|at| self.input.now.duration_since(at) < window);
+        if self.cold {
+            Some((Reason::ColdStart, Restraint::ColdStart))
+        } else if self.input.block.paused_scale_in {
+            Some((Reason::ScaleInPaused, Restraint::ScaleInPaused))
+        } else if self.burst.is_some() {
+            Some((Reason::Burst, Restraint::Burst))
+        } else if just_held || self.input.ready <= 0 {
+            // Right after a gap there is no window of samples to justify it yet.
+            Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
+        } else {
+            None
+        }
+    }
+
+    /// A burst is not slowed by policies, only by the maximum.
+    fn raise_for_burst(&self, choice: Choice) -> Choice {
+        let Some(burst) = &self.burst else { return choice };
+        let replicas = burst.replicas.min(self.bounds.max);
+        if replicas <= choice.replicas {
+            return choice;
+        }
+        let limited_by = (burst.replicas > replicas).then_some(Restraint::Maximum);
+        Choice {
+            replicas,
+            reason: Reason::Burst,
+            limited_by,
+        }
+    }
+
+    fn remember(&self, choice: Choice, memory: &mut ScaleMemory) {
+        let (current, now) = (self.input.current, self.input.now);
+        if choice.replicas != current {
+            memory
+                .history
+                .record_scaling(Some(&self.behavior), current, choice.replicas, now);
+        }
+        let window = longest_window(&self.behavior, policy::defaults());
+        memory.compact(window, policy::longest_period(&self.behavior), now);
+    }
+
+    fn proposals(&self) -> Vec<Proposal> {
+        let mut proposals: Vec<Proposal> = self.measured.iter().map(Measured::proposal).collect();
+        if let Some(burst) = &self.burst {
+            proposals.push(explain::burst_proposal(burst));
+        }
+        if let Some((name, minimum)) = &self.scheduled.minimum {
+            proposals.push(explain::schedule_proposal(name, *minimum));
+        }
+        proposals
+    }
+
+    fn unrestrained(&self) -> Option<i32> {
+        let wishes = self.measured.iter().filter_map(|m| m.wish.as_ref().ok());
+        wishes
+            .map(|w| w.replicas)
+            .chain(self.burst.as_ref().map(|b| b.replicas))
+            .max()
+    }
+
+    fn explain(&self, winner: &Option<Winner>, choice: Choice) -> String {
+        explain::sentence(&Explained {
+            component: self.input.component,
+            current: self.input.current,
+            choice,
+            asked: winner.as_ref().map(|w| w.replicas),
+            winner: winner.as_ref().map(|w| &self.measured[w.index]),
+            measured: &self.measured,
+            burst: self.burst.as_ref(),
+            schedule: self.scheduled.minimum.as_ref(),
+            bounds: self.bounds,
+        })
+    }
+}
+
+fn restraint_of(result: &Normalized) -> Option<Restraint> {
+    if result.limited {
+        return match result.limit {
+            Limit::DesiredWithinRange => None,
+            Limit::TooFewReplicas => Some(Restraint::Minimum),
+            Limit::TooManyReplicas => Some(Restraint::Maximum),
+            Limit::ScaleUpLimit => Some(Restraint::ScaleOutRate),
+            Limit::ScaleDownLimit => Some(Restraint::ScaleInRate),
+        };
+    }
+    match result.stabilization {
+        Stabilization::ReadyForNewScale => None,
+        Stabilization::ScaleUpStabilized => Some(Restraint::ScaleOutStabilization),
+        Stabilization::ScaleDownStabilized => Some(Restraint::ScaleInStabilization),
+    }
+}
+
+fn look_again_after(scheduled: &Scheduled, now: Timestamp) -> Duration {
+    let until = scheduled
+        .changes_at
+        .and_then(|at| Duration::try_from(at.duration_since(now)).ok());
+    until
+        .unwrap_or(LOOK_AGAIN_AFTER_MAX)
+        .clamp(LOOK_AGAIN_AFTER_MIN, LOOK_AGAIN_AFTER_MAX)
+}

@@ -1,0 +1,339 @@
+//! One metric of the specification, what was read for it, and the count it asks for.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::calculator::{self, PodContext, Used, Utilized};
+use super::error::MetricError;
+use super::pods::{self, PodSample, PodSamples};
+use super::quantity::Quantity;
+
+/// Where a metric comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Resource {
+        resource: String,
+    },
+    ContainerResource {
+        resource: String,
+        container: String,
+    },
+    Pods {
+        metric: String,
+    },
+    Object {
+        kind: String,
+        metric: String,
+    },
+    External {
+        metric: String,
+    },
+    /// A type this autoscaler does not know.
+    Unsupported {
+        kind: String,
+    },
+}
+
+impl Source {
+    pub fn type_name(&self) -> &str {
+        match self {
+            Source::Resource { .. } => "Resource",
+            Source::ContainerResource { .. } => "ContainerResource",
+            Source::Pods { .. } => "Pods",
+            Source::Object { .. } => "Object",
+            Source::External { .. } => "External",
+            Source::Unsupported { kind } => kind,
+        }
+    }
+
+    /// Whether the metric can be read while there are no pods.
+    pub fn works_from_zero(&self) -> bool {
+        matches!(self, Source::Object { .. } | Source::External { .. })
+    }
+
+    /// The reason of the condition when the metric gives no count.
+    pub fn failure_reason(&self) -> &'static str {
+        match self {
+            Source::Resource { .. } => "FailedGetResourceMetric",
+            Source::ContainerResource { .. } => "FailedGetContainerResourceMetric",
+            Source::Pods { .. } => "FailedGetPodsMetric",
+            Source::Object { .. } => "FailedGetObjectMetric",
+            Source::External { .. } => "FailedGetExternalMetric",
+            Source::Unsupported { .. } => "InvalidMetricSourceType",
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Source::Resource { resource } | Source::ContainerResource { resource, .. } => resource,
+            Source::Pods { metric } | Source::Object { metric, .. } | Source::External { metric } => metric,
+            Source::Unsupported { kind } => kind,
+        }
+    }
+}
+
+/// What a metric should be; values in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    UtilizationPercent(i32),
+    AverageValueMilli(i64),
+    ValueMilli(i64),
+}
+
+/// One container's use; `None` when it reported nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerSample {
+    pub name: String,
+    pub usage_milli: Option<i64>,
+}
+
+/// One pod's use of a resource, by container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceSample {
+    pub pod: String,
+    pub at: Timestamp,
+    pub window: SignedDuration,
+    pub containers: Vec<ContainerSample>,
+}
+
+/// What was read for a metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Reading failed; the text says how.
+    Failed(String),
+    Resources(Vec<ResourceSample>),
+    Pods(PodSamples),
+    /// Values of an object or external metric, in thousandths.
+    Values(Vec<i64>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    pub source: Source,
+    pub target: Option<Target>,
+    pub reading: Reading,
+}
+
+/// What status reports for a metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricStatus {
+    pub type_name: String,
+    pub name: String,
+    pub utilization_percent: Option<i32>,
+    pub average_value: Option<Quantity>,
+    pub value: Option<Quantity>,
+}
+
+/// The count a metric asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    pub replicas: i32,
+    /// What raised the count, for events.
+    pub description: String,
+    pub status: MetricStatus,
+}
+
+/// The pods of the target, and how many of them can be counted on.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    pub pods: PodContext<'a>,
+    /// The count that the target reports.
+    pub reported: i32,
+    /// Pods that run and are ready; `None` when there is no pod.
+    pub ready: Option<i64>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn of_pods(pods: PodContext<'a>, reported: i32) -> Scope<'a> {
+        Scope {
+            pods,
+            reported,
+            ready: pods::count_ready(pods.pods),
+        }
+    }
+}
+
+impl Metric {
+    /// # Errors
+    /// Nothing usable was read, or source and target do not fit.
+    pub fn propose(&self, scope: &Scope) -> Result<Proposal, MetricError> {
+        match &self.source {
+            Source::Resource { resource } => self.of_resource(scope, resource, None),
+            Source::ContainerResource { resource, container } => {
+                self.of_resource(scope, resource, Some(container))
+            }
+            Source::Pods { metric } => self.of_pods(scope, metric),
+            Source::Object { .. } | Source::External { .. } => self.of_total(scope),
+            Source::Unsupported { kind } => Err(MetricError::UnknownSource(kind.clone())),
+        }
+    }
+
+    fn of_resource(
+        &self,
+        scope: &Scope,
+        resource: &str,
+        container: Option<&str>,
+    ) -> Result<Proposal, MetricError> {
+        let of = if container.is_some() {
+            "container resource"
+        } else {
+            "resource"
+        };
+        match self.target {
+            Some(Target::AverageValueMilli(target)) => {
+                let samples = self.resource_samples(container)?;
+                let used = calculator::by_average(&scope.pods, resource, target, &samples)?;
+                let average = Quantity::of_resource(resource, used.usage_milli);
+                Ok(self.proposal(
+                    used.replicas,
+                    format!("{resource} resource"),
+                    None,
+                    Some(average),
+                    None,
+                ))
+            }
+            Some(Target::UtilizationPercent(target)) => {
+                let samples = self.resource_samples(container)?;
+                let Utilized {
+                    replicas,
+                    utilization_percent,
+                    raw_milli,
+                } = calculator::by_utilization(&scope.pods, resource, container, target, &samples)?;
+                let description = format!("{resource} {of} utilization (percentage of request)");
+                let average = Quantity::of_resource(resource, raw_milli);
+                Ok(self.proposal(
+                    replicas,
+                    description,
+                    Some(utilization_percent),
+                    Some(average),
+                    None,
+                ))
+            }
+            _ => Err(MetricError::TargetNotSet(
+                "an average utilization or average value",
+            )),
+        }
+    }
+
+    fn of_pods(&self, scope: &Scope, metric: &str) -> Result<Proposal, MetricError> {
+        let Some(Target::AverageValueMilli(target)) = self.target else {
+            return Err(MetricError::TargetNotSet("an average value"));
+        };
+        let Used {
+            replicas,
+            usage_milli,
+        } = calculator::by_average(&scope.pods, "", target, &self.pod_samples()?)?;
+        let average = Quantity::decimal(usage_milli);
+        Ok(self.proposal(
+            replicas,
+            format!("pods metric {metric}"),
+            None,
+            Some(average),
+            None,
+        ))
+    }
+
+    fn of_total(&self, scope: &Scope) -> Result<Proposal, MetricError> {
+        let PodContext {
+            current, tolerance, ..
+        } = scope.pods;
+        match self.target {
+            Some(Target::ValueMilli(target)) => {
+                let used = calculator::by_total(current, tolerance, self.total()?, target, scope.ready)?;
+                let value = Quantity::decimal(used.usage_milli);
+                Ok(self.proposal(used.replicas, self.describe_total(true), None, None, Some(value)))
+            }
+            Some(Target::AverageValueMilli(target)) => {
+                let used = calculator::by_share(scope.reported, tolerance, self.total()?, target);
+                let average = Quantity::decimal(used.usage_milli);
+                Ok(self.proposal(
+                    used.replicas,
+                    self.describe_total(false),
+                    None,
+                    Some(average),
+                    None,
+                ))
+            }
+            _ => Err(MetricError::TargetNotSet("a value or average value")),
+        }
+    }
+
+    fn describe_total(&self, by_value: bool) -> String {
+        match &self.source {
+            Source::Object { kind, metric } if by_value => format!("{kind} metric {metric}"),
+            source => format!("external metric {}", source.name()),
+        }
+    }
+
+    fn proposal(
+        &self,
+        replicas: i32,
+        description: String,
+        utilization_percent: Option<i32>,
+        average_value: Option<Quantity>,
+        value: Option<Quantity>,
+    ) -> Proposal {
+        let (type_name, name) = (self.source.type_name().to_owned(), self.source.name().to_owned());
+        let status = MetricStatus {
+            type_name,
+            name,
+            utilization_percent,
+            average_value,
+            value,
+        };
+        Proposal {
+            replicas,
+            description,
+            status,
+        }
+    }
+
+    /// One sample a pod: the named container's, else the sum; none when a container lacks its own.
+    fn resource_samples(&self, container: Option<&str>) -> Result<PodSamples, MetricError> {
+        let samples = match &self.reading {
+            Reading::Resources(samples) if !samples.is_empty() => samples,
+            Reading::Failed(why) => return Err(MetricError::NoMetrics(why.clone())),
+            _ => {
+                return Err(MetricError::NoMetrics(
+                    "the resource metrics API has none".to_owned(),
+                ));
+            }
+        };
+        let value = |sample: &ResourceSample| match container {
+            Some(name) => sample.containers.iter().find(|c| c.name == name)?.usage_milli,
+            None => sample
+                .containers
+                .iter()
+                .try_fold(0_i64, |sum, c| Some(sum.saturating_add(c.usage_milli?))),
+        };
+        let usable = samples.iter().filter_map(|s| {
+            let sample = PodSample {
+                value_milli: value(s)?,
+                at: s.at,
+                window: s.window,
+            };
+            Some((s.pod.clone(), sample))
+        });
+        Ok(usable.collect())
+    }
+
+    fn pod_samples(&self) -> Result<PodSamples, MetricError> {
+        match &self.reading {
+            Reading::Pods(samples) if !samples.is_empty() => Ok(samples.clone()),
+            Reading::Failed(why) => Err(MetricError::NoMetrics(why.clone())),
+            _ => Err(MetricError::NoMetrics(
+                "the custom metrics API has none".to_owned(),
+            )),
+        }
+    }
+
+    /// The sum of all values; stops at the largest 64-bit number.
+    fn total(&self) -> Result<i64, MetricError> {
+        match &self.reading {
+            Reading::Values(values) if !values.is_empty() => {
+                Ok(values.iter().fold(0_i64, |sum, value| sum.saturating_add(*value)))
+            }
+            Reading::Failed(why) => Err(MetricError::NoMetrics(why.clone())),
+            _ => Err(MetricError::NoMetrics("the source has no value".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! How a number is reported in status.
+
+/// The suffixes a quantity is written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantityFormat {
+    DecimalSi,
+    BinarySi,
+}
+
+impl QuantityFormat {
+    pub fn name(self) -> &'static str {
+        match self {
+            QuantityFormat::DecimalSi => "DecimalSI",
+            QuantityFormat::BinarySi => "BinarySI",
+        }
+    }
+}
+
+/// A value in thousandths and its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantity {
+    pub milli: i64,
+    pub format: QuantityFormat,
+}
+
+impl Quantity {
+    /// Memory is written in powers of two, everything else in powers of ten.
+    pub fn of_resource(resource: &str, milli: i64) -> Quantity {
+        let format = if resource == "memory" {
+            QuantityFormat::BinarySi
+        } else {
+            QuantityFormat::DecimalSi
+        };
+        Quantity { milli, format }
+    }
+
+    pub fn decimal(milli: i64) -> Quantity {
+        Quantity {
+            milli,
+            format: QuantityFormat::DecimalSi,
+        }
+    }
+}

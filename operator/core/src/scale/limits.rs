@@ -1,0 +1,20 @@
+//! Bounds of the scaling decision.
+
+use std::time::Duration;
+
+/// The tolerance without a given one, as a fraction.
+pub const TOLERANCE_FRACTION_DEFAULT: f64 = 0.1;
+/// How long a higher recommendation holds the count without a given window.
+pub const DOWNSCALE_WINDOW_SECONDS: i64 = 300;
+/// A decision is renewed at least this often, as the sync period of Kubernetes.
+pub const LOOK_AGAIN_AFTER_MAX: Duration = Duration::from_secs(15);
+/// A decision is never asked for sooner than this.
+pub const LOOK_AGAIN_AFTER_MIN: Duration = Duration::from_secs(1);
+/// Recommendations kept; only those that can still decide are.
+pub const RECOMMENDATIONS_COUNT_MAX: usize = 256;
+/// Scale events kept in one direction.
+pub const SCALE_EVENTS_COUNT_MAX: usize = 256;
+/// Samples kept for one metric to detect bursts.
+pub const BURST_SAMPLES_COUNT_MAX: usize = 128;
+/// How far back and ahead a cron expression is searched; every date of four years is in it.
+pub const CRON_SEARCH_DAYS_MAX: i32 = 366 * 5;
