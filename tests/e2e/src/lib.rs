@@ -1,0 +1,10 @@
+//! What the end-to-end tests share. They need a cluster (`KUBECONFIG`) in which the operator and a
+//! Prometheus run; the images come from the environment, and default to those of the CRD.
+
+pub mod images;
+pub mod load;
+pub mod shell;
+pub mod world;
+
+pub use load::{Load, LoadReport};
+pub use world::World;

@@ -1,0 +1,50 @@
+//! Which images the tests run, from the environment.
+
+use serde_json::{Value, json};
+
+/// The version that clusters start with.
+pub fn version() -> String {
+    std::env::var("E2E_VERSION").unwrap_or_else(|_| "1.0.0".to_owned())
+}
+
+/// The version that a cluster is upgraded to.
+pub fn next_version() -> String {
+    std::env::var("E2E_NEXT_VERSION").unwrap_or_else(|_| "1.0.1".to_owned())
+}
+
+/// The app's repository.
+pub fn app_repository() -> String {
+    std::env::var("E2E_APP_REPOSITORY").unwrap_or_else(|_| "planningpoker/poker-app".to_owned())
+}
+
+/// Where the operator finds the tests' Prometheus.
+pub fn prometheus_url() -> String {
+    std::env::var("E2E_PROMETHEUS_URL").unwrap_or_else(|_| "http://prometheus.monitoring.svc:9090".to_owned())
+}
+
+/// The part of a spec that names images.
+pub fn spec() -> Value {
+    let managed = |variable: &str| match std::env::var(variable) {
+        Ok(image) => json!({"managed": {"image": image}}),
+        Err(_) => json!({"managed": {}}),
+    };
+    json!({
+        "version": version(),
+        "image": {"repository": app_repository()},
+        "redis": managed("E2E_REDIS_IMAGE"),
+        "kafka": managed("E2E_KAFKA_IMAGE"),
+        "database": managed("E2E_POSTGRES_IMAGE"),
+    })
+}
+
+/// Lays `over` onto `base`, object by object.
+pub fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}

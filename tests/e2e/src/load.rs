@@ -1,0 +1,118 @@
+//! A load of real WebSockets from a pod inside the cluster.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, LogParams, PostParams};
+use kube::runtime::wait::await_condition;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::World;
+use crate::images;
+
+/// A pod that plays.
+pub struct Load {
+    pods: Api<Pod>,
+    name: String,
+    seconds: u64,
+}
+
+/// What `poker-app load --json` prints; see its `--help`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadReport {
+    pub votes_acked: u64,
+    pub votes_lost: u64,
+    pub votes_doubled: u64,
+    pub sockets_closed: u64,
+    pub seq_gaps: u64,
+    pub errors: u64,
+    pub ack_ms: Latency,
+    pub seen_ms: Latency,
+}
+
+/// Milliseconds.
+#[derive(Debug, Deserialize)]
+pub struct Latency {
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+impl LoadReport {
+    /// Nothing lost, nothing doubled, no socket closed by the server, no gap in what a client saw.
+    pub fn assert_undisturbed(&self) {
+        assert!(self.votes_acked > 0, "the load did not vote: {self:?}");
+        assert_eq!(
+            (
+                self.votes_lost,
+                self.votes_doubled,
+                self.sockets_closed,
+                self.seq_gaps
+            ),
+            (0, 0, 0, 0),
+            "votes lost, votes doubled, sockets closed, gaps: {self:?}"
+        );
+    }
+}
+
+impl Load {
+    /// Starts `teams` × `participants` players that cast `rate` votes a second in all.
+    pub async fn start(
+        world: &World,
+        teams: u32,
+        participants: u32,
+        rate: u32,
+        seconds: u64,
+    ) -> Result<Self> {
+        let pods: Api<Pod> = Api::namespaced(world.client.clone(), &world.namespace);
+        let pod = serde_json::from_value(json!({
+            "metadata": {"generateName": "load-", "labels": {"app": "load"}},
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": false,
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{
+                    "name": "load",
+                    "image": format!("{}:{}", images::app_repository(), images::version()),
+                    "imagePullPolicy": "IfNotPresent",
+                    "args": [
+                        "load", "--json",
+                        "--url", format!("ws://{}.{}.svc", world.name, world.namespace),
+                        "--teams", teams.to_string(), "--participants", participants.to_string(),
+                        "--rate", rate.to_string(), "--seconds", seconds.to_string(), "--allow-remote",
+                    ],
+                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                }],
+            },
+        }))?;
+        let created = pods.create(&PostParams::default(), &pod).await?;
+        let name = created.metadata.name.context("the pod has no name")?;
+        Ok(Self { pods, name, seconds })
+    }
+
+    /// Waits for the load's end and returns its report.
+    pub async fn finish(self) -> Result<LoadReport> {
+        let ended = |pod: Option<&Pod>| {
+            pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref())
+                .is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"))
+        };
+        let limit = Duration::from_secs(self.seconds + 90);
+        timeout(limit, await_condition(self.pods.clone(), &self.name, ended))
+            .await
+            .with_context(|| format!("load {} did not end within {limit:?}", self.name))??;
+        let logs = self.pods.logs(&self.name, &LogParams::default()).await?;
+        let report = logs.lines().rev().find(|line| line.starts_with('{'));
+        let Some(report) = report else {
+            bail!("load {} printed no report:\n{logs}", self.name)
+        };
+        let report: LoadReport =
+            serde_json::from_str(report).with_context(|| format!("cannot read the report {report}"))?;
+        println!("{report:?}");
+        self.pods.delete(&self.name, &DeleteParams::default()).await?;
+        Ok(report)
+    }
+}

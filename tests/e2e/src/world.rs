@@ -1,0 +1,215 @@
+//! One `PokerCluster` in a namespace, and how to wait for it.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::conditions::is_deleted;
+use kube::runtime::wait::{Condition, await_condition};
+use kube::{Client, Resource, ResourceExt};
+use poker_operator_api::PokerCluster;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::images;
+use crate::shell;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A namespace with a `PokerCluster`.
+#[derive(Clone)]
+pub struct World {
+    pub client: Client,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl World {
+    /// A client of the current kubeconfig.
+    pub async fn client() -> Result<Client> {
+        // A second call finds the provider installed: nothing to do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Client::try_default().await?)
+    }
+
+    /// A fresh namespace with a cluster of `spec` laid over the images, Ready when this returns.
+    pub async fn ready(prefix: &str, spec: Value) -> Result<Self> {
+        let world = Self::applied(prefix, spec).await?;
+        world.wait_ready().await?;
+        Ok(world)
+    }
+
+    /// A fresh namespace with a cluster of `spec` laid over the images.
+    pub async fn applied(prefix: &str, spec: Value) -> Result<Self> {
+        let client = Self::client().await?;
+        let namespace = create_namespace(&client, prefix).await?;
+        let world = Self {
+            client,
+            namespace,
+            name: "demo".to_owned(),
+        };
+        world.apply(spec).await?;
+        Ok(world)
+    }
+
+    /// A second cluster beside this one.
+    pub fn beside(&self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Clusters of the namespace.
+    pub fn clusters(&self) -> Api<PokerCluster> {
+        self.api()
+    }
+
+    /// Objects of the namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Applies the cluster as a user's `kubectl apply --server-side` would.
+    pub async fn apply(&self, over: Value) -> Result<PokerCluster> {
+        let mut spec = images::spec();
+        images::merge(&mut spec, &over);
+        let cluster = json!({
+            "apiVersion": "planningpoker.dev/v1alpha1",
+            "kind": "PokerCluster",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": spec,
+        });
+        let parameters = PatchParams::apply("e2e").force();
+        Ok(self
+            .clusters()
+            .patch(&self.name, &parameters, &Patch::Apply(cluster))
+            .await?)
+    }
+
+    /// The cluster as it is now.
+    pub async fn get(&self) -> Result<PokerCluster> {
+        Ok(self.clusters().get(&self.name).await?)
+    }
+
+    /// Waits until the cluster is Ready at its current generation; returns the seconds it took.
+    pub async fn wait_ready(&self) -> Result<f64> {
+        let started = Instant::now();
+        self.wait_until("Ready", |cluster| {
+            condition(cluster, "Ready").as_deref() == Some("True")
+        })
+        .await?;
+        Ok(started.elapsed().as_secs_f64())
+    }
+
+    /// Waits until `met` holds for the cluster's status at its current generation.
+    pub async fn wait_until(&self, what: &str, met: impl Fn(&PokerCluster) -> bool + Sync) -> Result<()> {
+        let fresh = |cluster: Option<&PokerCluster>| {
+            cluster.is_some_and(|cluster| {
+                let seen = cluster
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.observed_generation);
+                seen == cluster.metadata.generation && met(cluster)
+            })
+        };
+        if let Err(error) = self.wait_for(self.clusters(), &self.name, fresh).await {
+            let status = self.get().await.ok().and_then(|cluster| cluster.status);
+            return Err(error.context(format!("waited for {what}; status: {status:#?}")));
+        }
+        Ok(())
+    }
+
+    /// Waits until the condition holds for an object.
+    pub async fn wait_for<K>(&self, api: Api<K>, name: &str, met: impl Condition<K>) -> Result<()>
+    where
+        K: Clone + Debug + Send + DeserializeOwned + Resource + 'static,
+    {
+        timeout(PATIENCE, await_condition(api, name, met))
+            .await
+            .with_context(|| format!("{name} did not get there within {PATIENCE:?}"))??;
+        Ok(())
+    }
+
+    /// The shards that are Ready with no drain or move under way.
+    pub async fn wait_shards(&self, count: i32) -> Result<()> {
+        self.wait_until(&format!("{count} shards"), |cluster| {
+            cluster.status.as_ref().is_some_and(|status| {
+                let shards = status.shards.as_ref();
+                shards.is_some_and(|shards| {
+                    (shards.desired, shards.replicas, shards.ready) == (count, count, count)
+                }) && !status
+                    .draining
+                    .iter()
+                    .any(|draining| draining.deployment.contains("-shard-"))
+            })
+        })
+        .await
+    }
+
+    /// Names of the Deployments of a component, sorted.
+    pub async fn deployments(&self, component: &str) -> Result<Vec<String>> {
+        let list = self.api::<Deployment>().list(&self.selector(component)).await?;
+        let mut names: Vec<_> = list.items.iter().map(ResourceExt::name_any).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Pods of a component.
+    pub async fn pods(&self, component: &str) -> Result<Vec<Pod>> {
+        Ok(self.api::<Pod>().list(&self.selector(component)).await?.items)
+    }
+
+    /// One query of the managed PostgreSQL; returns the first column's text.
+    pub async fn psql(&self, query: &str) -> Result<String> {
+        let command = ["psql", "-h", "/tmp", "-U", "poker", "-d", "poker", "-Atc", query];
+        let pod = format!("{}-database-0", self.name);
+        Ok(shell::exec(&self.api(), &pod, &command).await?.trim().to_owned())
+    }
+
+    /// Deletes the namespace and waits until it is gone.
+    pub async fn tear_down(self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let uid = namespaces.get(&self.namespace).await?.uid().unwrap_or_default();
+        namespaces
+            .delete(&self.namespace, &DeleteParams::default())
+            .await?;
+        self.wait_for(namespaces, &self.namespace, is_deleted(&uid)).await
+    }
+
+    fn selector(&self, component: &str) -> ListParams {
+        ListParams::default().labels(&format!(
+            "app.kubernetes.io/instance={},app.kubernetes.io/component={component}",
+            self.name
+        ))
+    }
+}
+
+/// The status of one condition, when it was set at the current generation.
+pub fn condition(cluster: &PokerCluster, kind: &str) -> Option<String> {
+    let conditions = &cluster.status.as_ref()?.conditions;
+    let found = conditions.iter().find(|condition| condition.type_ == kind)?;
+    (found.observed_generation == cluster.metadata.generation).then(|| found.status.clone())
+}
+
+/// A namespace of a unique name that enforces the `restricted` Pod Security Standard.
+pub async fn create_namespace(client: &Client, prefix: &str) -> Result<String> {
+    let namespace = serde_json::from_value(json!({
+        "metadata": {
+            "generateName": format!("{prefix}-"),
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/part-of": "e2e"},
+        },
+    }))?;
+    let created = Api::<Namespace>::all(client.clone())
+        .create(&PostParams::default(), &namespace)
+        .await?;
+    Ok(created.name_any())
+}

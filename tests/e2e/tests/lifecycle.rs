@@ -1,0 +1,197 @@
+//! Apply, look, scale, delete: what a platform engineer does on the first day.
+
+use anyhow::Result;
+use e2e::world::{World, condition};
+use e2e::{images, shell};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::{Api, DeleteParams, ListParams};
+use kube::runtime::conditions::is_deleted;
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+/// `kind/name@resourceVersion` of every object of one kind that belongs to the cluster.
+async fn versions<K>(world: &World) -> Result<Vec<String>>
+where
+    K: Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    let selector = ListParams::default().labels(&format!("app.kubernetes.io/instance={}", world.name));
+    let list = world.api::<K>().list(&selector).await?;
+    let label = |object: &K| {
+        format!(
+            "{}/{}@{}",
+            K::kind(&()),
+            object.name_any(),
+            object.resource_version().unwrap_or_default()
+        )
+    };
+    Ok(list.items.iter().map(label).collect())
+}
+
+/// Everything the operator made, except what Kubernetes itself keeps writing to.
+async fn children(world: &World) -> Result<Vec<String>> {
+    let mut all = vec![];
+    all.extend(versions::<Deployment>(world).await?);
+    all.extend(versions::<StatefulSet>(world).await?);
+    all.extend(versions::<Service>(world).await?);
+    all.extend(versions::<ConfigMap>(world).await?);
+    all.extend(versions::<Secret>(world).await?);
+    all.extend(versions::<ServiceAccount>(world).await?);
+    all.extend(versions::<NetworkPolicy>(world).await?);
+    all.extend(versions::<PodDisruptionBudget>(world).await?);
+    all.extend(versions::<Role>(world).await?);
+    all.extend(versions::<RoleBinding>(world).await?);
+    all.sort();
+    Ok(all)
+}
+
+#[tokio::test]
+async fn a_cluster_is_applied_looked_at_scaled_and_deleted() -> Result<()> {
+    let world = World::applied("lifecycle", json!({"shards": {"replicas": 2}})).await?;
+    let seconds = world.wait_ready().await?;
+    println!("apply to Ready: {seconds:.1} s");
+    world.wait_shards(2).await?;
+
+    looks_right_to_kubectl(&world).await?;
+    further_reconciles_write_nothing_else(&world).await?;
+    kubectl_scale_is_followed(&world).await?;
+    deletion_leaves_nothing(&world).await?;
+    world.tear_down().await
+}
+
+async fn looks_right_to_kubectl(world: &World) -> Result<()> {
+    let namespace = ["-n", &world.namespace];
+    let wait = [
+        "wait",
+        "--for=condition=Ready",
+        "pokercluster/demo",
+        "--timeout=10s",
+    ];
+    shell::run("kubectl", &[&namespace[..], &wait[..]].concat()).await?;
+    let table = shell::run("kubectl", &[&namespace[..], &["get", "pc"]].concat()).await?;
+    println!("{table}");
+    for column in ["READY", "VERSION", "SHARDS", "GATEWAYS", "AGE"] {
+        assert!(table.contains(column), "no column {column} in\n{table}");
+    }
+    let row = table.lines().nth(1).unwrap_or_default();
+    assert!(
+        row.contains("True") && row.contains(&images::version()),
+        "the row does not tell: {row}"
+    );
+    let explained = shell::run(
+        "kubectl",
+        &["explain", "pokercluster.spec.shards.drainDeadlineSeconds"],
+    )
+    .await?;
+    assert!(
+        explained.contains("DESCRIPTION") && !explained.contains("<empty>"),
+        "{explained}"
+    );
+    Ok(())
+}
+
+async fn further_reconciles_write_nothing_else(world: &World) -> Result<()> {
+    // What a third shard does not concern is not written again by all the passes that it takes.
+    let untouched = |all: &[String]| -> Vec<String> {
+        let kinds = [
+            "Secret/",
+            "ServiceAccount/",
+            "Role/",
+            "RoleBinding/",
+            "NetworkPolicy/",
+        ];
+        all.iter()
+            .filter(|object| kinds.iter().any(|kind| object.starts_with(kind)))
+            .cloned()
+            .collect()
+    };
+    let before = children(world).await?;
+    world.apply(json!({"shards": {"replicas": 3}})).await?;
+    world.wait_shards(3).await?;
+    world.apply(json!({"shards": {"replicas": 2}})).await?;
+    world.wait_shards(2).await?;
+    assert_eq!(untouched(&before), untouched(&children(world).await?));
+    Ok(())
+}
+
+async fn kubectl_scale_is_followed(world: &World) -> Result<()> {
+    let namespace = ["-n", &world.namespace];
+    let scale = ["scale", "pokercluster/demo", "--replicas=1"];
+    shell::run("kubectl", &[&namespace[..], &scale[..]].concat()).await?;
+    world.wait_shards(1).await?;
+    assert_eq!(world.deployments("shard").await?.len(), 1);
+    let cluster = world.get().await?;
+    assert_eq!(condition(&cluster, "Ready").as_deref(), Some("True"));
+    Ok(())
+}
+
+async fn deletion_leaves_nothing(world: &World) -> Result<()> {
+    let uid = world.get().await?.uid().unwrap_or_default();
+    let mut waits = vec![];
+    for deployment in world.api::<Deployment>().list(&ListParams::default()).await? {
+        waits.push((deployment.name_any(), deployment.uid().unwrap_or_default()));
+    }
+    world
+        .clusters()
+        .delete(&world.name, &DeleteParams::default())
+        .await?;
+    world
+        .wait_for(world.clusters(), &world.name, is_deleted(&uid))
+        .await?;
+    for (name, uid) in waits {
+        world
+            .wait_for(world.api::<Deployment>(), &name, is_deleted(&uid))
+            .await?;
+    }
+    let left = children(world).await?;
+    assert!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -> Result<()> {
+    let world = World::ready("mistakes", json!({"shards": {"replicas": 1}})).await?;
+    let pods_before: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
+
+    world
+        .apply(json!({"kafka": {"topic": {"partitions": 1}}}))
+        .await?;
+    world
+        .wait_until("Ready=False", |cluster| {
+            condition(cluster, "Ready").as_deref() == Some("False")
+        })
+        .await?;
+    let cluster = world.get().await?;
+    let status = cluster.status.unwrap_or_default();
+    let ready = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready");
+    let message = ready
+        .map(|condition| condition.message.clone())
+        .unwrap_or_default();
+    assert!(
+        message.contains("cannot shrink"),
+        "the message does not say what to do: {message}"
+    );
+    let events: Api<Event> = world.api();
+    let warned = events
+        .list(&ListParams::default().fields("involvedObject.name=demo,type=Warning"))
+        .await?;
+    assert!(!warned.items.is_empty(), "no event tells of it");
+    let pods_after: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
+    assert_eq!(pods_before, pods_after, "a mistake replaced what ran");
+
+    world
+        .apply(json!({"kafka": {"topic": {"partitions": 12}}}))
+        .await?;
+    world.wait_ready().await?;
+    world.tear_down().await
+}
