@@ -1,0 +1,76 @@
+//! Everything a decision looks at, read once per pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use poker_operator_api::{ClusterNames, Component, PokerCluster};
+
+use crate::children::{Children, Live};
+use crate::scale::{Sample, ScaleMemory};
+
+/// Children as they stand, of every kind: all with the instance label of the cluster, and all
+/// with a name the operator would use, also when they belong to somebody else.
+pub type LiveChildren = Children<Live>;
+
+/// Samples by component, then by `Metric::name()`. The built-in metrics of the gateway component
+/// also stand under their names; participants are read from `Component::Shard`.
+pub type MetricSamples = BTreeMap<Component, BTreeMap<String, Sample>>;
+
+/// What a Deployment's admin port said: `/drain`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Rooms or sockets, over all pods of the Deployment.
+    pub held: u64,
+    /// The oldest routing table any of its pods follows.
+    pub routes_version: u64,
+}
+
+/// What Kafka said about the topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicObserved {
+    /// Kafka could not be asked; the text says why.
+    Unknown { why: String },
+    Absent,
+    Present { partitions: i32, replication_factor: i32, retention_ms: Option<i64> },
+}
+
+/// Everything a decision looks at.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    pub cluster: PokerCluster,
+    pub live: LiveChildren,
+    /// Keys of the referenced Secrets and of the made ones, by name; a Secret that does not exist
+    /// is absent. Never values.
+    pub secrets: BTreeMap<String, BTreeSet<String>>,
+    /// By Deployment; absent when it could not be asked, or not all of its pods could.
+    pub drains: BTreeMap<String, Held>,
+    pub metrics: MetricSamples,
+    pub topic: TopicObserved,
+    /// What the process remembers of scaling; empty after a restart.
+    pub memory: BTreeMap<Component, ScaleMemory>,
+    /// Fresh random bytes for a password that is made once.
+    pub entropy: [u8; 32],
+    pub now: Timestamp,
+}
+
+impl Observed {
+    /// Names of the cluster's objects.
+    pub fn names(&self) -> ClusterNames {
+        let meta = &self.cluster.metadata;
+        ClusterNames::new(
+            meta.namespace.as_deref().unwrap_or("default"),
+            meta.name.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// The uid of the cluster; empty only for objects that were never stored.
+    pub fn uid(&self) -> &str {
+        self.cluster.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Whether an object is controlled by this very cluster.
+    pub fn owns(&self, meta: &ObjectMeta) -> bool {
+        meta.owner_references.iter().flatten().any(|o| o.controller == Some(true) && o.uid == self.uid())
+    }
+}
