@@ -3,11 +3,29 @@
 //! The caller owns time, sockets and storage: it feeds [`Input`]s with the current time and carries
 //! out the [`Effects`].
 
+mod attach;
+mod command_ids;
+mod commands;
+mod deck;
 pub mod effects;
 pub mod error;
 pub mod history;
 pub mod limits;
+pub mod parse;
+mod participants;
 pub mod protocol;
+mod ring;
+mod room;
+mod round;
+mod state;
+mod stats;
+mod stories;
+pub mod team;
+pub mod text;
+mod view;
 
 pub use effects::{Effects, Input, Output, SessionId};
 pub use error::{ErrorCode, Refusal};
+pub use room::Room;
+pub use state::DecodeError;
+pub use team::TeamSlug;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Refusal};
 
 /// Close codes of the WebSocket; the reason is the code's name, for 1012 a JSON [`RestartReason`].
 pub mod close {
@@ -169,7 +169,7 @@ pub enum ServerMessage {
     Snapshot {
         epoch: u64,
         seq: u64,
-        room: RoomView,
+        room: Box<RoomView>,
         your_vote: Option<Card>,
     },
     /// `seq` grows by one from event to event; after a gap, reconnect with `resume`.
@@ -315,7 +315,7 @@ pub struct Stats {
     pub median: Option<Card>,
     /// Of numeric cards, rounded to two decimals.
     pub mean: Option<f64>,
-    /// Share of the most frequent estimate among all estimates, in per cent; 0 without estimates.
+    /// Share of the most frequent estimate among all estimates, in per cent, rounded down; 0 without estimates.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub agreement: u8,
     /// The numeric card nearest to the mean; the higher one of two.
@@ -414,4 +414,23 @@ pub enum Event {
     TimerChanged {
         timer: Option<TimerView>,
     },
+}
+
+impl ServerMessage {
+    /// The frame's text.
+    pub fn to_text(&self) -> String {
+        // Strings, numbers and lists only: serialisation has no way to fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl ErrorMessage {
+    pub fn new(id: Option<String>, refusal: Refusal) -> Self {
+        Self {
+            id,
+            code: refusal.code,
+            message: refusal.message,
+            retry_after_ms: None,
+        }
+    }
 }

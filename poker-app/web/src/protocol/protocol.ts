@@ -139,7 +139,7 @@ median: string | null,
  */
 mean: number | null, 
 /**
- * Share of the most frequent estimate among all estimates, in per cent; 0 without estimates.
+ * Share of the most frequent estimate among all estimates, in per cent, rounded down; 0 without estimates.
  */
 agreement: number, 
 /**

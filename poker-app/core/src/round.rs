@@ -1,0 +1,62 @@
+//! One vote on one story.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorCode, Refusal};
+use crate::protocol::{Phase, Stats, StoryId};
+use crate::view::Ballots;
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Round {
+    /// Grows over the whole life of the room.
+    pub number: u64,
+    pub story: Option<StoryId>,
+    pub ballots: Ballots,
+    /// Set by the reveal.
+    pub stats: Option<Stats>,
+}
+
+impl Round {
+    pub fn new(number: u64, story: Option<StoryId>) -> Self {
+        Self {
+            number,
+            story,
+            ballots: Ballots::default(),
+            stats: None,
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        if self.stats.is_some() {
+            Phase::Revealed
+        } else {
+            Phase::Voting
+        }
+    }
+
+    pub fn expect_number(&self, seen: u64) -> Result<(), Refusal> {
+        if seen == self.number {
+            return Ok(());
+        }
+        let message = format!("round {seen} is over; round {} is open now", self.number);
+        Err(Refusal::new(ErrorCode::StaleRound, message))
+    }
+
+    pub fn expect_voting(&self) -> Result<(), Refusal> {
+        match self.phase() {
+            Phase::Voting => Ok(()),
+            Phase::Revealed => Err(Refusal::new(
+                ErrorCode::AlreadyRevealed,
+                "the votes are revealed; vote again to change them",
+            )),
+        }
+    }
+
+    pub fn expect_revealed(&self) -> Result<(), Refusal> {
+        match self.phase() {
+            Phase::Voting => Err(Refusal::new(ErrorCode::NotRevealed, "reveal the votes first")),
+            Phase::Revealed => Ok(()),
+        }
+    }
+}
