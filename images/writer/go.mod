@@ -1,0 +1,3 @@
+module planningpoker.dev/images/writer
+
+go 1.25.0

@@ -1,0 +1,81 @@
+# shellcheck shell=bash disable=SC2034
+# Places, versions and how steps are shown. Sourced by every script here.
+
+# A failing command inside $(…) ends it, as everywhere else.
+shopt -s inherit_errexit
+
+# Everything made on the machine is recorded or lies under STATE, whichever checkout made it.
+STATE=/var/lib/planning-poker-cluster
+CACHE=$HOME/.cache/planning-poker
+CLUSTER_NAME=planning-poker
+KUBECONFIG_FILE=$STATE/kubeconfig
+
+KUBERNETES_VERSION=v1.35.4
+KIND_VERSION=v0.33.0
+HELM_VERSION=v4.3.1
+
+PROGRESS_EVERY_SECONDS=15
+LOG_LINES_ON_FAILURE=25
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+	say "error: $*"
+	exit 1
+}
+
+usage_error() {
+	say "error: $*"
+	exit 2
+}
+
+seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
+
+# step TEXT COMMAND…: one line with its time when done; its output only when it fails. What takes
+# long shows every so often that it is alive, with the last line of its output.
+step() {
+	local text=$1 log from=$EPOCHREALTIME pid code=0 shown=0
+	shift
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.1
+		local elapsed
+		elapsed=$(seconds_since "$from")
+		if ((${elapsed%.*} >= shown + PROGRESS_EVERY_SECONDS)); then
+			shown=${elapsed%.*}
+			say "  … $text: ${shown} s, $(wc -l <"$log") lines, last: $(tail -n 1 "$log" | tr -dc '[:print:]' | cut -c1-80)"
+		fi
+	done
+	wait "$pid" || code=$?
+	if ((code != 0)); then
+		say "$(printf '%-52s failed after %s s' "$text" "$(seconds_since "$from")")"
+		tail -n "$LOG_LINES_ON_FAILURE" "$log" | sed 's/^/  | /' >&2
+		rm -f "$log"
+		exit "$code"
+	fi
+	say "$(printf '%-52s %6s s' "$text" "$(seconds_since "$from")")"
+	rm -f "$log"
+}
+
+# retry SECONDS COMMAND…: until it succeeds, else fail with its last output.
+retry() {
+	local until=$((SECONDS + $1)) output
+	shift
+	while ! output=$("$@" 2>&1); do
+		if ((SECONDS >= until)); then
+			printf '%s\n' "$output"
+			return 1
+		fi
+		sleep 0.2
+	done
+}
+
+# content_key FILE_OR_FOLDER…: one hash over names and contents.
+content_key() {
+	local path
+	for path in "$@"; do
+		(cd "$(dirname "$path")" && find "$(basename "$path")" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
+	done | sha256sum | cut -c1-16
+}

@@ -1,0 +1,152 @@
+# shellcheck shell=bash
+# A Docker daemon of our own, where the machine has none that can pull kind's node image. It has its
+# own folders, socket, cgroup and addresses and leaves the machine's firewall rules alone.
+
+SOCKET=$STATE/run/docker.sock
+DAEMON_CGROUP=$CLUSTER_NAME
+BRIDGE=pp-kind # the network "kind"
+# From the range reserved for tests of isolated networks. The resolver is an address of this machine
+# that is not the gateway of the network "kind": kind sends that one to Docker's own resolver, and
+# the cluster's DNS would ask itself.
+DEFAULT_BRIDGE_ADDRESS=198.18.128.1
+KIND_SUBNET=198.18.132.0/24
+KIND_GATEWAY=198.18.132.1
+DAEMON_READY_SECONDS=30
+STOP_SECONDS=20
+
+# The machine may have another program called docker first on PATH.
+docker_client() { DOCKER_HOST=unix://$SOCKET DOCKER_CONFIG=$STATE/client /usr/bin/docker "$@"; }
+
+daemon_answers() { [[ -S $SOCKET ]] && timeout 5 env DOCKER_HOST="unix://$SOCKET" /usr/bin/docker version >/dev/null 2>&1; }
+
+lacks_sys_resource() {
+	local bounding
+	bounding=$(awk '/^CapBnd/ { print $2 }' /proc/self/status)
+	(((0x$bounding >> 24 & 1) == 0))
+}
+
+daemon_up() {
+	daemon_answers && return
+	((EUID == 0)) || die "no Docker engine that can pull the node image answers, and only root can start one: run as root, or start Docker and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
+	need_packages docker.io containerd runc iptables
+	sweep_machine
+	mkdir -p "$STATE/run" "$STATE/client"
+	install_runtime
+	write_daemon_config
+	step "start a Docker daemon" start_daemon
+	remove_containers
+}
+
+install_runtime() {
+	local folder
+	lacks_sys_resource || return 0
+	folder=$(build_module oci-runtime "$HERE/node" ./runtime)
+	install -m 755 "$folder/oci-runtime" "$STATE/oci-runtime"
+}
+
+write_daemon_config() {
+	local runtime=
+	if lacks_sys_resource; then
+		runtime="\"runtimes\": {\"without-sys-resource\": {\"path\": \"$STATE/oci-runtime\"}}, \"default-runtime\": \"without-sys-resource\","
+	fi
+	cat >"$STATE/daemon.json" <<-JSON
+		{
+		  "data-root": "$STATE/docker", "exec-root": "$STATE/run/docker", "pidfile": "$STATE/run/docker.pid",
+		  "hosts": ["unix://$SOCKET"],
+		  "iptables": false, "ip6tables": false, "ip-forward": false, "ip-masq": false,
+		  "bip": "$DEFAULT_BRIDGE_ADDRESS/24", "default-address-pools": [{"base": "$KIND_SUBNET", "size": 24}],
+		  "dns": ["$DEFAULT_BRIDGE_ADDRESS"],
+		  "storage-driver": "overlay2", $runtime
+		  "exec-opts": ["native.cgroupdriver=cgroupfs"], "cgroup-parent": "/$DAEMON_CGROUP"
+		}
+	JSON
+}
+
+start_daemon() {
+	local procs
+	procs=$(daemon_cgroup)/cgroup.procs
+	(
+		echo "$BASHPID" >"$procs"
+		exec setsid /usr/sbin/dockerd --config-file "$STATE/daemon.json" >>"$STATE/docker.log" 2>&1 </dev/null
+	) &
+	retry "$DAEMON_READY_SECONDS" daemon_answers || { tail -n 20 "$STATE/docker.log"; return 1; }
+	docker_client network inspect kind >/dev/null 2>&1 ||
+		docker_client network create -d bridge --subnet "$KIND_SUBNET" --gateway "$KIND_GATEWAY" \
+			-o com.docker.network.bridge.name="$BRIDGE" kind
+}
+
+# daemon_cgroup: a cgroup that holds the daemon, so that it and all it starts can be found and ended
+# even after it was killed. One hierarchy is enough for that.
+daemon_cgroup() {
+	local base=/sys/fs/cgroup
+	[[ -f $base/cgroup.controllers ]] || base=$base/pids
+	mkdir -p "$base/$DAEMON_CGROUP/daemon"
+	printf '%s\n' "$base/$DAEMON_CGROUP/daemon"
+}
+
+our_cgroups() { find /sys/fs/cgroup -maxdepth 2 -type d -name "$DAEMON_CGROUP" 2>/dev/null; }
+
+remove_containers() {
+	local containers
+	containers=$(docker_client ps -aq)
+	# shellcheck disable=SC2086 # a list of ids
+	[[ -z $containers ]] || step "remove containers of an earlier run" docker_client rm -f -v $containers
+	docker_client volume prune -f >/dev/null
+}
+
+daemon_down() {
+	if daemon_answers; then
+		remove_containers
+		docker_client network rm kind >/dev/null 2>&1 || true
+		step "stop the Docker daemon" stop_daemon
+	fi
+	sweep_machine
+}
+
+stop_daemon() {
+	local pid
+	pid=$(<"$STATE/run/docker.pid")
+	kill -TERM "$pid"
+	retry "$STOP_SECONDS" process_gone "$pid"
+}
+
+process_gone() { [[ ! -e /proc/$1 ]]; }
+
+# sweep_machine removes what a daemon leaves when it is killed: processes, mounts, bridges, cgroups.
+sweep_machine() {
+	((EUID == 0)) || return 0
+	end_processes
+	unmount_all
+	ip link delete "$BRIDGE" 2>/dev/null || true
+	if ip -4 -o address show dev docker0 2>/dev/null | grep -qF " $DEFAULT_BRIDGE_ADDRESS/"; then
+		ip link delete docker0
+	fi
+	local group
+	for group in $(our_cgroups); do
+		find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+	done
+	rm -rf "$STATE/run"
+}
+
+end_processes() {
+	local groups tries pids
+	mapfile -t groups < <(our_cgroups)
+	((${#groups[@]} > 0)) || return 0
+	for ((tries = 0; tries < 100; tries++)); do
+		# A paused container ends only once it is thawed.
+		find "${groups[@]}" -name freezer.state -exec sh -c 'echo THAWED >"$1"' _ {} \; 2>/dev/null || true
+		find "${groups[@]}" -name cgroup.freeze -exec sh -c 'echo 0 >"$1"' _ {} \; 2>/dev/null || true
+		pids=$(find "${groups[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -un)
+		[[ -n $pids ]] || return 0
+		# shellcheck disable=SC2086 # a list of numbers
+		kill -9 $pids 2>/dev/null || true
+		sleep 0.1
+	done
+	die "processes of an earlier cluster do not end: $pids"
+}
+
+unmount_all() {
+	local mount
+	awk -v state="$STATE/" 'index($5, state) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
+}

@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# Programs built from Go modules, kept in the cache by the content they are built from.
+
+KUBE_PROGRAMS=(coredns etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubeadm kubectl kubelet node-network)
+TOOLS=$CACHE/cluster/tools # what `cluster tools` prints: kubectl, helm, kind
+
+need_go() {
+	command -v go >/dev/null || die "Go is missing: install Go 1.25 or newer (it fetches a newer toolchain itself when it needs one)"
+}
+
+# go_cached NAME KEY: where the build of NAME from inputs KEY lies.
+go_cached() {
+	local name=$1 key
+	key=$(printf '%s\n' "$2" "$(go env GOVERSION GOARCH)" | sha256sum | cut -c1-16)
+	printf '%s/cluster/go/%s-%s' "$CACHE" "$name" "$key"
+}
+
+# build_module NAME DIR PACKAGE [LDFLAGS]: prints the folder that holds the built binary NAME.
+build_module() {
+	local name=$1 dir=$2 package=$3 ldflags="-s -w ${4:-}" out
+	need_go
+	out=$(go_cached "$name" "$(content_key "$dir") $package $ldflags")
+	if [[ ! -x $out/$name ]]; then
+		mkdir -p "$out"
+		step "build $name" go_build "$dir" "$out/$name" "$package" "$ldflags"
+	fi
+	printf '%s\n' "$out"
+}
+
+go_build() {
+	cd "$1" || return
+	# -v prints each package as it is compiled: the sign of life in a long build.
+	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags "$4" -o "$2.part" "$3"
+	mv "$2.part" "$2"
+}
+
+# install_tool NAME PACKAGE VERSION: the same for a published program.
+install_tool() {
+	local name=$1 package=$2 version=$3 out
+	need_go
+	out=$(go_cached "$name" "$package@$version")
+	if [[ ! -x $out/$name ]]; then
+		mkdir -p "$out"
+		step "build $name $version" env CGO_ENABLED=0 GOBIN="$out" go install -v "$package@$version"
+	fi
+	printf '%s\n' "$out"
+}
+
+# kube_folder: every Kubernetes program, links to one binary.
+kube_folder() {
+	local out program v=k8s.io/component-base/version
+	local minor=${KUBERNETES_VERSION#v*.}
+	out=$(build_module kube "$HERE/kube" . \
+		"-X $v.gitVersion=$KUBERNETES_VERSION -X $v.gitMajor=1 -X $v.gitMinor=${minor%%.*} -X $v.gitTreeState=clean")
+	for program in "${KUBE_PROGRAMS[@]}"; do
+		[[ -L $out/$program ]] || ln -sfn kube "$out/$program"
+	done
+	printf '%s\n' "$out"
+}
+
+writer_folder() { build_module image-writer "$ROOT/images/writer" .; }
+
+# tools_folder: one folder for PATH with what tests and people call.
+tools_folder() {
+	local kube kind helm
+	kube=$(kube_folder)
+	kind=$(install_tool kind sigs.k8s.io/kind "$KIND_VERSION")
+	helm=$(install_tool helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION")
+	mkdir -p "$TOOLS"
+	ln -sfn "$kube/kubectl" "$TOOLS/kubectl"
+	ln -sfn "$kind/kind" "$TOOLS/kind"
+	ln -sfn "$helm/helm" "$TOOLS/helm"
+	printf '%s\n' "$TOOLS"
+}
