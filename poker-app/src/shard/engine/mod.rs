@@ -1,0 +1,365 @@
+//! The one task that owns all rooms of a shard.
+//!
+//! It takes what links bring, lets rooms answer, and writes all changed rooms in one pipeline while the next inputs
+//! are already being applied in memory: the slower the store, the larger the groups. Nothing leaves a room before
+//! what it rests on is stored.
+
+mod claims;
+mod commits;
+mod moves;
+mod outputs;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use poker_core::{SessionId, protocol::Command};
+use poker_routing::RoutingTable;
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+
+use self::{claims::ClaimAnswer, commits::Commit};
+use super::{
+    limits::{CHECK_PERIOD, IDLE_ROOM_MS, INPUTS_PER_TURN_MAX, PENDING_OUTPUTS_PER_ROOM_MAX, TICK_PERIOD},
+    link_server::{LinkHandle, Open},
+    live::LiveRoom,
+    ownership::Me,
+};
+use crate::{
+    log::OutboxHandle,
+    metrics::ShardMetrics,
+    routes::Routes,
+    store::{Stamp, Store, StoreError},
+};
+
+/// What the engine acts on.
+pub enum Input {
+    Open(Open),
+    Command {
+        session: SessionId,
+        id: String,
+        command: Command,
+    },
+    Close {
+        session: SessionId,
+    },
+    LinkGone {
+        link: u64,
+    },
+    /// Give all rooms up and take none.
+    Drain,
+}
+
+type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A room of this shard.
+enum Slot {
+    /// Being claimed; what arrives meanwhile waits in order.
+    Claiming {
+        inputs: Vec<Input>,
+    },
+    Live(Box<LiveRoom>),
+}
+
+struct SessionAt {
+    team: Arc<str>,
+    link: LinkHandle,
+    /// Whether the link counts it among those that get what the room publishes.
+    attached: bool,
+}
+
+pub struct Engine {
+    me: Me,
+    store: Store,
+    /// None: no history is kept.
+    outbox: Option<OutboxHandle>,
+    metrics: EngineMetrics,
+    table: Arc<RoutingTable>,
+    rooms: HashMap<Arc<str>, Slot>,
+    sessions: HashMap<SessionId, SessionAt>,
+    /// Rooms with changes that no write under way covers.
+    changed: VecDeque<Arc<str>>,
+    commit: Option<Commit>,
+    claims: FuturesUnordered<Task<ClaimAnswer>>,
+    /// Claims beyond the number allowed at once.
+    claims_waiting: VecDeque<(Arc<str>, u64, bool)>,
+    releases: FuturesUnordered<Task<Vec<Arc<str>>>>,
+    draining: bool,
+}
+
+/// Handles of the metrics that the engine touches often.
+struct EngineMetrics {
+    shard: ShardMetrics,
+    acked: prometheus_client::metrics::counter::Counter,
+    refused: prometheus_client::metrics::counter::Counter,
+}
+
+/// Rooms asked about, with the epoch and seq that the store must hold, and the answer.
+struct Checked {
+    asked: Vec<(Arc<str>, u64, u64)>,
+    answer: Result<Vec<Option<Stamp>>, StoreError>,
+}
+
+impl Engine {
+    pub fn new(
+        me: Me,
+        store: Store,
+        outbox: Option<OutboxHandle>,
+        metrics: ShardMetrics,
+        table: Arc<RoutingTable>,
+    ) -> Engine {
+        let metrics = EngineMetrics {
+            acked: metrics.commands("acked"),
+            refused: metrics.commands("refused"),
+            shard: metrics,
+        };
+        Engine {
+            me,
+            store,
+            outbox,
+            metrics,
+            table,
+            rooms: HashMap::new(),
+            sessions: HashMap::new(),
+            changed: VecDeque::new(),
+            commit: None,
+            claims: FuturesUnordered::new(),
+            claims_waiting: VecDeque::new(),
+            releases: FuturesUnordered::new(),
+            draining: false,
+        }
+    }
+
+    /// Runs until every sender of `inputs` is gone.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut routes: Routes) {
+        let mut batch = Vec::with_capacity(INPUTS_PER_TURN_MAX);
+        let mut tick = every(TICK_PERIOD);
+        let mut check_period = every(CHECK_PERIOD);
+        let mut check: Option<Task<Checked>> = None;
+        loop {
+            tokio::select! {
+                taken = inputs.recv_many(&mut batch, INPUTS_PER_TURN_MAX) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    let now_ms = now_ms();
+                    for input in batch.drain(..) {
+                        self.take(input, now_ms);
+                    }
+                }
+                result = answer_of(&mut self.commit) => self.on_committed(result),
+                Some(answer) = self.claims.next(), if !self.claims.is_empty() => self.on_claimed(answer, now_ms()),
+                Some(released) = self.releases.next(), if !self.releases.is_empty() => self.on_released(released),
+                _ = tick.tick() => self.on_tick(now_ms()),
+                _ = check_period.tick(), if check.is_none() => check = self.start_check(),
+                checked = on(&mut check) => {
+                    check = None;
+                    self.on_checked(checked);
+                }
+                Ok(()) = routes.changed() => {
+                    let table = routes.borrow_and_update().clone();
+                    self.on_table(table);
+                }
+            }
+            self.start_claims();
+            self.start_commit();
+        }
+    }
+
+    fn take(&mut self, input: Input, now_ms: u64) {
+        match input {
+            Input::Open(open) => self.on_open(open, now_ms),
+            Input::Command { session, id, command } => self.on_command(session, id, command, now_ms),
+            Input::Close { session } => self.on_close(session, now_ms),
+            Input::LinkGone { link } => self.on_link_gone(link, now_ms),
+            Input::Drain => self.on_drain(),
+        }
+    }
+
+    fn on_command(&mut self, session: SessionId, id: String, command: Command, now_ms: u64) {
+        let Some(at) = self.sessions.get(&session) else {
+            return;
+        };
+        match self.rooms.get_mut(&at.team) {
+            Some(Slot::Claiming { inputs }) => inputs.push(Input::Command { session, id, command }),
+            // The new owner answers it: the gateway sends it again.
+            Some(Slot::Live(live)) if live.leaving.is_some() => {}
+            Some(Slot::Live(live)) if live.gate.waiting() >= PENDING_OUTPUTS_PER_ROOM_MAX => {
+                let at = at.link.clone();
+                self.refuse_command(&at, session, id);
+            }
+            Some(Slot::Live(_)) => {
+                let team = at.team.clone();
+                self.handle(&team, poker_core::Input::Command { session, id, command }, now_ms);
+            }
+            None => {}
+        }
+    }
+
+    fn refuse_command(&self, link: &LinkHandle, session: SessionId, id: String) {
+        self.metrics.refused.inc();
+        outputs::send_unavailable(link, session, id);
+    }
+
+    fn on_close(&mut self, session: SessionId, now_ms: u64) {
+        let Some(at) = self.sessions.remove(&session) else {
+            return;
+        };
+        match self.rooms.get_mut(&at.team) {
+            Some(Slot::Claiming { inputs }) => {
+                inputs.retain(|input| !matches!(input, Input::Open(open) if open.session == session));
+            }
+            Some(Slot::Live(live)) => {
+                if at.attached {
+                    live.leave_link(&at.link);
+                }
+                if live.sessions.remove(&session) && live.leaving.is_none() {
+                    self.handle(&at.team, poker_core::Input::Detach { session }, now_ms);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn on_link_gone(&mut self, link: u64, now_ms: u64) {
+        let gone: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, at)| at.link.id() == link)
+            .map(|(session, _)| *session)
+            .collect();
+        for session in gone {
+            self.on_close(session, now_ms);
+        }
+    }
+
+    /// Lets a room act on one input, and sees to everything that follows from it.
+    fn handle(&mut self, team: &Arc<str>, input: poker_core::Input, now_ms: u64) {
+        let Some(Slot::Live(live)) = self.rooms.get_mut(team) else {
+            return;
+        };
+        let effects = live.room.handle(input, now_ms);
+        let durable = effects.durable;
+        let outputs = live.absorb(effects, self.outbox.is_some());
+        let connected = live.room.connected();
+        if connected != live.counted_participants {
+            let change = connected as i64 - live.counted_participants as i64;
+            self.metrics.shard.participants.inc_by(change);
+            live.counted_participants = connected;
+        }
+        live.idle_since_ms = match live.sessions.is_empty() {
+            true => live.idle_since_ms.or(Some(now_ms)),
+            false => None,
+        };
+        if durable {
+            self.queue(team);
+        }
+        self.deliver(team, outputs);
+    }
+
+    /// The room goes with the next write.
+    fn queue(&mut self, team: &Arc<str>) {
+        if let Some(Slot::Live(live)) = self.rooms.get_mut(team)
+            && !live.queued
+        {
+            live.queued = true;
+            self.changed.push_back(team.clone());
+        }
+    }
+
+    fn on_tick(&mut self, now_ms: u64) {
+        let (mut due, mut idle, mut unsaved) = (Vec::new(), Vec::new(), Vec::new());
+        for (team, slot) in &self.rooms {
+            let Slot::Live(live) = slot else { continue };
+            if live.leaving.is_some() {
+                continue;
+            }
+            if live.room.next_deadline_ms().is_some_and(|at| at <= now_ms) {
+                due.push(team.clone());
+            }
+            if live.gate.is_settled()
+                && live
+                    .idle_since_ms
+                    .is_some_and(|since| since + IDLE_ROOM_MS <= now_ms)
+            {
+                idle.push(team.clone());
+            }
+            if live.must_notify() {
+                unsaved.push(team.clone());
+            }
+        }
+        for team in due {
+            self.handle(&team, poker_core::Input::Tick, now_ms);
+        }
+        for team in idle {
+            self.drop_idle(&team);
+        }
+        for team in unsaved {
+            self.notify_unavailable(&team);
+        }
+    }
+
+    fn drop_idle(&mut self, team: &Arc<str>) {
+        if let Some(Slot::Live(live)) = self.rooms.get(team)
+            && live.gate.is_settled()
+            && live.sessions.is_empty()
+        {
+            self.forget(team);
+        }
+    }
+
+    /// Drops a room from memory, with all that counts it. Returns the links of its sessions, each once.
+    fn forget(&mut self, team: &Arc<str>) -> Vec<LinkHandle> {
+        let Some(Slot::Live(live)) = self.rooms.remove(team) else {
+            return Vec::new();
+        };
+        self.metrics.shard.rooms.dec();
+        let counted = live.counted_participants as i64;
+        self.metrics.shard.participants.dec_by(counted);
+        let mut links = Vec::new();
+        for session in &live.sessions {
+            if let Some(at) = self.sessions.remove(session) {
+                push_once(&mut links, at.link);
+            }
+        }
+        links
+    }
+}
+
+fn push_once(links: &mut Vec<LinkHandle>, link: LinkHandle) {
+    if !links.iter().any(|known| known.id() == link.id()) {
+        links.push(link);
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// The answer of a task that may not be there; never ready without one.
+async fn on<T>(task: &mut Option<Task<T>>) -> T {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn answer_of(commit: &mut Option<Commit>) -> commits::CommitAnswer {
+    match commit {
+        Some(commit) => (&mut commit.answer).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,268 @@
+//! The shard's end of the links: one task a gateway.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{SinkExt, StreamExt};
+use poker_core::{
+    ErrorCode, Refusal, SessionId,
+    parse::{Rejected, client_message},
+    protocol::{ClientMessage, ErrorMessage, Hello, ServerMessage, close},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    engine::Input,
+    limits::{LINK_FRAMES_MAX, LINK_SILENCE_MAX},
+};
+use crate::link::{LinkError, ShardEnd, ToGateway, ToShard, shard_end};
+
+/// Session ids of the engine: the link's number above, the gateway's session below these bits.
+const SESSION_BITS: u32 = 44;
+const SESSION_MAX: u64 = (1 << SESSION_BITS) - 1;
+const LINK_ID_MAX: u64 = (1 << (u64::BITS - SESSION_BITS)) - 1;
+
+/// Sends to one gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct LinkHandle(Arc<Link>);
+
+struct Link {
+    id: u64,
+    frames: mpsc::Sender<ToGateway>,
+    stop: CancellationToken,
+}
+
+impl LinkHandle {
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Queues a frame. A gateway that does not take them loses the link and opens its sessions anew.
+    pub fn send(&self, frame: ToGateway) {
+        if self.0.frames.try_send(frame).is_err() {
+            self.0.stop.cancel();
+        }
+    }
+
+    /// The engine's name of a gateway's session.
+    pub fn session_id(&self, session: u64) -> Option<SessionId> {
+        (session <= SESSION_MAX).then_some(SessionId(self.0.id << SESSION_BITS | session))
+    }
+}
+
+/// The gateway's own number of a session.
+pub fn gateway_session(session: SessionId) -> u64 {
+    session.0 & SESSION_MAX
+}
+
+/// Accepts links and feeds the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct LinkServer {
+    inputs: mpsc::Sender<Input>,
+    next_link: Arc<AtomicU64>,
+    /// Frames received, to see whether links are quiet.
+    received: Arc<AtomicU64>,
+    stop: CancellationToken,
+}
+
+impl LinkServer {
+    pub fn new(inputs: mpsc::Sender<Input>, stop: CancellationToken) -> LinkServer {
+        LinkServer {
+            inputs,
+            next_link: Arc::default(),
+            received: Arc::default(),
+            stop,
+        }
+    }
+
+    /// Serves gateways that connect, until the shard stops.
+    pub async fn serve(&self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let _ = stream.set_nodelay(true);
+                    let server = self.clone();
+                    tokio::spawn(async move { server.serve_link(stream).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a link, trying again");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one gateway over any stream until either side closes it.
+    pub async fn serve_link(&self, stream: impl AsyncRead + AsyncWrite + Send + 'static) {
+        let id = self.next_link.fetch_add(1, Ordering::Relaxed) & LINK_ID_MAX;
+        let (frames, queue) = mpsc::channel(LINK_FRAMES_MAX);
+        let stop = self.stop.child_token();
+        let link = LinkHandle(Arc::new(Link {
+            id,
+            frames,
+            stop: stop.clone(),
+        }));
+        let (sink, stream) = shard_end(stream).split();
+        let result = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            result = write_frames(sink, queue) => result,
+            result = self.read_frames(stream, &link) => result,
+        };
+        if let Err(error) = result {
+            tracing::debug!(link = id, %error, "link ended");
+        }
+        let _ = self.inputs.send(Input::LinkGone { link: id }).await;
+    }
+
+    async fn read_frames<S: AsyncRead + AsyncWrite>(
+        &self,
+        mut stream: futures::stream::SplitStream<ShardEnd<S>>,
+        link: &LinkHandle,
+    ) -> Result<(), LinkError> {
+        loop {
+            let frame = match tokio::time::timeout(LINK_SILENCE_MAX, stream.next()).await {
+                Ok(Some(frame)) => frame?,
+                Ok(None) | Err(_) => return Ok(()),
+            };
+            if frame != ToShard::Ping {
+                self.received.fetch_add(1, Ordering::Relaxed);
+            }
+            let Some(input) = read_frame(frame, link) else {
+                continue;
+            };
+            if self.inputs.send(input).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Frames other than pings received from all gateways so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+}
+
+async fn write_frames<S: AsyncRead + AsyncWrite>(
+    mut sink: futures::stream::SplitSink<ShardEnd<S>, ToGateway>,
+    mut queue: mpsc::Receiver<ToGateway>,
+) -> Result<(), LinkError> {
+    let mut frames = Vec::new();
+    while queue.recv_many(&mut frames, 256).await > 0 {
+        for frame in frames.drain(..) {
+            sink.feed(frame).await?;
+        }
+        sink.flush().await?;
+    }
+    Ok(())
+}
+
+/// What a frame means to the engine; what is malformed is answered here.
+fn read_frame(frame: ToShard, link: &LinkHandle) -> Option<Input> {
+    match frame {
+        ToShard::Hello { gateway } => {
+            tracing::debug!(link = link.id(), gateway, "link opened");
+            None
+        }
+        ToShard::Ping => {
+            link.send(ToGateway::Pong);
+            None
+        }
+        ToShard::Open {
+            session,
+            team,
+            table_version,
+            hello,
+        } => read_open(link, session, team, table_version, &hello),
+        ToShard::Command { session, text } => read_command(link, session, &text),
+        ToShard::Close { session } => Some(Input::Close {
+            session: link.session_id(session)?,
+        }),
+    }
+}
+
+fn read_open(
+    link: &LinkHandle,
+    session: u64,
+    team: String,
+    table_version: u64,
+    hello: &str,
+) -> Option<Input> {
+    let hello = match serde_json::from_str::<ClientMessage>(hello) {
+        Ok(ClientMessage::Hello(hello)) => Ok(hello),
+        // The gateway may also send the bare object.
+        _ => serde_json::from_str::<Hello>(hello),
+    };
+    match (hello, link.session_id(session)) {
+        (Ok(hello), Some(id)) => Some(Input::Open(Open {
+            session: id,
+            link: link.clone(),
+            team: team.into(),
+            table_version,
+            hello,
+        })),
+        _ => {
+            link.send(ToGateway::Kick {
+                session,
+                code: close::BAD_HELLO,
+                reason: ErrorCode::BadHello.name(),
+            });
+            None
+        }
+    }
+}
+
+/// A session's wish to enter a room.
+pub struct Open {
+    pub session: SessionId,
+    pub link: LinkHandle,
+    pub team: Arc<str>,
+    /// Version of the table by which the gateway routed.
+    pub table_version: u64,
+    pub hello: Hello,
+}
+
+fn read_command(link: &LinkHandle, session: u64, text: &str) -> Option<Input> {
+    let rejected = match client_message(text) {
+        Ok(ClientMessage::Command { id, command }) => {
+            let session = link.session_id(session)?;
+            return Some(Input::Command { session, id, command });
+        }
+        Ok(_) => Rejected {
+            id: None,
+            refusal: Refusal::new(ErrorCode::Malformed, "send a command as the protocol says"),
+        },
+        Err(rejected) => rejected,
+    };
+    link.send(ToGateway::ToSession {
+        session,
+        text: error_text(rejected.id.clone(), rejected.refusal, None),
+        command_id: rejected.id,
+    });
+    None
+}
+
+/// An `error` message as it goes to the client.
+pub fn error_text(id: Option<String>, refusal: Refusal, retry_after_ms: Option<u64>) -> String {
+    let Refusal { code, message } = refusal;
+    let message = ServerMessage::Error(ErrorMessage {
+        id,
+        code,
+        message,
+        retry_after_ms,
+    });
+    serde_json::to_string(&message).unwrap_or_default()
+}

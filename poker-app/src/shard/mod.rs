@@ -1,0 +1,167 @@
+//! A shard: owner of a share of the rooms.
+
+mod engine;
+mod gate;
+pub mod limits;
+mod link_server;
+mod live;
+pub mod ownership;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{net::TcpListener, sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+pub use self::link_server::LinkServer;
+use self::{
+    engine::{Engine, Input},
+    limits::{MAILBOX_INPUTS_MAX, SHUTDOWN_QUIET, SHUTDOWN_TIMEOUT, STORE_RECONNECT_DELAY_MAX},
+    ownership::Me,
+};
+use crate::{
+    admin::{self, Admin, Held, Readiness},
+    cli::ShardArgs,
+    log::{KafkaSink, Outbox, Sink},
+    metrics::{self, ShardMetrics},
+    routes::{self, Routes},
+    store::{RedisStore, Store},
+};
+
+/// Entry of [`Readiness`] until the store has answered once.
+pub const PENDING_STORE: &str = "store";
+/// How often a shard on its way out looks whether it may end.
+const SHUTDOWN_POLL_PERIOD: Duration = Duration::from_millis(20);
+
+/// A running shard. Its tasks end when it and the links it serves are gone.
+pub struct Shard {
+    links: LinkServer,
+    inputs: mpsc::Sender<Input>,
+    metrics: ShardMetrics,
+    stop: CancellationToken,
+}
+
+impl Shard {
+    /// Starts the engine and, with a `sink`, the task that empties the outboxes into it.
+    pub fn start(me: Me, store: Store, sink: Option<Sink>, routes: Routes, metrics: ShardMetrics) -> Shard {
+        let outbox = sink.map(|sink| {
+            let gauge = metrics.outbox_events.clone();
+            Outbox::start(store.clone(), sink, me.clone(), routes.clone(), gauge)
+        });
+        let table = routes.borrow().clone();
+        let engine = Engine::new(me, store, outbox, metrics.clone(), table);
+        let (inputs, mailbox) = mpsc::channel(MAILBOX_INPUTS_MAX);
+        tokio::spawn(engine.run(mailbox, routes));
+        let stop = CancellationToken::new();
+        Shard {
+            links: LinkServer::new(inputs.clone(), stop.clone()),
+            inputs,
+            metrics,
+            stop,
+        }
+    }
+
+    /// Serves links: from a listener, or one over any stream.
+    pub fn links(&self) -> &LinkServer {
+        &self.links
+    }
+
+    /// Hands all rooms over, waits until gateways have heard it, and closes the links. Takes no rooms any more.
+    pub async fn drain(&self) {
+        let end = Instant::now() + SHUTDOWN_TIMEOUT;
+        let _ = self.inputs.send(Input::Drain).await;
+        let mut quiet_since = Instant::now();
+        let mut received = self.links.received();
+        while Instant::now() < end && quiet_since.elapsed() < SHUTDOWN_QUIET {
+            tokio::time::sleep(SHUTDOWN_POLL_PERIOD).await;
+            let busy = self.metrics.rooms.get() > 0 || self.metrics.outbox_events.get() > 0;
+            if busy || self.links.received() != received {
+                received = self.links.received();
+                quiet_since = Instant::now();
+            }
+        }
+        self.stop.cancel();
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The role `shard`: serves until `stop`, then hands its rooms over.
+pub async fn run(args: ShardArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut registry = metrics::registry(&args.common);
+    let version = metrics::routes_version(&mut registry);
+    let metrics = ShardMetrics::register(metrics::shard_registry(&mut registry, args.shard));
+    let readiness = Readiness::default();
+    readiness.pending(PENDING_STORE);
+    let end = CancellationToken::new();
+    let namespace = args.common.namespace.clone();
+    let routes = routes::follow(
+        args.routes.clone(),
+        namespace,
+        version,
+        readiness.clone(),
+        end.clone(),
+    );
+    let admin = Admin {
+        readiness: readiness.clone(),
+        registry: Arc::new(registry),
+        held: Some(held(&metrics, &routes)),
+    };
+    let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: choose another --listen", args.listen))?;
+    let shard = start(&args, routes, metrics, readiness)?;
+    tracing::info!(address = %args.listen, shard = args.shard, "shard listens");
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = shard.links().serve(listener) => {}
+        result = admin => result??,
+    }
+    tracing::info!("handing all rooms over");
+    shard.drain().await;
+    end.cancel();
+    Ok(())
+}
+
+fn start(
+    args: &ShardArgs,
+    routes: Routes,
+    metrics: ShardMetrics,
+    readiness: Readiness,
+) -> anyhow::Result<Shard> {
+    let store = Store::Redis(RedisStore::connect(&args.redis_url, &args.redis_prefix)?);
+    let sink = match (&args.kafka_brokers, &args.kafka_topic) {
+        (Some(brokers), Some(topic)) => Some(Sink::Kafka(KafkaSink::new(brokers, topic)?)),
+        _ => None,
+    };
+    tokio::spawn(await_store(store.clone(), readiness));
+    let me = Me {
+        id: args.shard,
+        address: Arc::from(args.advertise.as_str()),
+    };
+    Ok(Shard::start(me, store, sink, routes, metrics))
+}
+
+/// What `/drain` answers.
+fn held(metrics: &ShardMetrics, routes: &Routes) -> Arc<dyn Fn() -> Held + Send + Sync> {
+    let (rooms, routes) = (metrics.rooms.clone(), routes.clone());
+    Arc::new(move || Held {
+        held: rooms.get().unsigned_abs(),
+        routes_version: routes.borrow().version,
+    })
+}
+
+/// Ready once the store has answered; it may go away later without making the shard unready, since rooms in memory
+/// still serve those who watch.
+async fn await_store(store: Store, readiness: Readiness) {
+    while let Err(error) = store.ping().await {
+        tracing::warn!(%error, "waiting for the store");
+        tokio::time::sleep(STORE_RECONNECT_DELAY_MAX).await;
+    }
+    readiness.done(PENDING_STORE);
+}

@@ -1,0 +1,161 @@
+//! Durable rooms: claims with epochs, group commit, and the outbox of history events beside each room.
+//!
+//! The store decides who owns a room: every claim raises the room's epoch and every write carries the writer's epoch,
+//! so two writers are impossible whatever the network does.
+
+mod redb_store;
+mod redis_store;
+
+use std::sync::Arc;
+
+pub use redb_store::RedbStore;
+pub use redis_store::RedisStore;
+
+/// Where rooms are kept. Cheap to clone.
+#[derive(Clone)]
+pub enum Store {
+    /// A Redis server shared by all shards of a cluster (cluster mode is not supported).
+    Redis(RedisStore),
+    /// A file of this process.
+    Redb(RedbStore),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    pub team: Arc<str>,
+    /// Version of the routing table on which the claim rests.
+    pub table: u64,
+    /// Link address of the claiming shard.
+    pub owner: Arc<str>,
+    /// Whether a room that does not exist is made.
+    pub create: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The claimant owns the room; `state` is `None` for a room just made. `outbox`: events waiting there.
+    Owned {
+        epoch: u64,
+        state: Option<Vec<u8>>,
+        outbox: u64,
+    },
+    /// There is no such room and `create` was not set.
+    Missing,
+    /// Another owner claimed with a newer table, or with the same one less than the hold-down ago (`retry_ms` left).
+    Refused {
+        owner: String,
+        table: u64,
+        retry_ms: u32,
+    },
+}
+
+/// One room's part of a group commit.
+#[derive(Debug, Clone)]
+pub struct RoomWrite {
+    pub team: Arc<str>,
+    pub epoch: u64,
+    pub seq: u64,
+    pub table: u64,
+    pub owner: Arc<str>,
+    pub state: Vec<u8>,
+    /// History events as JSON, in order.
+    pub history: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    Stored,
+    /// The room has a newer owner; nothing was written.
+    Lost {
+        owner: String,
+        table: u64,
+    },
+}
+
+/// What the store knows of a room without its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    pub epoch: u64,
+    pub seq: u64,
+    pub table: u64,
+    pub owner: String,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("store does not answer ({0}); check that it runs and is reachable")]
+    Unavailable(String),
+    #[error("store holds something unexpected ({0}); check that nothing else writes under this prefix")]
+    Unexpected(String),
+}
+
+impl Store {
+    /// Whether the store answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match self {
+            Store::Redis(store) => store.ping().await,
+            Store::Redb(_) => Ok(()),
+        }
+    }
+
+    /// Takes ownership of a room, raising its epoch.
+    pub async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        match self {
+            Store::Redis(store) => store.claim(request).await,
+            Store::Redb(store) => store.claim(request).await,
+        }
+    }
+
+    /// Writes many rooms at once; one result a room, in the order of `writes`. An error says nothing was confirmed:
+    /// repeating the call is safe (state is overwritten, repeated events are recognised by `(team, epoch, seq)`).
+    pub async fn commit(
+        &self,
+        writes: Vec<RoomWrite>,
+    ) -> Result<Vec<Result<Committed, StoreError>>, StoreError> {
+        match self {
+            Store::Redis(store) => store.commit(&writes).await,
+            Store::Redb(store) => store.commit(writes).await,
+        }
+    }
+
+    /// Gives rooms up: `(team, epoch)` claimed by `owner`. The next claim need not wait for the hold-down.
+    pub async fn release(&self, owner: &str, rooms: &[(Arc<str>, u64)]) -> Result<(), StoreError> {
+        match self {
+            Store::Redis(store) => store.release(owner, rooms).await,
+            // One process, one owner: nobody waits.
+            Store::Redb(_) => Ok(()),
+        }
+    }
+
+    /// Who owns which rooms by now; `None` where the store holds no such room.
+    pub async fn check(&self, teams: &[Arc<str>]) -> Result<Vec<Option<Stamp>>, StoreError> {
+        match self {
+            Store::Redis(store) => store.check(teams).await,
+            Store::Redb(store) => store.check(teams).await,
+        }
+    }
+
+    /// The oldest `limit` events in a room's outbox.
+    pub async fn outbox(&self, team: &str, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        match self {
+            Store::Redis(store) => store.outbox(team, limit).await,
+            Store::Redb(store) => store.outbox(team, limit).await,
+        }
+    }
+
+    /// Teams whose outbox is not empty.
+    pub async fn outboxes(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        match self {
+            Store::Redis(store) => store.outboxes().await,
+            Store::Redb(store) => store.outboxes().await,
+        }
+    }
+
+    /// Removes events that were delivered. By value: no owner, however late, can remove what was not delivered.
+    pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<(), StoreError> {
+        match self {
+            Store::Redis(store) => store.trim(team, delivered).await,
+            Store::Redb(store) => store.trim(team, delivered).await,
+        }
+    }
+}
