@@ -1,0 +1,37 @@
+/** What the connection pill says: a pure reading of the machine that never claims more than is known. */
+import { DOUBT_AFTER_MS, SAVING_AFTER_MS } from './limits'
+import type { Machine } from './machine'
+
+export type Pill =
+  | { kind: 'live' }
+  | { kind: 'saving' }
+  | { kind: 'checking' }
+  | { kind: 'connecting' }
+  | { kind: 'reconnecting'; seconds: number }
+  | { kind: 'offline'; voteKept: boolean }
+  | { kind: 'closed' }
+
+export function pill(machine: Machine, nowMs: number): Pill {
+  const { link, ping, pending } = machine
+  switch (link.kind) {
+    case 'stopped':
+      return { kind: 'closed' }
+    case 'live':
+      if (ping && nowMs - ping.sentAtMs >= DOUBT_AFTER_MS) return { kind: 'checking' }
+      if (!machine.storeAvailable) return { kind: 'saving' }
+      if (pending.some((entry) => nowMs - entry.queuedAtMs >= SAVING_AFTER_MS))
+        return { kind: 'saving' }
+      return { kind: 'live' }
+    case 'connecting':
+    case 'waiting': {
+      if (!machine.online) {
+        return { kind: 'offline', voteKept: pending.some((p) => p.command.type === 'vote') }
+      }
+      if (link.kind === 'connecting') return { kind: 'connecting' }
+      return {
+        kind: 'reconnecting',
+        seconds: Math.max(1, Math.ceil((link.untilMs - nowMs) / 1000)),
+      }
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import { useEffect, useRef, useState } from 'react'
+import { useTexts } from '../i18n'
+import type { HistoryRound } from '../protocol/protocol'
+import { useSettings } from '../settings/settings'
+import { teamPath } from '../router'
+import { Icon } from '../ui/Icon'
+import { Link } from '../ui/Link'
+import { historyPath, readHistory } from './read'
+
+type Progress = { kind: 'loading' } | { kind: 'failed' } | { kind: 'read'; rounds: HistoryRound[] }
+
+export function HistoryView({ team }: { team: string }) {
+  const t = useTexts()
+  const [progress, setProgress] = useState<Progress>({ kind: 'loading' })
+  const [attempt, setAttempt] = useState(0)
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => heading.current?.focus(), [])
+  useEffect(() => {
+    const abort = new AbortController()
+    readHistory(team, abort.signal).then(
+      (rounds) => setProgress({ kind: 'read', rounds }),
+      () => {
+        if (!abort.signal.aborted) setProgress({ kind: 'failed' })
+      },
+    )
+    return () => abort.abort()
+  }, [team, attempt])
+  return (
+    <main className="history">
+      <Link className="button quiet" href={teamPath(team)}>
+        <Icon name="arrow" />
+        {t.history.back}
+      </Link>
+      <div className="history-head">
+        <h2 ref={heading} tabIndex={-1}>
+          {t.history.title}
+        </h2>
+        <a className="button" href={historyPath(team, 'csv')} download>
+          {t.history.csv}
+        </a>
+        <a className="button" href={historyPath(team, 'json')} target="_blank" rel="noreferrer">
+          {t.history.json}
+        </a>
+      </div>
+      {progress.kind === 'loading' && <p className="hint">{t.history.loading}</p>}
+      {progress.kind === 'failed' && (
+        <>
+          <p role="alert">{t.history.failed}</p>
+          <button
+            type="button"
+            className="button"
+            onClick={() => {
+              setProgress({ kind: 'loading' })
+              setAttempt(attempt + 1)
+            }}
+          >
+            {t.history.retry}
+          </button>
+        </>
+      )}
+      {progress.kind === 'read' && <Rounds rounds={progress.rounds} />}
+    </main>
+  )
+}
+
+function Rounds({ rounds }: { rounds: HistoryRound[] }) {
+  const t = useTexts()
+  const { language } = useSettings()
+  if (rounds.length === 0) return <p className="hint">{t.history.empty}</p>
+  const date = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' })
+  return (
+    <ol className="history-list">
+      {rounds.map((round) => (
+        <li key={`${round.round}-${round.revealedAt}`} className="history-round">
+          <div>
+            <h3 dir="auto" className={round.story ? '' : 'quiet'}>
+              {round.story?.title ?? t.history.noStory}
+            </h3>
+            <p className="hint">
+              {`${t.history.round} ${round.round} · `}
+              <time dateTime={round.revealedAt}>{date.format(new Date(round.revealedAt))}</time>
+            </p>
+            <ul className="history-votes" aria-label={t.history.votes}>
+              {round.votes.map(({ participant, name, card }) => (
+                <li key={participant}>
+                  <bdi>{name}</bdi> <b>{card}</b>
+                </li>
+              ))}
+            </ul>
+          </div>
+          <dl className="history-figures">
+            <Figure name={t.history.median} value={round.stats.median} />
+            <Figure
+              name={t.history.mean}
+              value={
+                round.stats.mean?.toLocaleString(language, { maximumFractionDigits: 1 }) ?? null
+              }
+            />
+            <Figure name={t.history.agreement} value={t.result.percent(round.stats.agreement)} />
+            <Figure name={t.history.estimate} value={round.estimate} strong />
+          </dl>
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+function Figure(props: { name: string; value: string | null; strong?: boolean }) {
+  const t = useTexts()
+  return (
+    <div className="figure" data-strong={props.strong}>
+      <dt>{props.name}</dt>
+      <dd>{props.value ?? t.history.none}</dd>
+    </div>
+  )
+}

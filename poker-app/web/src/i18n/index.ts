@@ -1,0 +1,11 @@
+import { useSettings, type Language } from '../settings/settings'
+import { de } from './de'
+import { en, type Catalogue } from './en'
+
+export const catalogues: Record<Language, Catalogue> = { en, de }
+export const languageNames: Record<Language, string> = { en: 'English', de: 'Deutsch' }
+
+/** The texts in the language of this browser's user. */
+export function useTexts(): Catalogue {
+  return catalogues[useSettings().language]
+}

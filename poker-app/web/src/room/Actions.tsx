@@ -1,0 +1,98 @@
+import { useTexts } from '../i18n'
+import { Timer } from './Timer'
+import { useRoom } from './useRoom'
+import { facilitator, facilitatorMissing } from './view'
+
+/** One primary action, always in the same place; the rest beside it. */
+export function Actions() {
+  const { room, isFacilitator } = useRoom()
+  return (
+    <div className="actions">
+      <div className="actions-side">{isFacilitator && <VoteAgain />}</div>
+      <div className="actions-main">
+        {isFacilitator ? (
+          <Lead />
+        ) : facilitatorMissing(room) ? (
+          <TakeOver />
+        ) : (
+          <WaitForFacilitator />
+        )}
+      </div>
+      <div className="actions-side end">
+        <Timer />
+      </div>
+    </div>
+  )
+}
+
+function VoteAgain() {
+  const t = useTexts()
+  const { room, voteAgain } = useRoom()
+  if (room.round.phase === 'voting') return null
+  return (
+    <button type="button" className="button" aria-keyshortcuts="V" onClick={voteAgain}>
+      {t.round.again}
+    </button>
+  )
+}
+
+function Lead() {
+  const t = useTexts()
+  const { room, primary, choices, lead } = useRoom()
+  const idle = primary.kind === 'reveal' && !primary.enabled && choices.vote.card === null
+  const texts = {
+    reveal: () => [t.round.reveal, 'R'] as const,
+    save: () => [t.round.save(primary.kind === 'save' ? primary.card : ''), 'Enter'] as const,
+    next: () =>
+      [room.stories.length > 0 && !lastStory() ? t.round.next : t.round.nextRound, 'N'] as const,
+  }
+  const [label, key] = texts[primary.kind]()
+  return (
+    <button
+      type="button"
+      className="button primary large lead"
+      aria-disabled={idle}
+      aria-keyshortcuts={key}
+      data-testid="primary"
+      onClick={() => {
+        if (!idle) lead()
+      }}
+    >
+      <span>{label}</span>
+      <kbd aria-hidden="true">{key === 'Enter' ? '↵' : key}</kbd>
+    </button>
+  )
+
+  function lastStory(): boolean {
+    return primary.kind === 'next' && primary.last
+  }
+}
+
+function TakeOver() {
+  const t = useTexts()
+  const { room, send } = useRoom()
+  const away = facilitator(room)
+  return (
+    <>
+      <p className="hint">{away ? t.round.facilitatorAway(away.name) : t.round.noFacilitator}</p>
+      <button
+        type="button"
+        className="button primary"
+        onClick={() => send({ type: 'take_facilitator' })}
+      >
+        {t.round.takeOver}
+      </button>
+    </>
+  )
+}
+
+function WaitForFacilitator() {
+  const t = useTexts()
+  const { room } = useRoom()
+  const name = facilitator(room)?.name ?? ''
+  return (
+    <p className="hint" dir="auto">
+      {room.round.phase === 'voting' ? t.round.waitReveal(name) : t.round.waitNext(name)}
+    </p>
+  )
+}

@@ -1,0 +1,66 @@
+import type { Machine } from '../connection/machine'
+import { useTexts } from '../i18n'
+import { changeSettings, useSettings } from '../settings/settings'
+import { IconButton } from '../ui/IconButton'
+import { Icon } from '../ui/Icon'
+import { Link } from '../ui/Link'
+import { Logo } from '../ui/Logo'
+import { useDark } from '../ui/useDark'
+import { Pill } from './Pill'
+import { useRoom } from './useRoom'
+
+export type Panel = 'stories' | 'share' | 'settings' | 'keys'
+
+interface Props {
+  machine: Machine
+  storiesOpen: boolean
+  onOpen: (panel: Panel) => void
+  onRetry: () => void
+}
+
+export function Header({ machine, storiesOpen, onOpen, onRetry }: Props) {
+  const t = useTexts()
+  const { room } = useRoom()
+  const dark = useDark(useSettings().theme)
+  return (
+    <header className="header">
+      <Link className="header-logo wide-only" label={t.header.home}>
+        <Logo />
+      </Link>
+      <IconButton
+        icon="menu"
+        className="narrow-only"
+        label={t.header.stories}
+        expanded={storiesOpen}
+        onClick={() => onOpen('stories')}
+      />
+      <h1 className="team-name one-line" title={room.name}>
+        {room.name}
+      </h1>
+      <Pill machine={machine} onRetry={onRetry} />
+      <button type="button" className="button quiet wide-only" onClick={() => onOpen('share')}>
+        <Icon name="share" />
+        {t.header.share}
+      </button>
+      <IconButton
+        icon="share"
+        className="narrow-only"
+        label={t.header.share}
+        onClick={() => onOpen('share')}
+      />
+      <IconButton
+        icon={dark ? 'sun' : 'moon'}
+        className="wide-only"
+        label={dark ? t.header.light : t.header.dark}
+        onClick={() => changeSettings({ theme: dark ? 'light' : 'dark' })}
+      />
+      <IconButton
+        icon="keyboard"
+        className="wide-only"
+        label={t.header.keys}
+        onClick={() => onOpen('keys')}
+      />
+      <IconButton icon="settings" label={t.header.settings} onClick={() => onOpen('settings')} />
+    </header>
+  )
+}

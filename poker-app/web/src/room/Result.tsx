@@ -1,0 +1,109 @@
+import type { CSSProperties } from 'react'
+import { useTexts } from '../i18n'
+import { useSettings } from '../settings/settings'
+import type { Stats } from '../protocol/protocol'
+import { cardName } from './CardFace'
+import { talk } from './talk'
+import { useRoom } from './useRoom'
+
+const NAMES_SHOWN = 3
+
+/** The middle of the page: how far the round is, and after the reveal what the cards say. */
+export function Result() {
+  const { room } = useRoom()
+  const { stats } = room.round
+  return <div className="result">{stats ? <Revealed stats={stats} /> : <Progress />}</div>
+}
+
+function Progress() {
+  const t = useTexts()
+  const { table } = useRoom()
+  const { votedCount, voterCount, missing } = table
+  return (
+    <div className="progress">
+      <p className="progress-count" data-testid="progress">
+        {voterCount === 0 ? t.round.nobody : t.round.voted(votedCount, voterCount)}
+      </p>
+      <div className="progress-line" aria-hidden="true">
+        {Array.from({ length: voterCount }, (_, index) => (
+          <span key={index} data-done={index < votedCount || undefined} />
+        ))}
+      </div>
+      <p className="hint" dir="auto">
+        {waiting()}
+      </p>
+    </div>
+  )
+
+  function waiting(): string {
+    if (voterCount === 0) return ''
+    const names = missing.map(({ name }) => name)
+    if (names.length === 0) return t.round.everyone
+    const more = names.length - NAMES_SHOWN
+    return more > 1
+      ? t.round.waitingForMany(names.slice(0, NAMES_SHOWN), more)
+      : t.round.waitingFor(names)
+  }
+}
+
+function Revealed({ stats }: { stats: Stats }) {
+  const t = useTexts()
+  const { language } = useSettings()
+  const { room } = useRoom()
+  const said = talk(room)
+  const mean = stats.mean?.toLocaleString(language, { maximumFractionDigits: 1 })
+  return (
+    <section className="revealed" aria-labelledby="result-title" data-testid="result">
+      <h3 id="result-title" className="visually-hidden">
+        {t.result.title}
+      </h3>
+      <p className="talk" dir="auto" data-testid="summary">
+        {said && t.result.talk(said)}
+      </p>
+      <div className="numbers">
+        <Histogram stats={stats} />
+        <dl className="figures">
+          <Figure name={t.result.median} value={stats.median ?? t.result.none} />
+          <Figure name={t.result.mean} value={mean ?? t.result.none} />
+          <Figure name={t.result.agreement} value={t.result.percent(stats.agreement)} />
+        </dl>
+      </div>
+    </section>
+  )
+}
+
+function Figure({ name, value }: { name: string; value: string }) {
+  return (
+    <div className="figure">
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  )
+}
+
+function Histogram({ stats }: { stats: Stats }) {
+  const t = useTexts()
+  const most = Math.max(1, ...stats.histogram.map(({ count }) => count))
+  return (
+    <ul className="histogram" aria-label={t.result.histogram}>
+      {stats.histogram.map(({ card, count }) => (
+        <li key={card} data-most={count === most || undefined}>
+          <span className="visually-hidden">
+            {`${cardName(t, card)}: ${t.result.votes(count)}`}
+          </span>
+          <span className="histogram-count" aria-hidden="true">
+            {count}
+          </span>
+          <span
+            className="histogram-bar"
+            style={{ '--share': count / most } as CSSProperties}
+            aria-hidden="true"
+          />
+          <span className="histogram-card" aria-hidden="true">
+            {card}
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}

@@ -1,0 +1,91 @@
+import { useEffect, useRef, useState } from 'react'
+import { useTexts } from '../i18n'
+import type { TimerView } from '../protocol/protocol'
+import { Icon } from '../ui/Icon'
+import { useNow } from '../ui/useNow'
+import { clock, secondsLeft } from './clock'
+import { useRoom } from './useRoom'
+
+const MINUTES = [1, 2, 5, 10]
+
+export function Timer() {
+  const { room, isFacilitator } = useRoom()
+  if (room.timer) return <Countdown timer={room.timer} />
+  return isFacilitator ? <StartTimer /> : null
+}
+
+function Countdown({ timer }: { timer: TimerView }) {
+  const t = useTexts()
+  const { isFacilitator, send } = useRoom()
+  const left = secondsLeft(timer, useNow(250, true))
+  return (
+    <div className="countdown" data-over={left === 0 || undefined}>
+      <span role="timer" aria-label={t.timer.left}>
+        {left === 0 ? t.timer.over : clock(left)}
+      </span>
+      {isFacilitator && (
+        <button type="button" className="button" onClick={() => send({ type: 'stop_timer' })}>
+          {t.timer.stop}
+        </button>
+      )}
+    </div>
+  )
+}
+
+function StartTimer() {
+  const t = useTexts()
+  const { send } = useRoom()
+  const [open, setOpen] = useState(false)
+  const box = useRef<HTMLDivElement>(null)
+  const button = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (!open) return
+    const outside = (event: Event) => {
+      if (!box.current?.contains(event.target as Node)) setOpen(false)
+    }
+    const escape = (event: KeyboardEvent) => {
+      if (event.key !== 'Escape') return
+      setOpen(false)
+      button.current?.focus()
+    }
+    document.addEventListener('pointerdown', outside)
+    document.addEventListener('keydown', escape)
+    return () => {
+      document.removeEventListener('pointerdown', outside)
+      document.removeEventListener('keydown', escape)
+    }
+  }, [open])
+  return (
+    <div ref={box} className="timer">
+      <button
+        ref={button}
+        type="button"
+        className="button"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      >
+        <Icon name="clock" />
+        {t.timer.label}
+      </button>
+      {open && (
+        <ul className="timer-menu">
+          {MINUTES.map((minutes) => (
+            <li key={minutes}>
+              <button
+                type="button"
+                className="button"
+                aria-label={t.timer.start(minutes)}
+                onClick={() => {
+                  setOpen(false)
+                  send({ type: 'start_timer', seconds: minutes * 60 })
+                }}
+              >
+                {t.timer.minutes(minutes)}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  )
+}

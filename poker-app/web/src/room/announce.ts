@@ -1,0 +1,50 @@
+/** What the live region says about a change: structure here, words in the catalogue. */
+import type { ServerMessage } from '../protocol/protocol'
+import type { Card } from './names'
+import type { RoomState } from './state'
+import { currentStory, table } from './view'
+
+export type Announcement =
+  | { kind: 'voted' | 'unvoted'; name: string; voted: number; voters: number }
+  | { kind: 'revealed'; median: Card | null; agreement: number }
+  | { kind: 'round'; title: string | null }
+  | { kind: 'saved'; card: Card }
+  | { kind: 'joined' | 'left' | 'away' | 'back' | 'facilitates'; name: string }
+
+export function announcement(
+  before: RoomState,
+  after: RoomState,
+  message: ServerMessage,
+): Announcement | null {
+  if (message.type !== 'event' || !before.room || !after.room) return null
+  const change = message.event
+  const nameOf = (id: string) => before.room?.participants.find((one) => one.id === id)?.name ?? ''
+  switch (change.type) {
+    case 'voted': {
+      const { votedCount, voterCount } = table(after.room, after.you)
+      const kind = change.hasVoted ? 'voted' : 'unvoted'
+      return { kind, name: nameOf(change.participant), voted: votedCount, voters: voterCount }
+    }
+    case 'revealed':
+      return { kind: 'revealed', median: change.stats.median, agreement: change.stats.agreement }
+    case 'round_started':
+      return { kind: 'round', title: currentStory(after.room)?.title ?? null }
+    case 'estimate_saved':
+      return { kind: 'saved', card: change.card }
+    case 'participant_joined':
+      return { kind: 'joined', name: change.participant.name }
+    case 'participant_left':
+      return { kind: 'left', name: nameOf(change.id) }
+    case 'participant_changed': {
+      const old = before.room.participants.find(({ id }) => id === change.participant.id)
+      const { name, connected, facilitator } = change.participant
+      if (old && !old.facilitator && facilitator) return { kind: 'facilitates', name }
+      if (old && old.connected !== connected) return { kind: connected ? 'back' : 'away', name }
+      return null
+    }
+    case 'stories_changed':
+    case 'settings_changed':
+    case 'timer_changed':
+      return null
+  }
+}

@@ -1,0 +1,12 @@
+import type { TimerView } from '../protocol/protocol'
+
+/** Whole seconds left, never more than the timer was set to, whatever the two clocks say. */
+export function secondsLeft(timer: TimerView, nowMs: number): number {
+  const left = Math.ceil((timer.endsAtMs - nowMs) / 1000)
+  return Math.max(0, Math.min(timer.seconds, left))
+}
+
+/** 80 → "1:20". */
+export function clock(seconds: number): string {
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}

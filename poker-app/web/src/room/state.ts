@@ -1,0 +1,123 @@
+/** The room as this browser knows it: a pure reducer over the server's messages. */
+import type {
+  Command,
+  ParticipantView,
+  RoomEvent,
+  RoomView,
+  RoundView,
+  ServerMessage,
+} from '../protocol/protocol'
+import type { Card, ParticipantId } from './names'
+
+export interface RoomState {
+  you: ParticipantId | null
+  room: RoomView | null
+  /** The own vote as the server has it, for the current round. */
+  yourVote: Card | null
+  /** The round whose estimate was saved, or null. */
+  savedRound: number | null
+}
+
+export type Action =
+  { type: 'message'; message: ServerMessage } | { type: 'acknowledged'; command: Command }
+
+export const emptyRoom: RoomState = { you: null, room: null, yourVote: null, savedRound: null }
+
+export function reduce(state: RoomState, action: Action): RoomState {
+  if (action.type === 'acknowledged') return acknowledged(state, action.command)
+  const { message } = action
+  switch (message.type) {
+    case 'welcome':
+      return { ...state, you: message.you }
+    case 'snapshot':
+      return {
+        ...state,
+        room: message.room,
+        yourVote: message.yourVote,
+        savedRound: savedRoundOf(message.room),
+      }
+    case 'your_vote':
+      return message.round === state.room?.round.number
+        ? { ...state, yourVote: message.card }
+        : state
+    case 'event':
+      return state.room ? event(state, state.room, message.event) : state
+    case 'ack':
+    case 'error':
+    case 'pong':
+    case 'notice':
+      return state
+  }
+}
+
+function savedRoundOf(room: RoomView): number | null {
+  const story = room.stories.find(({ id }) => id === room.round.story)
+  return room.round.phase === 'revealed' && story?.estimate != null ? room.round.number : null
+}
+
+/** An acknowledged vote counts as the server's, without waiting for its echo. */
+function acknowledged(state: RoomState, command: Command): RoomState {
+  if (command.type !== 'vote' && command.type !== 'clear_vote') return state
+  if (command.round !== state.room?.round.number) return state
+  return { ...state, yourVote: command.type === 'vote' ? command.card : null }
+}
+
+function event(state: RoomState, room: RoomView, change: RoomEvent): RoomState {
+  const withRoom = (patch: Partial<RoomView>): RoomState => ({
+    ...state,
+    room: { ...room, ...patch },
+  })
+  switch (change.type) {
+    case 'participant_joined':
+    case 'participant_changed':
+      return withRoom({ participants: upsert(room.participants, change.participant) })
+    case 'participant_left':
+      return withRoom({ participants: room.participants.filter(({ id }) => id !== change.id) })
+    case 'voted':
+      return withRoom({ round: withVoted(room.round, change.participant, change.hasVoted) })
+    case 'revealed':
+      return change.round === room.round.number
+        ? withRoom({
+            round: { ...room.round, phase: 'revealed', votes: change.votes, stats: change.stats },
+          })
+        : state
+    case 'round_started':
+      return {
+        ...withRoom({ round: freshRound(change.number, change.story) }),
+        yourVote: null,
+        savedRound: null,
+      }
+    case 'estimate_saved':
+      return {
+        ...withRoom({
+          stories: room.stories.map((story) =>
+            story.id === change.story ? { ...story, estimate: change.card } : story,
+          ),
+        }),
+        savedRound: change.story === room.round.story ? room.round.number : state.savedRound,
+      }
+    case 'stories_changed':
+      return withRoom({ stories: change.stories })
+    case 'settings_changed':
+      return withRoom({ name: change.name, deck: change.deck, autoReveal: change.autoReveal })
+    case 'timer_changed':
+      return withRoom({ timer: change.timer })
+    default:
+      return state
+  }
+}
+
+function upsert(participants: ParticipantView[], changed: ParticipantView): ParticipantView[] {
+  return participants.some(({ id }) => id === changed.id)
+    ? participants.map((one) => (one.id === changed.id ? changed : one))
+    : [...participants, changed]
+}
+
+function withVoted(round: RoundView, participant: ParticipantId, hasVoted: boolean): RoundView {
+  const others = round.voted.filter((id) => id !== participant)
+  return { ...round, voted: hasVoted ? [...others, participant] : others }
+}
+
+function freshRound(number: number, story: number | null): RoundView {
+  return { number, story, phase: 'voting', voted: [], votes: null, stats: null }
+}

@@ -1,0 +1,114 @@
+/** What the page shows of a room, derived from its state: every question a component asks. */
+import type { PendingCommand } from '../connection/machine'
+import type { ParticipantView, RoomView, Story } from '../protocol/protocol'
+import type { Card, ParticipantId } from './names'
+import type { RoomState } from './state'
+
+export interface Choice {
+  card: Card | null
+  /** The server has it. */
+  saved: boolean
+}
+
+/** The card to show as chosen: the last one on its way, else the server's. */
+export function chosenCard(state: RoomState, pending: readonly PendingCommand[]): Choice {
+  const round = state.room?.round.number
+  for (const { command } of [...pending].reverse()) {
+    if (command.type === 'vote' && command.round === round)
+      return { card: command.card, saved: false }
+    if (command.type === 'clear_vote' && command.round === round)
+      return { card: null, saved: false }
+  }
+  return { card: state.yourVote, saved: state.yourVote !== null }
+}
+
+export interface Seat {
+  person: ParticipantView
+  isYou: boolean
+  hasVoted: boolean
+  card: Card | null
+}
+
+export interface Table {
+  seats: Seat[]
+  observers: ParticipantView[]
+  /** Voters that are waited for. */
+  missing: ParticipantView[]
+  votedCount: number
+  voterCount: number
+}
+
+export function table(room: RoomView, you: ParticipantId | null): Table {
+  const voted = new Set(room.round.voted)
+  const cards = new Map(room.round.votes?.map(({ participant, card }) => [participant, card]))
+  const seats = room.participants
+    .filter(({ id, role }) => role === 'voter' || voted.has(id))
+    .map((person) => ({
+      person,
+      isYou: person.id === you,
+      hasVoted: voted.has(person.id),
+      card: cards.get(person.id) ?? null,
+    }))
+  const counted = seats.filter(({ person, hasVoted }) => person.connected || hasVoted)
+  return {
+    seats,
+    observers: room.participants.filter(({ id, role }) => role === 'observer' && !voted.has(id)),
+    missing: counted.filter(({ hasVoted }) => !hasVoted).map(({ person }) => person),
+    votedCount: counted.filter(({ hasVoted }) => hasVoted).length,
+    voterCount: counted.length,
+  }
+}
+
+export function self(state: RoomState): ParticipantView | null {
+  return state.room?.participants.find(({ id }) => id === state.you) ?? null
+}
+
+export function facilitator(room: RoomView): ParticipantView | null {
+  return room.participants.find((person) => person.facilitator) ?? null
+}
+
+/** Nobody who could reveal is here, so whoever wants may take over. */
+export function facilitatorMissing(room: RoomView): boolean {
+  return !room.participants.some((person) => person.facilitator && person.connected)
+}
+
+export function currentStory(room: RoomView): Story | null {
+  return room.stories.find(({ id }) => id === room.round.story) ?? null
+}
+
+/** The story that comes after the current one: the first behind it without estimate, else any. */
+export function nextStory(room: RoomView): Story | null {
+  const index = room.stories.findIndex(({ id }) => id === room.round.story)
+  const open = (story: Story) => story.estimate === null && story.id !== room.round.story
+  return room.stories.slice(index + 1).find(open) ?? room.stories.find(open) ?? null
+}
+
+export type Primary =
+  | { kind: 'reveal'; enabled: boolean }
+  | { kind: 'save'; card: Card }
+  | { kind: 'next'; last: boolean }
+
+/** The one next thing for the facilitator; `picked` is the estimate chosen in place of the nearest. */
+export function primary(state: RoomState, room: RoomView, picked: Card | null): Primary {
+  const { round } = room
+  if (round.phase === 'voting') return { kind: 'reveal', enabled: round.voted.length > 0 }
+  const story = currentStory(room)
+  const card = estimate(state, room, picked)
+  const saved = state.savedRound === round.number && card === story?.estimate
+  if (story && card !== null && !saved) return { kind: 'save', card }
+  return { kind: 'next', last: nextStory(room) === null }
+}
+
+/** The estimate that Save would save: what was picked, else what was saved, else the nearest card. */
+export function estimate(state: RoomState, room: RoomView, picked: Card | null): Card | null {
+  if (room.round.phase !== 'revealed') return null
+  if (picked !== null && room.deck.cards.includes(picked)) return picked
+  const saved = state.savedRound === room.round.number ? currentStory(room)?.estimate : null
+  return saved ?? room.round.stats?.nearest ?? room.round.stats?.median ?? null
+}
+
+/** Votes that stay in the round although their voter has left. */
+export function orphanedVotes(room: RoomView): number {
+  const present = new Set(room.participants.map(({ id }) => id))
+  return room.round.voted.filter((id) => !present.has(id)).length
+}

@@ -1,0 +1,28 @@
+import type { ReactNode } from 'react'
+import { navigate } from '../router'
+
+interface Props {
+  href?: string
+  className?: string
+  label?: string
+  children: ReactNode
+}
+
+/** A link within the page; with a modifier key the browser does what it always does. */
+export function Link({ href = '/', className, label, children }: Props) {
+  return (
+    <a
+      href={href}
+      className={className}
+      aria-label={label}
+      title={label}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+        event.preventDefault()
+        navigate(href)
+      }}
+    >
+      {children}
+    </a>
+  )
+}
