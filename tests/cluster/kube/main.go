@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
-	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
@@ -70,5 +70,5 @@ func runKubeadm() int {
 }
 
 func runKubelet() int {
-	return cli.Run(kubelet.NewKubeletCommand(genericapiserver.SetupSignalContext()))
+	return cli.Run(kubelet.NewKubeletCommand(context.Background()))
 }
