@@ -98,7 +98,10 @@ impl BuiltinMetric {
 #[serde(rename_all = "camelCase")]
 pub struct PromqlMetric {
     /// The metric's name in status and messages; unique in the block.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
 
     /// An instant query that gives exactly one series or scalar. `$namespace` and `$cluster` are
@@ -236,7 +239,10 @@ pub struct Panic {
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
     /// The schedule's name in status and messages.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
 
     /// When it begins, as `minute hour day-of-month month day-of-week`, e.g. `50 8 * * 1-5`.

@@ -46,7 +46,10 @@ use crate::status::PokerClusterStatus;
 pub struct PokerClusterSpec {
     /// The version of the application: the tag of its image. Changing it replaces gateways and
     /// shards one after the other without closing anybody's socket.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    )]
     pub version: String,
 
     /// Where the application's image comes from.

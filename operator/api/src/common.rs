@@ -15,7 +15,10 @@ use crate::quantity::Quantity;
 pub struct Image {
     /// The repository without a tag.
     #[serde(default = "repository_default")]
-    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-zA-Z0-9]([a-zA-Z0-9._:/-]*[a-zA-Z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = r"^[a-zA-Z0-9]([a-zA-Z0-9._:/-]*[a-zA-Z0-9])?$")
+    )]
     pub repository: String,
 
     /// When nodes pull images, also those of the managed servers.

@@ -38,6 +38,9 @@ mod tests {
             std::fs::write(PATH, &yaml).unwrap();
         }
         let committed = std::fs::read_to_string(PATH).unwrap_or_default();
-        assert!(committed == yaml, "crds/pokerclusters.yaml is out of date: run UPDATE=1 cargo test -p poker-operator-api");
+        assert!(
+            committed == yaml,
+            "crds/pokerclusters.yaml is out of date: run UPDATE=1 cargo test -p poker-operator-api"
+        );
     }
 }

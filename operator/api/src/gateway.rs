@@ -121,7 +121,10 @@ pub struct ExposeIngress {
     pub class_name: Option<String>,
 
     /// The host name people use.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub host: String,
 
     /// The Secret with the certificate. Absent: no TLS at the Ingress.

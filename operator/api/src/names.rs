@@ -69,7 +69,10 @@ pub struct ClusterNames {
 
 impl ClusterNames {
     pub fn new(namespace: &str, cluster: &str) -> Self {
-        Self { namespace: namespace.to_owned(), cluster: cluster.to_owned() }
+        Self {
+            namespace: namespace.to_owned(),
+            cluster: cluster.to_owned(),
+        }
     }
 
     fn with(&self, suffix: &str) -> String {
@@ -136,5 +139,8 @@ impl ClusterNames {
 }
 
 fn is_revision(text: &str) -> bool {
-    text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    text.len() == 8
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

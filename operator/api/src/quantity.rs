@@ -21,7 +21,10 @@ impl Quantity {
     /// The value in thousandths, rounded up as Kubernetes does; `None` when the text is not a
     /// quantity or does not fit into an `i128`.
     pub fn milli(&self) -> Option<i128> {
-        let split = self.0.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(self.0.len());
+        let split = self
+            .0
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .unwrap_or(self.0.len());
         let (digits, suffix) = self.0.split_at(split);
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let mantissa: i128 = format!("{whole}{fraction}").parse().ok()?;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::common::{Resources, SecretKeyRef};
 use crate::limits::{
     KAFKA_IMAGE_DEFAULT, POSTGRES_IMAGE_DEFAULT, REDIS_IMAGE_DEFAULT, REDIS_MEMORY_DEFAULT,
-    TOPIC_PARTITIONS_DEFAULT, TOPIC_PARTITIONS_MAX, TOPIC_REPLICATION_DEFAULT,
-    TOPIC_RETENTION_HOURS_DEFAULT, TOPIC_RETENTION_HOURS_MAX,
+    TOPIC_PARTITIONS_DEFAULT, TOPIC_PARTITIONS_MAX, TOPIC_REPLICATION_DEFAULT, TOPIC_RETENTION_HOURS_DEFAULT,
+    TOPIC_RETENTION_HOURS_MAX,
 };
 use crate::quantity::Quantity;
 
@@ -127,7 +127,10 @@ impl Default for ManagedKafka {
 #[serde(rename_all = "camelCase")]
 pub struct ExternalKafka {
     /// Brokers to start from, each as `host:port`.
-    #[schemars(length(min = 1, max = 16), inner(length(min = 3, max = 261), regex(pattern = r"^[^\s,:]+:[0-9]{1,5}$")))]
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(length(min = 3, max = 261), regex(pattern = r"^[^\s,:]+:[0-9]{1,5}$"))
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub bootstrap_servers: Vec<String>,
 }
@@ -138,7 +141,10 @@ pub struct ExternalKafka {
 pub struct Topic {
     /// Its name. Absent: `<namespace>.<name>.history`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 249), regex(pattern = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$"))]
+    #[schemars(
+        length(min = 1, max = 249),
+        regex(pattern = r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$")
+    )]
     pub name: Option<String>,
 
     /// How many partitions it has; they can be added but never removed.

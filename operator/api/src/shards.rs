@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::autoscaling::Autoscaling;
 use crate::common::Resources;
 use crate::limits::{
-    DRAIN_DEADLINE_SECONDS_DEFAULT, DRAIN_DEADLINE_SECONDS_MAX, PINS_MAX, SHARDS_DEFAULT,
-    SHARDS_MAX,
+    DRAIN_DEADLINE_SECONDS_DEFAULT, DRAIN_DEADLINE_SECONDS_MAX, PINS_MAX, SHARDS_DEFAULT, SHARDS_MAX,
 };
 
 /// Shards own the rooms: each team's room is on exactly one of them.

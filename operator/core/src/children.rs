@@ -59,6 +59,8 @@ impl<S> Default for Children<S> {
 impl<S> Children<S> {
     /// The deployment of that name.
     pub fn deployment(&self, name: &str) -> Option<&Deployment> {
-        self.deployments.iter().find(|d| d.metadata.name.as_deref() == Some(name))
+        self.deployments
+            .iter()
+            .find(|d| d.metadata.name.as_deref() == Some(name))
     }
 }

@@ -30,9 +30,15 @@ pub struct Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicObserved {
     /// Kafka could not be asked; the text says why.
-    Unknown { why: String },
+    Unknown {
+        why: String,
+    },
     Absent,
-    Present { partitions: i32, replication_factor: i32, retention_ms: Option<i64> },
+    Present {
+        partitions: i32,
+        replication_factor: i32,
+        retention_ms: Option<i64>,
+    },
 }
 
 /// Everything a decision looks at.
@@ -71,6 +77,9 @@ impl Observed {
 
     /// Whether an object is controlled by this very cluster.
     pub fn owns(&self, meta: &ObjectMeta) -> bool {
-        meta.owner_references.iter().flatten().any(|o| o.controller == Some(true) && o.uid == self.uid())
+        meta.owner_references
+            .iter()
+            .flatten()
+            .any(|o| o.controller == Some(true) && o.uid == self.uid())
     }
 }

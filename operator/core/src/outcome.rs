@@ -43,9 +43,18 @@ pub struct ObjectRef {
 /// What to do with the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicPlan {
-    Create { name: String, partitions: i32, replication_factor: i32, retention_ms: i64 },
+    Create {
+        name: String,
+        partitions: i32,
+        replication_factor: i32,
+        retention_ms: i64,
+    },
     /// `None` leaves a property as it is.
-    Alter { name: String, partitions: Option<i32>, retention_ms: Option<i64> },
+    Alter {
+        name: String,
+        partitions: Option<i32>,
+        retention_ms: Option<i64>,
+    },
 }
 
 /// What the status says beyond the applied objects.
@@ -94,7 +103,11 @@ pub struct Outcome {
 impl Outcome {
     /// The outcome when nothing could be planned.
     pub fn not_planned() -> Self {
-        Self { facts: None, scale: Vec::new(), applied: Ok(Children::default()) }
+        Self {
+            facts: None,
+            scale: Vec::new(),
+            applied: Ok(Children::default()),
+        }
     }
 }
 

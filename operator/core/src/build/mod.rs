@@ -1,0 +1,28 @@
+//! The child objects, one file per kind. Builders set exactly what is meant: no nulls, no
+//! defaults of the API server, so that applying twice changes nothing.
+
+mod access;
+mod deployments;
+mod env;
+mod ingress;
+mod meta;
+mod network;
+mod pod;
+mod policies;
+mod routes;
+mod secrets;
+mod services;
+mod stateful_sets;
+mod template;
+
+pub use access::{role_bindings, roles, service_accounts};
+pub use deployments::{gateway, shard, worker};
+pub use ingress::ingresses;
+pub use meta::Context;
+pub use network::network_policies;
+pub use policies::pod_disruption_budgets;
+pub use routes::{ROUTES_KEY, routes};
+pub use secrets::{PASSWORD_KEY, URL_KEY, database_secret, hex};
+pub use services::{public_service, server_services, shard_service};
+pub use stateful_sets::stateful_sets;
+pub use template::{gateway_template, shard_template};

@@ -1,0 +1,43 @@
+//! The Secret of the managed database: made once, never changed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use poker_operator_api::Component;
+use sha2::{Digest, Sha256};
+
+use super::meta::Context;
+use crate::limits::PORT_POSTGRES;
+
+pub const URL_KEY: &str = "url";
+pub const PASSWORD_KEY: &str = "password";
+pub const DATABASE_USER: &str = "poker";
+pub const DATABASE_NAME: &str = "poker";
+
+/// A Secret with a fresh password. `entropy` is never used for anything else.
+pub fn database_secret(context: &Context, entropy: &[u8; 32]) -> Secret {
+    let password = hex(&Sha256::digest(entropy)[..16]);
+    let name = context.names.component(Component::Database);
+    let host = context.names.host(&name);
+    let url = format!("postgres://{DATABASE_USER}:{password}@{host}:{PORT_POSTGRES}/{DATABASE_NAME}");
+    let data = BTreeMap::from([
+        (PASSWORD_KEY.to_owned(), ByteString(password.into_bytes())),
+        (URL_KEY.to_owned(), ByteString(url.into_bytes())),
+    ]);
+    Secret {
+        metadata: context.meta(name, context.selector(Component::Database)),
+        type_: Some("Opaque".to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+/// Lowercase hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        text
+    })
+}

@@ -1,0 +1,148 @@
+//! Pod templates of the app's roles.
+
+use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use poker_operator_api::Component;
+use poker_operator_api::common::Resources;
+use poker_operator_api::names::LABEL_REVISION;
+
+use super::env;
+use super::meta::{Context, Labels};
+use super::pod::{self, Ask, USER_APP};
+use crate::limits::{
+    GATEWAY_GRACE_SECONDS, PORT_ADMIN, PORT_HTTP, PORT_LINK, SERVER_GRACE_SECONDS, SHARD_GRACE_SECONDS,
+};
+
+struct Role<'a> {
+    component: Component,
+    labels: Labels,
+    env: Vec<EnvVar>,
+    ports: Vec<ContainerPort>,
+    resources: &'a Resources,
+    /// (cpu, memory, memory limit) when the spec gives none.
+    defaults: (&'a str, &'a str, &'a str),
+    grace_seconds: i64,
+    /// Reads the routing table through the API.
+    watches_routes: bool,
+}
+
+/// The pods of a gateway Deployment.
+pub fn gateway_template(context: &Context, revision: &str) -> PodTemplateSpec {
+    template(
+        context,
+        Role {
+            component: Component::Gateway,
+            labels: context.revision_selector(Component::Gateway, revision, None),
+            env: env::gateway(context, revision),
+            ports: vec![pod::port("http", PORT_HTTP), pod::port("admin", PORT_ADMIN)],
+            resources: &context.spec.gateway.resources,
+            defaults: ("50m", "64Mi", "512Mi"),
+            grace_seconds: GATEWAY_GRACE_SECONDS,
+            watches_routes: true,
+        },
+    )
+}
+
+/// The pod of a shard's Deployment.
+pub fn shard_template(context: &Context, id: u32, revision: &str) -> PodTemplateSpec {
+    template(
+        context,
+        Role {
+            component: Component::Shard,
+            labels: context.revision_selector(Component::Shard, revision, Some(id)),
+            env: env::shard(context, id, revision),
+            ports: vec![pod::port("link", PORT_LINK), pod::port("admin", PORT_ADMIN)],
+            resources: &context.spec.shards.resources,
+            defaults: ("50m", "64Mi", "512Mi"),
+            grace_seconds: SHARD_GRACE_SECONDS,
+            watches_routes: true,
+        },
+    )
+}
+
+/// The pods of the worker Deployment.
+pub fn worker_template(context: &Context, revision: &str) -> PodTemplateSpec {
+    let mut labels = context.selector(Component::Worker);
+    labels.insert(LABEL_REVISION.to_owned(), revision.to_owned());
+    template(
+        context,
+        Role {
+            component: Component::Worker,
+            labels,
+            env: env::worker(context, revision),
+            ports: vec![pod::port("admin", PORT_ADMIN)],
+            resources: &context.spec.worker.resources,
+            defaults: ("20m", "32Mi", "256Mi"),
+            grace_seconds: SERVER_GRACE_SECONDS,
+            watches_routes: false,
+        },
+    )
+}
+
+fn template(context: &Context, role: Role) -> PodTemplateSpec {
+    let image = &context.spec.image;
+    let container = Container {
+        name: role.component.as_str().to_owned(),
+        image: Some(format!("{}:{}", image.repository, context.spec.version)),
+        image_pull_policy: Some(image.pull_policy.as_str().to_owned()),
+        args: Some(vec![role.component.as_str().to_owned()]),
+        env: Some(role.env),
+        ports: Some(role.ports),
+        resources: Some(pod::resources(role.resources, role.defaults)),
+        security_context: Some(pod::container_security()),
+        startup_probe: Some(pod::probe(
+            Ask::Http {
+                path: "/live",
+                port: "admin",
+            },
+            1,
+            60,
+        )),
+        liveness_probe: Some(pod::probe(
+            Ask::Http {
+                path: "/live",
+                port: "admin",
+            },
+            10,
+            3,
+        )),
+        readiness_probe: Some(pod::probe(
+            Ask::Http {
+                path: "/ready",
+                port: "admin",
+            },
+            2,
+            2,
+        )),
+        volume_mounts: Some(vec![pod::mount("tmp", "/tmp")]),
+        ..Container::default()
+    };
+    let spread = pod::spread(&context.selector(role.component));
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(role.labels),
+            annotations: Some(scrape_annotations()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            containers: vec![container],
+            image_pull_secrets: pod::pull_secrets(image),
+            service_account_name: role.watches_routes.then(|| context.names.app()),
+            automount_service_account_token: Some(role.watches_routes),
+            enable_service_links: Some(false),
+            security_context: Some(pod::pod_security(USER_APP)),
+            termination_grace_period_seconds: Some(role.grace_seconds),
+            topology_spread_constraints: Some(spread),
+            volumes: Some(vec![pod::scratch("tmp")]),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// Tells a Prometheus that discovers pods where to scrape.
+fn scrape_annotations() -> Labels {
+    Labels::from([
+        ("prometheus.io/scrape".to_owned(), "true".to_owned()),
+        ("prometheus.io/port".to_owned(), PORT_ADMIN.to_string()),
+    ])
+}

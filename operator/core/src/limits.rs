@@ -1,0 +1,40 @@
+//! Bounds and sizes of what the operator makes, in one place.
+
+use std::time::Duration;
+
+pub const PORT_PUBLIC: i32 = 80;
+pub const PORT_HTTP: i32 = 8080;
+pub const PORT_LINK: i32 = 7000;
+pub const PORT_ADMIN: i32 = 9090;
+pub const PORT_REDIS: i32 = 6379;
+pub const PORT_KAFKA: i32 = 9092;
+pub const PORT_KAFKA_CONTROLLER: i32 = 9093;
+pub const PORT_POSTGRES: i32 = 5432;
+
+/// Over how long a gateway that ends closes its sockets.
+pub const GATEWAY_CLOSE_WINDOW_SECONDS: i64 = 20;
+/// The window, then time to end; a kill before would close all the rest at once.
+pub const GATEWAY_GRACE_SECONDS: i64 = GATEWAY_CLOSE_WINDOW_SECONDS + 15;
+pub const SHARD_GRACE_SECONDS: i64 = 60;
+pub const SERVER_GRACE_SECONDS: i64 = 30;
+
+/// A gateway that lost its Service may still get sockets until all nodes know: an empty one is
+/// only believed to be empty after this.
+pub const GATEWAY_SETTLE_SECONDS: i64 = 10;
+
+/// How long a Deployment may make no progress before it counts as stuck.
+pub const PROGRESS_DEADLINE_SECONDS: i32 = 300;
+
+/// When nothing is under way: a safety net below the watches.
+pub const RESYNC: Duration = Duration::from_secs(300);
+/// While something starts; changes of the children wake the cluster anyway.
+pub const REQUEUE_STARTING: Duration = Duration::from_secs(10);
+/// While something drains: nothing but asking tells when it is empty.
+pub const REQUEUE_DRAINING: Duration = Duration::from_secs(1);
+/// How old the participants in status may get.
+pub const PARTICIPANTS_SECONDS: i64 = 60;
+
+/// Events of one pass at most.
+pub const EVENTS_MAX: usize = 8;
+
+const _: () = assert!(GATEWAY_CLOSE_WINDOW_SECONDS < GATEWAY_GRACE_SECONDS);

@@ -1,0 +1,437 @@
+//! From a valid spec and what is there to what to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::Deployment;
+use poker_operator_api::names::LABEL_REVISION;
+use poker_operator_api::{Autoscaling, ClusterNames, Component};
+use poker_routing::{RoutingTable, ShardState};
+
+use crate::build::{self, ROUTES_KEY};
+use crate::children::{Children, Planned};
+use crate::limits::{PARTICIPANTS_SECONDS, REQUEUE_DRAINING, REQUEUE_STARTING, RESYNC};
+use crate::observed::{LiveChildren, Observed};
+use crate::orphans;
+use crate::outcome::{Facts, GatewayFacts, Plan, ReplicaTarget, ShardFacts};
+use crate::scale::{self, ScaleDecision, ScaleInput, ScaleMemory};
+use crate::shards::Key;
+use crate::validate::{DatabaseServer, Validated};
+use crate::{gateways, shards, topic};
+
+/// What to do. Pure: the same arguments give the same plan.
+pub fn plan(valid: &Validated, seen: &Observed) -> Plan {
+    if valid.spec.paused {
+        return paused(valid, seen);
+    }
+    let scale = decisions(valid, seen);
+    let decided = |component| {
+        scale
+            .iter()
+            .find(|d| d.component == component)
+            .map(|d| d.replicas)
+    };
+    let desired_shards = decided(Component::Shard).unwrap_or(valid.spec.shards.replicas);
+    let desired_gateways = decided(Component::Gateway).unwrap_or(valid.spec.gateway.replicas);
+    let table = live_table(&seen.live, &valid.names);
+    let shards = shards::next(&membership(valid, seen, table.as_ref(), desired_shards));
+    let gateways = gateways::next(&handover(valid, seen));
+    let (children, replicas) = children(valid, seen, &shards, &gateways, desired_gateways);
+    let facts = facts(valid, &shards, &gateways, desired_shards, desired_gateways);
+    let orphans = orphans::of(
+        &seen.live,
+        seen,
+        &children,
+        &kept_names(valid, &shards, &gateways),
+    );
+    Plan {
+        requeue_after: requeue_after(valid, seen, &facts, &scale),
+        topic: topic::plan(&valid.servers.topic, &valid.spec.kafka.topic, &seen.topic),
+        children,
+        replicas,
+        orphans,
+        scale,
+        facts,
+    }
+}
+
+/// Nothing is done; the facts are those of what runs.
+fn paused(valid: &Validated, seen: &Observed) -> Plan {
+    let table = live_table(&seen.live, &valid.names).unwrap_or_default();
+    let status = seen.cluster.status.clone().unwrap_or_default();
+    let active = active(&valid.names, &table);
+    let on_revision =
+        |e: &&poker_routing::ShardRoute| e.state == ShardState::Active && e.revision == valid.revision;
+    let updated = count(table.shards.iter().filter(on_revision).count());
+    let facts = Facts {
+        paused: true,
+        revision: valid.revision.clone(),
+        gateway: GatewayFacts {
+            desired: status.gateway.map_or(valid.spec.gateway.replicas, |g| g.desired),
+            serving: serving(&seen.live, &valid.names).unwrap_or_default().to_owned(),
+        },
+        shards: ShardFacts {
+            desired: status.shards.map_or(valid.spec.shards.replicas, |s| s.desired),
+            active,
+            updated,
+            routes_version: table.version,
+        },
+        draining: status
+            .draining
+            .iter()
+            .map(|d| (d.deployment.clone(), d.since.0))
+            .collect(),
+        overdue: Vec::new(),
+    };
+    Plan {
+        children: Children::default(),
+        replicas: Vec::new(),
+        topic: None,
+        orphans: Vec::new(),
+        scale: Vec::new(),
+        facts,
+        requeue_after: RESYNC,
+    }
+}
+
+/// The scaling decisions of the components with autoscaling.
+fn decisions(valid: &Validated, seen: &Observed) -> Vec<ScaleDecision> {
+    let spec = &valid.spec;
+    let status = seen.cluster.status.as_ref();
+    let mut decisions = Vec::new();
+    if let Some(block) = &spec.gateway.autoscaling {
+        let live = seen.live.deployment(&valid.names.gateway(&valid.revision));
+        // What was written last is the truth; status may be a step behind after a crash.
+        let written = live.and_then(|d| d.spec.as_ref()).and_then(|s| s.replicas);
+        let current = written.or_else(|| Some(status?.gateway.as_ref()?.desired));
+        let serving = serving(&seen.live, &valid.names).unwrap_or(&valid.revision);
+        let ready = seen
+            .live
+            .deployment(&valid.names.gateway(serving))
+            .map_or(0, ready);
+        let current = current.unwrap_or(spec.gateway.replicas);
+        decisions.push(decide(seen, Component::Gateway, block, current, ready));
+    }
+    if let Some(block) = &spec.shards.autoscaling {
+        let table = live_table(&seen.live, &valid.names).unwrap_or_default();
+        let active = active(&valid.names, &table);
+        let ready = active
+            .iter()
+            .filter_map(|name| seen.live.deployment(name))
+            .map(ready)
+            .sum();
+        let decided = || Some(status?.shards.as_ref()?.desired);
+        let running = (!active.is_empty()).then(|| count(active.len()));
+        let current = decided().or(running).unwrap_or(spec.shards.replicas);
+        decisions.push(decide(seen, Component::Shard, block, current, ready));
+    }
+    decisions
+}
+
+fn decide(
+    seen: &Observed,
+    component: Component,
+    block: &Autoscaling,
+    current: i32,
+    ready: i32,
+) -> ScaleDecision {
+    let (no_samples, no_memory) = (BTreeMap::new(), ScaleMemory::default());
+    scale::decide(&ScaleInput {
+        component,
+        current,
+        ready,
+        block,
+        samples: seen.metrics.get(&component).unwrap_or(&no_samples),
+        memory: seen.memory.get(&component).unwrap_or(&no_memory),
+        now: seen.now,
+    })
+}
+
+fn membership<'a>(
+    valid: &'a Validated,
+    seen: &Observed,
+    table: Option<&'a RoutingTable>,
+    desired: i32,
+) -> shards::Membership<'a> {
+    let status = seen.cluster.status.as_ref();
+    let owned = seen.live.deployments.iter().filter(|d| seen.owns(&d.metadata));
+    let deployments = owned.filter_map(|d| {
+        let key = shard_key(&valid.names, d.metadata.name.as_deref()?)?;
+        Some((
+            key,
+            shards::Seen {
+                ready: ready(d) > 0,
+                ever_ready: ever_ready(d),
+            },
+        ))
+    });
+    let held = seen
+        .drains
+        .iter()
+        .filter_map(|(name, held)| Some((shard_key(&valid.names, name)?, *held)));
+    let pins = &valid.spec.shards.placement.pins;
+    shards::Membership {
+        names: &valid.names,
+        table,
+        version_floor: status
+            .and_then(|s| s.routes.as_ref())
+            .map_or(0, |r| r.version.unsigned_abs()),
+        desired: desired.unsigned_abs(),
+        revision: &valid.revision,
+        pins: pins
+            .iter()
+            .map(|p| (p.team.clone(), p.shard.unsigned_abs()))
+            .collect(),
+        deployments: deployments.collect(),
+        held: held.collect(),
+        draining: draining(seen)
+            .filter_map(|(name, at)| Some((shard_key(&valid.names, name)?, at)))
+            .collect(),
+        deadline: SignedDuration::from_secs(valid.spec.shards.drain_deadline_seconds.into()),
+        now: seen.now,
+    }
+}
+
+fn handover<'a>(valid: &'a Validated, seen: &'a Observed) -> gateways::Handover<'a> {
+    let revision = |name: &str| valid.names.parse_gateway(name).map(str::to_owned);
+    let owned = seen.live.deployments.iter().filter(|d| seen.owns(&d.metadata));
+    let deployments = owned.filter_map(|d| {
+        let state = gateways::Seen {
+            desired: d.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1),
+            ready: ready(d),
+            pods: d.status.as_ref().and_then(|s| s.replicas).unwrap_or(0),
+            ever_ready: ever_ready(d),
+        };
+        Some((revision(d.metadata.name.as_deref()?)?, state))
+    });
+    gateways::Handover {
+        serving: serving(&seen.live, &valid.names),
+        revision: &valid.revision,
+        deployments: deployments.collect(),
+        held: seen
+            .drains
+            .iter()
+            .filter_map(|(name, held)| Some((revision(name)?, held.held)))
+            .collect(),
+        draining: draining(seen)
+            .filter_map(|(name, at)| Some((revision(name)?, at)))
+            .collect(),
+        deadline: SignedDuration::from_secs(valid.spec.gateway.drain_deadline_seconds.into()),
+        now: seen.now,
+    }
+}
+
+/// All children of the wanted state that the operator writes now.
+fn children(
+    valid: &Validated,
+    seen: &Observed,
+    shards: &shards::Next,
+    gateways: &gateways::Next,
+    desired_gateways: i32,
+) -> (Children<Planned>, Vec<ReplicaTarget>) {
+    let context = &valid.context();
+    let revision = &valid.revision;
+    let gateway = valid.names.gateway(revision);
+    let exists = seen.live.deployment(&gateway).is_some();
+    let is_scaled = valid.spec.gateway.autoscaling.is_some() && exists;
+    // Seeded when it is made; from then on autoscaling owns the count under its own manager.
+    let mut deployments = vec![build::gateway(
+        context,
+        revision,
+        (!is_scaled).then_some(desired_gateways),
+    )];
+    let replicas = is_scaled.then(|| ReplicaTarget {
+        deployment: gateway,
+        replicas: desired_gateways,
+    });
+    deployments.extend(
+        shards
+            .wanted
+            .iter()
+            .map(|id| build::shard(context, *id, revision)),
+    );
+    if valid.servers.database != DatabaseServer::None {
+        deployments.push(build::worker(context, revision));
+    }
+    let mut services = vec![build::public_service(context, &gateways.serving)];
+    services.extend(build::server_services(context));
+    services.extend(
+        shards
+            .wanted
+            .iter()
+            .map(|id| build::shard_service(context, *id, revision)),
+    );
+    let database = valid.names.component(Component::Database);
+    let is_missing =
+        matches!(valid.servers.database, DatabaseServer::Managed(_)) && !seen.secrets.contains_key(&database);
+    let children = Children {
+        service_accounts: build::service_accounts(context),
+        roles: build::roles(context),
+        role_bindings: build::role_bindings(context),
+        secrets: is_missing
+            .then(|| build::database_secret(context, &seen.entropy))
+            .into_iter()
+            .collect(),
+        config_maps: vec![build::routes(context, &shards.table)],
+        services,
+        network_policies: build::network_policies(context),
+        pod_disruption_budgets: build::pod_disruption_budgets(context),
+        ingresses: build::ingresses(context),
+        stateful_sets: build::stateful_sets(context),
+        deployments,
+        state: std::marker::PhantomData,
+    };
+    (children, replicas.into_iter().collect())
+}
+
+/// Names of objects that are not written but stay.
+fn kept_names(valid: &Validated, shards: &shards::Next, gateways: &gateways::Next) -> BTreeSet<String> {
+    let names = &valid.names;
+    let mut kept: BTreeSet<String> = shards
+        .kept
+        .iter()
+        .map(|(id, revision)| names.shard(*id, revision))
+        .collect();
+    // A Draining entry is still asked when no other shard answers.
+    kept.extend(shards.table.shards.iter().map(|e| names.shard(e.id, &e.revision)));
+    kept.extend(gateways.kept.iter().map(|revision| names.gateway(revision)));
+    if let DatabaseServer::Managed(_) = valid.servers.database {
+        kept.insert(names.component(Component::Database));
+    }
+    kept
+}
+
+fn facts(
+    valid: &Validated,
+    shards: &shards::Next,
+    gateways: &gateways::Next,
+    desired_shards: i32,
+    desired_gateways: i32,
+) -> Facts {
+    let names = &valid.names;
+    let on_revision =
+        |e: &&poker_routing::ShardRoute| e.state == ShardState::Active && e.revision == valid.revision;
+    let mut draining: BTreeMap<String, Timestamp> = shards
+        .draining
+        .iter()
+        .map(|((id, revision), at)| (names.shard(*id, revision), *at))
+        .collect();
+    draining.extend(
+        gateways
+            .draining
+            .iter()
+            .map(|(revision, at)| (names.gateway(revision), *at)),
+    );
+    let mut overdue: Vec<String> = shards
+        .overdue
+        .iter()
+        .map(|(id, revision)| names.shard(*id, revision))
+        .collect();
+    overdue.extend(gateways.overdue.iter().map(|revision| names.gateway(revision)));
+    Facts {
+        paused: false,
+        revision: valid.revision.clone(),
+        gateway: GatewayFacts {
+            desired: desired_gateways,
+            serving: gateways.serving.clone(),
+        },
+        shards: ShardFacts {
+            desired: desired_shards,
+            active: active(names, &shards.table),
+            updated: count(shards.table.shards.iter().filter(on_revision).count()),
+            routes_version: shards.table.version,
+        },
+        draining,
+        overdue,
+    }
+}
+
+/// When to look again if nothing wakes the cluster before.
+fn requeue_after(valid: &Validated, seen: &Observed, facts: &Facts, scale: &[ScaleDecision]) -> Duration {
+    let mut wait = RESYNC;
+    if valid.spec.prometheus.is_some() {
+        wait = wait.min(Duration::from_secs(PARTICIPANTS_SECONDS.unsigned_abs()));
+    }
+    let is_starting = facts.shards.updated < facts.shards.desired || facts.gateway.serving != facts.revision;
+    if is_starting || matches!(seen.topic, crate::observed::TopicObserved::Unknown { .. }) {
+        wait = wait.min(REQUEUE_STARTING);
+    }
+    if !facts.draining.is_empty() {
+        wait = wait.min(REQUEUE_DRAINING);
+    }
+    scale.iter().map(|d| d.look_again_after).fold(wait, Duration::min)
+}
+
+/// Deployments whose admin port should be asked what they hold.
+pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {
+    let named = live.deployments.iter().filter_map(|d| d.metadata.name.clone());
+    let table = live_table(live, names).unwrap_or_default();
+    let active = active(names, &table);
+    let serving = serving(live, names).map(|revision| names.gateway(revision));
+    named
+        .filter(|name| names.parse_shard(name).is_some() || names.parse_gateway(name).is_some())
+        .filter(|name| !active.contains(name) && Some(name) != serving.as_ref())
+        .collect()
+}
+
+/// The routing table in use, if there is one that can be read.
+fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<RoutingTable> {
+    let name = names.routes();
+    let map = live
+        .config_maps
+        .iter()
+        .find(|m| m.metadata.name.as_ref() == Some(&name))?;
+    RoutingTable::parse(map.data.as_ref()?.get(ROUTES_KEY)?).ok()
+}
+
+/// The revision the public Service selects.
+fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Option<&'a str> {
+    let name = names.public();
+    let service = live
+        .services
+        .iter()
+        .find(|s| s.metadata.name.as_ref() == Some(&name))?;
+    let selector = service.spec.as_ref()?.selector.as_ref()?;
+    selector.get(LABEL_REVISION).map(String::as_str)
+}
+
+fn active(names: &ClusterNames, table: &RoutingTable) -> Vec<String> {
+    let active = table.shards.iter().filter(|e| e.state == ShardState::Active);
+    active.map(|e| names.shard(e.id, &e.revision)).collect()
+}
+
+fn shard_key(names: &ClusterNames, name: &str) -> Option<Key> {
+    names
+        .parse_shard(name)
+        .map(|(id, revision)| (id, revision.to_owned()))
+}
+
+fn draining(seen: &Observed) -> impl Iterator<Item = (&str, Timestamp)> {
+    let draining = seen.cluster.status.iter().flat_map(|s| &s.draining);
+    draining.map(|d| (d.deployment.as_str(), d.since.0))
+}
+
+pub(crate) fn ready(deployment: &Deployment) -> i32 {
+    deployment
+        .status
+        .as_ref()
+        .and_then(|s| s.ready_replicas)
+        .unwrap_or(0)
+}
+
+/// Whether all pods were ready at some time: the Deployment controller never takes that back.
+fn ever_ready(deployment: &Deployment) -> bool {
+    let conditions = deployment
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    ready(deployment) > 0
+        || conditions
+            .into_iter()
+            .any(|c| c.type_ == "Progressing" && c.reason.as_deref() == Some("NewReplicaSetAvailable"))
+}
+
+fn count(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,296 @@
+//! The status: a pure function of what was observed and of what became of the plan.
+
+mod conditions;
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use poker_operator_api::names::{APP_NAME, LABEL_COMPONENT, LABEL_INSTANCE, LABEL_NAME};
+use poker_operator_api::status::{
+    ComponentStatus, Draining, Participants, ProposalStatus, RolloutStatus, RoutesStatus, ScalingStatus,
+    ShardsStatus,
+};
+use poker_operator_api::{ClusterNames, Component, PokerClusterStatus};
+
+use crate::children::{Applied, Children};
+use crate::limits::PARTICIPANTS_SECONDS;
+use crate::observed::Observed;
+use crate::outcome::{Facts, Outcome};
+use crate::plan::ready;
+use crate::scale::{Sample, ScaleDecision};
+use crate::validate::{DatabaseServer, Invalid, Validated};
+
+/// The status to report.
+pub fn derive(valid: &Result<Validated, Invalid>, seen: &Observed, outcome: &Outcome) -> PokerClusterStatus {
+    let old = seen.cluster.status.clone().unwrap_or_default();
+    let mut status = PokerClusterStatus {
+        observed_generation: seen.cluster.metadata.generation,
+        ..old.clone()
+    };
+    let health = match (valid, &outcome.facts, &outcome.applied) {
+        (Ok(valid), Some(facts), Ok(applied)) => {
+            let health = Health::of(valid, seen, facts, applied);
+            fill(&mut status, &old, valid, facts, &health);
+            Some(health)
+        }
+        _ => None,
+    };
+    if let (Ok(_), Ok(_)) = (valid, &outcome.applied) {
+        status.scaling = outcome
+            .scale
+            .iter()
+            .map(|decision| scaling(decision, &old))
+            .collect();
+        status.participants = participants(seen, old.participants);
+    }
+    status.conditions = conditions::all(&conditions::Evidence {
+        valid,
+        seen,
+        outcome,
+        health: health.as_ref(),
+        // Of the old status: a rollout that is just done says so with the next change.
+        was_complete: old.version.is_some(),
+        status: &status,
+    });
+    status
+}
+
+/// Whether two statuses say the same; times at which it was found do not count.
+pub fn same(a: &PokerClusterStatus, b: &PokerClusterStatus) -> bool {
+    timeless(a) == timeless(b)
+}
+
+fn timeless(status: &PokerClusterStatus) -> PokerClusterStatus {
+    let mut status = status.clone();
+    let epoch = Time(jiff::Timestamp::UNIX_EPOCH);
+    for condition in &mut status.conditions {
+        condition.last_transition_time = epoch.clone();
+    }
+    for scaling in &mut status.scaling {
+        scaling.time = epoch.clone();
+    }
+    if let Some(participants) = &mut status.participants {
+        participants.time = epoch;
+    }
+    status
+}
+
+/// What serves, counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health {
+    pub gateways_ready: i32,
+    pub gateways_desired: i32,
+    /// Gateways of the wanted revision get the new sockets.
+    pub gateways_updated: bool,
+    pub shards_ready: i32,
+    pub shards_active: i32,
+    pub shards_updated: i32,
+    pub shards_desired: i32,
+    pub workers_ready: i32,
+    pub workers_desired: i32,
+    /// Managed servers that do not answer.
+    pub servers_down: Vec<&'static str>,
+    pub redis_ready: bool,
+    /// Deployments that made no progress for too long.
+    pub stuck: Vec<String>,
+}
+
+impl Health {
+    fn of(valid: &Validated, seen: &Observed, facts: &Facts, applied: &Children<Applied>) -> Self {
+        let names = &valid.names;
+        // Applied objects are newer than observed ones; those of old revisions are only observed.
+        let find = |name: &str| applied.deployment(name).or_else(|| seen.live.deployment(name));
+        let is_ready = |name: &String| find(name).is_some_and(|d| ready(d) > 0);
+        let serving = names.gateway(&facts.gateway.serving);
+        let active = &facts.shards.active;
+        let worker = find(&names.component(Component::Worker));
+        let has_worker = valid.servers.database != DatabaseServer::None;
+        let sets = if facts.paused {
+            &seen.live.stateful_sets
+        } else {
+            &applied.stateful_sets
+        };
+        let down = |component: Component| {
+            let set = sets
+                .iter()
+                .find(|s| s.metadata.name.as_ref() == Some(&names.component(component)));
+            set.is_some_and(|s| !serves(s)).then(|| component.as_str())
+        };
+        let mine = applied.deployments.iter().filter(|d| is_stuck(d));
+        Self {
+            gateways_ready: find(&serving).map_or(0, ready),
+            gateways_desired: facts.gateway.desired,
+            gateways_updated: facts.gateway.serving == facts.revision,
+            shards_ready: count(active.iter().filter(|name| is_ready(name)).count()),
+            shards_active: count(active.len()),
+            shards_updated: facts.shards.updated,
+            shards_desired: facts.shards.desired,
+            workers_ready: worker.map_or(0, ready),
+            workers_desired: if has_worker { valid.spec.worker.replicas } else { 0 },
+            servers_down: [Component::Redis, Component::Kafka, Component::Database]
+                .into_iter()
+                .filter_map(down)
+                .collect(),
+            redis_ready: down(Component::Redis).is_none(),
+            stuck: mine.filter_map(|d| d.metadata.name.clone()).collect(),
+        }
+    }
+
+    /// Everything runs on the wanted revision and in the wanted number.
+    pub fn is_complete(&self) -> bool {
+        self.gateways_updated
+            && self.gateways_ready >= self.gateways_desired
+            && self.shards_updated == self.shards_desired
+            && self.shards_active == self.shards_desired
+            && self.shards_ready >= self.shards_active
+    }
+}
+
+fn fill(
+    status: &mut PokerClusterStatus,
+    old: &PokerClusterStatus,
+    valid: &Validated,
+    facts: &Facts,
+    health: &Health,
+) {
+    let revision = Some(facts.revision.clone());
+    status.gateway = Some(ComponentStatus {
+        desired: health.gateways_desired,
+        ready: health.gateways_ready,
+        revision: revision.clone(),
+    });
+    status.shards = Some(ShardsStatus {
+        desired: health.shards_desired,
+        replicas: health.shards_active,
+        ready: health.shards_ready,
+        revision,
+        selector: shard_selector(&valid.names),
+    });
+    status.worker = (valid.servers.database != DatabaseServer::None).then(|| ComponentStatus {
+        desired: health.workers_desired,
+        ready: health.workers_ready,
+        revision: None,
+    });
+    let draining = facts.draining.iter();
+    status.draining = draining
+        .map(|(name, at)| Draining {
+            deployment: name.clone(),
+            since: Time(*at),
+        })
+        .collect();
+    if facts.shards.routes_version > 0 {
+        status.routes = Some(RoutesStatus {
+            version: i64::try_from(facts.shards.routes_version).unwrap_or(i64::MAX),
+        });
+    }
+    if facts.paused {
+        return; // the spec's version is not being rolled out
+    }
+    if health.is_complete() {
+        status.version = Some(valid.spec.version.clone());
+    }
+    // Scaling also moves these numbers: the progress of a finished rollout stays full.
+    let was_done = old
+        .rollout
+        .as_ref()
+        .is_some_and(|r| r.revision == facts.revision && is_full(&r.progress));
+    let total = if was_done {
+        health.shards_updated
+    } else {
+        health.shards_desired
+    };
+    status.rollout = Some(RolloutStatus {
+        version: valid.spec.version.clone(),
+        revision: facts.revision.clone(),
+        progress: format!("{}/{total}", health.shards_updated),
+    });
+}
+
+fn is_full(progress: &str) -> bool {
+    progress
+        .split_once('/')
+        .is_some_and(|(updated, total)| updated == total)
+}
+
+fn shard_selector(names: &ClusterNames) -> String {
+    format!(
+        "{LABEL_NAME}={APP_NAME},{LABEL_INSTANCE}={},{LABEL_COMPONENT}={}",
+        names.cluster,
+        Component::Shard
+    )
+}
+
+/// The old entry stays as long as the decision is the same: its inputs are those of that time.
+fn scaling(decision: &ScaleDecision, old: &PokerClusterStatus) -> ScalingStatus {
+    let component = decision.component.as_str();
+    let before = old.scaling.iter().find(|s| s.component == component);
+    let reason = decision.reason.as_str();
+    match before {
+        Some(before) if before.desired == decision.replicas && before.reason == reason => before.clone(),
+        // A step that was just made is told longer than that nothing followed.
+        Some(before)
+            if before.desired == decision.replicas
+                && before.current != before.desired
+                && decision.current == decision.replicas
+                && reason == "OnTarget" =>
+        {
+            before.clone()
+        }
+        _ => ScalingStatus {
+            component: component.to_owned(),
+            current: decision.current,
+            desired: decision.replicas,
+            reason: reason.to_owned(),
+            message: decision.message.clone(),
+            time: Time(decision.at),
+            proposals: decision
+                .proposals
+                .iter()
+                .map(|p| ProposalStatus {
+                    name: p.name.clone(),
+                    value: p.value.clone().or_else(|| p.problem.clone()),
+                    replicas: p.replicas,
+                })
+                .collect(),
+        },
+    }
+}
+
+/// Renewed at most once a minute, and only on a fresh sample.
+fn participants(seen: &Observed, old: Option<Participants>) -> Option<Participants> {
+    seen.cluster.spec.prometheus.as_ref()?;
+    let sample = seen
+        .metrics
+        .get(&Component::Shard)
+        .and_then(|samples| samples.get("participants"));
+    let Some(Sample::Fresh { value, at }) = sample else {
+        return old;
+    };
+    #[allow(clippy::cast_possible_truncation)] // a count of people; saturates
+    let new = Participants {
+        count: value.round() as i64,
+        time: Time(*at),
+    };
+    match old {
+        Some(old) if old.count == new.count => Some(old),
+        Some(old) if seen.now.duration_since(old.time.0).as_secs() < PARTICIPANTS_SECONDS => Some(old),
+        _ => Some(new),
+    }
+}
+
+fn serves(set: &StatefulSet) -> bool {
+    set.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0
+}
+
+fn is_stuck(deployment: &Deployment) -> bool {
+    let conditions = deployment
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    conditions
+        .into_iter()
+        .any(|c| c.type_ == "Progressing" && c.status == "False")
+}
+
+fn count(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}

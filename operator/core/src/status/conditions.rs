@@ -1,0 +1,281 @@
+//! The conditions. Messages say what is and, where somebody must act, what to do.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use poker_operator_api::PokerClusterStatus;
+use poker_operator_api::conditions::{reasons, types};
+
+use super::Health;
+use crate::observed::{Observed, TopicObserved};
+use crate::outcome::Outcome;
+use crate::validate::{Invalid, Validated};
+
+/// What the conditions are made from.
+pub struct Evidence<'a> {
+    pub valid: &'a Result<Validated, Invalid>,
+    pub seen: &'a Observed,
+    pub outcome: &'a Outcome,
+    /// Absent when nothing was applied.
+    pub health: Option<&'a Health>,
+    /// The cluster was complete at some time.
+    pub was_complete: bool,
+    pub status: &'a PokerClusterStatus,
+}
+
+/// What a condition says, without type and times.
+struct Say {
+    status: &'static str,
+    reason: String,
+    message: String,
+}
+
+fn say(status: bool, reason: &str, message: impl Into<String>) -> Say {
+    Say {
+        status: if status { "True" } else { "False" },
+        reason: reason.to_owned(),
+        message: message.into(),
+    }
+}
+
+fn as_expected(message: &str) -> Say {
+    say(false, reasons::AS_EXPECTED, message)
+}
+
+/// All conditions, in a fixed order.
+pub fn all(evidence: &Evidence) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = evidence.status.conditions.clone();
+    let progressing = evidence.progressing();
+    let reconciling = Say {
+        status: progressing.status,
+        reason: progressing.reason.clone(),
+        message: progressing.message.clone(),
+    };
+    let says = [
+        (types::READY, evidence.ready()),
+        (types::PROGRESSING, Some(progressing)),
+        (types::DEGRADED, evidence.degraded()),
+        (types::RECONCILING, Some(evidence.reconciling(reconciling))),
+        (types::STALLED, Some(evidence.stalled())),
+    ];
+    for (type_, say) in says {
+        if let Some(say) = say {
+            set(&mut conditions, type_, say, evidence);
+        }
+    }
+    conditions
+}
+
+/// Sets a condition; its transition time changes only with its status.
+fn set(conditions: &mut Vec<Condition>, type_: &str, say: Say, evidence: &Evidence) {
+    let now = Time(evidence.seen.now);
+    let old = conditions.iter().position(|c| c.type_ == type_);
+    let unchanged = old.map(|i| &conditions[i]).filter(|c| c.status == say.status);
+    let condition = Condition {
+        type_: type_.to_owned(),
+        status: say.status.to_owned(),
+        reason: say.reason,
+        message: say.message,
+        observed_generation: evidence.seen.cluster.metadata.generation,
+        last_transition_time: unchanged.map_or(now, |c| c.last_transition_time.clone()),
+    };
+    match old {
+        Some(i) => conditions[i] = condition,
+        None => conditions.push(condition),
+    }
+}
+
+impl Evidence<'_> {
+    /// `None` keeps what was said: a spec that cannot be carried out stops nothing that runs.
+    fn ready(&self) -> Option<Say> {
+        let Some(health) = self.health else {
+            let known = self.status.conditions.iter().any(|c| c.type_ == types::READY);
+            return (!known).then(|| self.not_started());
+        };
+        let Health {
+            gateways_ready,
+            gateways_desired,
+            shards_ready,
+            shards_active,
+            ..
+        } = health;
+        let counts = format!(
+            "{gateways_ready} of {gateways_desired} gateways and {shards_ready} of {shards_active} shards are ready"
+        );
+        // Until it was complete once, "ready" means all of it; later, that people can estimate.
+        let enough = if self.was_complete {
+            *gateways_ready > 0 && *shards_ready > 0
+        } else {
+            gateways_ready >= gateways_desired
+                && shards_ready >= shards_active
+                && health.shards_active >= health.shards_desired
+        };
+        Some(if !health.redis_ready {
+            say(
+                false,
+                reasons::SERVERS_UNAVAILABLE,
+                "Redis does not answer: votes wait until it does; see its pod's events and logs",
+            )
+        } else if enough {
+            say(true, reasons::READY, "people can estimate")
+        } else if *gateways_ready < 1 || !self.was_complete && gateways_ready < gateways_desired {
+            say(false, reasons::GATEWAYS_UNAVAILABLE, counts)
+        } else {
+            say(false, reasons::SHARDS_UNAVAILABLE, counts)
+        })
+    }
+
+    fn not_started(&self) -> Say {
+        match (self.valid, &self.outcome.applied) {
+            (Err(invalid), _) => say(
+                false,
+                invalid.reason,
+                format!("nothing was started: {}", invalid.message),
+            ),
+            (_, Err(failure)) => say(false, failure.reason, failure.message.clone()),
+            _ => say(false, reasons::STARTING, "nothing was started yet"),
+        }
+    }
+
+    fn progressing(&self) -> Say {
+        if self.valid.is_err() {
+            return as_expected("waiting for a change of the spec");
+        }
+        if let Err(failure) = &self.outcome.applied {
+            return say(true, failure.reason, format!("{}; trying again", failure.message));
+        }
+        let Some(health) = self.health else {
+            return as_expected("nothing to do");
+        };
+        if self.outcome.facts.as_ref().is_some_and(|f| f.paused) {
+            return say(
+                false,
+                reasons::PAUSED,
+                "spec.paused is true: nothing is changed until it is false",
+            );
+        }
+        let Health {
+            shards_updated,
+            shards_active,
+            shards_desired,
+            ..
+        } = health;
+        let is_old = *shards_updated < *shards_active || !health.gateways_updated;
+        if is_old {
+            let gateways = if health.gateways_updated {
+                "gateways are replaced"
+            } else {
+                "gateways are being replaced"
+            };
+            return say(
+                true,
+                reasons::ROLLING_OUT,
+                format!("{shards_updated} of {shards_desired} shards are replaced, {gateways}"),
+            );
+        }
+        if shards_active != shards_desired {
+            return say(
+                true,
+                reasons::SCALING,
+                format!("{shards_active} of {shards_desired} shards have teams"),
+            );
+        }
+        if let Some(first) = self.status.draining.first() {
+            let more = self.status.draining.len() - 1;
+            let others = if more > 0 {
+                format!(" and {more} more hand")
+            } else {
+                " hands".to_owned()
+            };
+            return say(
+                true,
+                reasons::DRAINING,
+                format!("{}{others} over before being deleted", first.deployment),
+            );
+        }
+        if !self.was_complete && !health.is_complete() {
+            return say(true, reasons::STARTING, "gateways and shards are starting");
+        }
+        as_expected("everything is as the spec says")
+    }
+
+    fn reconciling(&self, progressing: Say) -> Say {
+        let waits = self.health.is_some_and(|h| !h.is_complete());
+        match progressing.status {
+            "False" if waits && progressing.reason == reasons::AS_EXPECTED => {
+                say(true, reasons::STARTING, "waiting for pods to become ready")
+            }
+            _ => progressing,
+        }
+    }
+
+    fn degraded(&self) -> Option<Say> {
+        let Some(health) = self.health else {
+            let failure = self.outcome.applied.as_ref().err();
+            return failure
+                .map(|f| say(true, f.reason, f.message.clone()))
+                .or_else(|| self.keep_or_fine(types::DEGRADED));
+        };
+        if let Some(stuck) = health.stuck.first() {
+            let text = format!(
+                "Deployment {stuck} makes no progress: see its pods' events; correcting or reverting the spec is safe"
+            );
+            return Some(say(true, reasons::ROLLING_OUT, text));
+        }
+        if !self.was_complete {
+            return Some(as_expected("starting for the first time"));
+        }
+        let mut missing = Vec::new();
+        let mut note = |ready: i32, desired: i32, what: &str| {
+            if ready < desired {
+                missing.push(format!("{ready} of {desired} {what} are ready"));
+            }
+        };
+        note(health.gateways_ready, health.gateways_desired, "gateways");
+        note(health.shards_ready, health.shards_active, "shards");
+        note(health.workers_ready, health.workers_desired, "workers");
+        missing.extend(
+            health
+                .servers_down
+                .iter()
+                .map(|server| format!("{server} does not answer")),
+        );
+        Some(if !missing.is_empty() {
+            let reason = if health.gateways_ready < health.gateways_desired {
+                reasons::GATEWAYS_UNAVAILABLE
+            } else if health.shards_ready < health.shards_active {
+                reasons::SHARDS_UNAVAILABLE
+            } else {
+                reasons::SERVERS_UNAVAILABLE
+            };
+            say(true, reason, missing.join(", "))
+        } else if let TopicObserved::Unknown { why } = &self.seen.topic {
+            say(
+                true,
+                reasons::TOPIC_UNAVAILABLE,
+                format!("Kafka cannot be asked for the topic ({why}): history waits, estimation goes on"),
+            )
+        } else {
+            as_expected("nothing is missing")
+        })
+    }
+
+    fn keep_or_fine(&self, type_: &str) -> Option<Say> {
+        let known = self.status.conditions.iter().any(|c| c.type_ == type_);
+        (!known).then(|| as_expected("nothing is missing"))
+    }
+
+    fn stalled(&self) -> Say {
+        if let Err(invalid) = self.valid {
+            return say(true, invalid.reason, invalid.message.clone());
+        }
+        match self.health.and_then(|h| h.stuck.first()) {
+            Some(stuck) => say(
+                true,
+                reasons::ROLLING_OUT,
+                format!(
+                    "Deployment {stuck} makes no progress: see its pods' events, then correct or revert the spec"
+                ),
+            ),
+            None => as_expected("nothing needs help"),
+        }
+    }
+}
