@@ -58,6 +58,8 @@ impl Room {
         if self.sessions.get(&session).is_some_and(|seat| *seat != id) {
             self.detach(session, now_ms, effects);
         }
+        // Until it is greeted, the session gets nothing.
+        self.sessions.remove(&session);
         if self.state.participants.get(&id).is_some() {
             self.return_to_seat(session, &id, name, hello, effects)?;
         } else {

@@ -6,7 +6,7 @@ use crate::effects::{Effects, Input, Output, SessionId};
 use crate::error::Refusal;
 use crate::history::{HistoryEvent, HistoryKind, HistoryStory};
 use crate::participants::{Participants, Presence};
-use crate::protocol::{Deck, DeckChoice, Event, ParticipantId, ServerMessage, StoryId};
+use crate::protocol::{Deck, DeckChoice, Event, ParticipantId, RoomView, ServerMessage, StoryId};
 use crate::ring::Ring;
 use crate::round::Round;
 use crate::state::{DecodeError, STATE_VERSION, State};
@@ -98,6 +98,11 @@ impl Room {
             .iter()
             .filter_map(|participant| participant.deadline_ms());
         timer.chain(absent).min()
+    }
+
+    /// What everyone in the room may see.
+    pub fn view(&self) -> RoomView {
+        view::room(&self.state)
     }
 
     pub fn team(&self) -> &TeamSlug {
@@ -252,7 +257,11 @@ impl Room {
             return;
         };
         let text = self.own_vote(id).to_text();
-        for &session in participant.sessions() {
+        for &session in participant
+            .sessions()
+            .iter()
+            .filter(|session| self.sessions.contains_key(session))
+        {
             effects.out.push(Output::ToSession {
                 session,
                 command_id: None,
