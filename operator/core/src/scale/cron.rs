@@ -73,11 +73,10 @@ impl Cron {
         let local = now.to_zoned(zone.clone());
         let mut date = local.date();
         for _ in 0..CRON_SEARCH_DAYS_MAX {
-            if self.is_on(date) {
-                let times = self.times(zone, date);
-                if let Some(at) = times.into_iter().rev().find(|at| *at <= now) {
-                    return Some(at);
-                }
+            if self.is_on(date)
+                && let Some(at) = self.times(zone, date).into_iter().rev().find(|at| *at <= now)
+            {
+                return Some(at);
             }
             date = date.yesterday().ok()?;
         }
@@ -88,10 +87,10 @@ impl Cron {
     pub fn next(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
         let mut date = now.to_zoned(zone.clone()).date();
         for _ in 0..CRON_SEARCH_DAYS_MAX {
-            if self.is_on(date) {
-                if let Some(at) = self.times(zone, date).into_iter().find(|at| *at > now) {
-                    return Some(at);
-                }
+            if self.is_on(date)
+                && let Some(at) = self.times(zone, date).into_iter().find(|at| *at > now)
+            {
+                return Some(at);
             }
             date = date.checked_add(1.day()).ok()?;
         }

@@ -150,10 +150,9 @@ impl<'a> Evidence<'a> {
             self.bounds,
             now,
         );
-        if result.replicas < current {
-            if let Some((reason, restraint)) = self.unsafe_scale_in(memory) {
-                return self.hold(reason, restraint);
-            }
+        let scales_in = result.replicas < current || (self.cold && winner.replicas < current);
+        if scales_in && let Some((reason, restraint)) = self.unsafe_scale_in(memory) {
+            return self.hold(reason, restraint);
         }
         let restraint = restraint_of(&result);
         let reason = match result.replicas.cmp(&current) {
@@ -182,7 +181,9 @@ impl<'a> Evidence<'a> {
             Some((Reason::ScaleInPaused, Restraint::ScaleInPaused))
         } else if self.burst.is_some() {
             Some((Reason::Burst, Restraint::Burst))
-        } else if just_held || self.input.ready <= 0 {
+        } else if self.input.ready <= 0 {
+            Some((Reason::NoneReady, Restraint::NoneReady))
+        } else if just_held {
             // Right after a gap there is no window of samples to justify it yet.
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
         } else {

@@ -91,10 +91,11 @@ fn scope<'a>(input: &ScaleInput<'a>, tolerance: Tolerance) -> Scope<'a> {
 /// A `value` target multiplies the ready replicas, so while some start, more load could ask for
 /// fewer than there are. Above the target never fewer than now.
 fn keep_direction(mut wish: metric::Proposal, current: i32, target: Option<Target>) -> metric::Proposal {
-    if let (Some(Target::ValueMilli(target)), Some(value)) = (target, wish.status.value) {
-        if current > 0 && value.milli > target {
-            wish.replicas = wish.replicas.max(current);
-        }
+    if let (Some(Target::ValueMilli(target)), Some(value)) = (target, wish.status.value)
+        && current > 0
+        && value.milli > target
+    {
+        wish.replicas = wish.replicas.max(current);
     }
     wish
 }

@@ -15,7 +15,12 @@ mod measure;
 mod memory;
 mod message;
 mod policy;
+#[cfg(test)]
+mod properties;
 mod schedule;
+#[cfg(test)]
+mod tests;
+pub mod vectors;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -77,6 +82,8 @@ pub enum Reason {
     Burst,
     /// Without all samples nothing is scaled in.
     MetricsUnavailable,
+    /// Nothing serves, so what is measured says nothing.
+    NoneReady,
     /// The first decision after a start never scales in.
     ColdStart,
     /// `pausedScaleIn` holds the count.
@@ -99,6 +106,7 @@ impl Reason {
             Reason::Schedule => "Schedule",
             Reason::Burst => "Burst",
             Reason::MetricsUnavailable => "MetricsUnavailable",
+            Reason::NoneReady => "NoneReady",
             Reason::ColdStart => "ColdStart",
             Reason::ScaleInPaused => "ScaleInPaused",
             Reason::Stabilized => "Stabilized",
@@ -118,6 +126,7 @@ pub enum Restraint {
     ScaleInStabilization,
     Burst,
     MissingMetrics,
+    NoneReady,
     ColdStart,
     ScaleInPaused,
 }

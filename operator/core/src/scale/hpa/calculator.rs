@@ -175,7 +175,8 @@ fn usable(
 
 /// Whether the samples alone decide: no pod is missing, and no unready pod might damp a scale-up.
 fn is_complete(groups: &PodGroups, ratio: f64) -> bool {
-    groups.missing.is_empty() && !(ratio > 1.0 && !groups.unready.is_empty())
+    let damped = ratio > 1.0 && !groups.unready.is_empty();
+    groups.missing.is_empty() && !damped
 }
 
 fn scale_ready(context: &PodContext, ratio: f64, ready: usize) -> i32 {

@@ -56,16 +56,17 @@ pub fn largest(proposals: &[Result<Proposal, MetricError>], current: i32) -> Res
     let first_failed = proposals.iter().position(Result::is_err);
     let mut winner: Option<Winner> = None;
     for (index, proposal) in proposals.iter().enumerate() {
-        if let Ok(Proposal { replicas, .. }) = proposal {
-            if winner
-                .as_ref()
-                .is_none_or(|w| w.replicas == 0 || *replicas > w.replicas)
-            {
-                winner = Some(Winner {
-                    index,
-                    replicas: *replicas,
-                });
-            }
+        let Ok(Proposal { replicas, .. }) = proposal else {
+            continue;
+        };
+        if winner
+            .as_ref()
+            .is_none_or(|w| w.replicas == 0 || *replicas > w.replicas)
+        {
+            winner = Some(Winner {
+                index,
+                replicas: *replicas,
+            });
         }
     }
     winner

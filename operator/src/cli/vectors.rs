@@ -1,0 +1,180 @@
+//! `poker-operator vectors hpa DIR`: compares the autoscaler with test vectors.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use poker_operator_core::scale::vectors::{self, FileReport, VectorError};
+use serde::Serialize;
+
+/// Runs test vectors against the decisions of this program
+#[derive(Args, Debug)]
+pub struct VectorsArgs {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Subcommand, Debug)]
+enum Suite {
+    /// Vectors of the Kubernetes horizontal pod autoscaler (format hpa-vectors/1)
+    Hpa(HpaArgs),
+}
+
+#[derive(Args, Debug)]
+struct HpaArgs {
+    /// Folder with vector files (*.json)
+    dir: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    files: BTreeMap<String, FileReport>,
+}
+
+/// Exits with 1 when a vector fails that upstream does not call broken.
+///
+/// # Errors
+/// The folder cannot be read or holds no vector file.
+pub fn run(args: VectorsArgs) -> anyhow::Result<ExitCode> {
+    let Suite::Hpa(args) = args.suite;
+    let report = Report {
+        files: run_folder(&args.dir)?,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", table(&report));
+    }
+    let ok = report.files.values().all(FileReport::is_ok);
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Files of another format are no vector files and left out.
+fn run_folder(dir: &Path) -> anyhow::Result<BTreeMap<String, FileReport>> {
+    let mut files = BTreeMap::new();
+    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read folder {}", dir.display()))?;
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot read folder {}", dir.display()))?
+            .path();
+        if path.extension().is_none_or(|e| e != "json") || !path.is_file() {
+            continue;
+        }
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read file {}", path.display()))?;
+        match vectors::run_file(&text) {
+            Ok(report) => {
+                let name = path
+                    .file_name()
+                    .map(|n| n.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                files.insert(name, report);
+            }
+            Err(VectorError::Format(_)) => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot use file {}", path.display())),
+        }
+    }
+    if files.is_empty() {
+        bail!(
+            "no vector files (*.json with format {}) in {}",
+            vectors::FORMAT,
+            dir.display()
+        );
+    }
+    Ok(files)
+}
+
+fn table(report: &Report) -> String {
+    let width = report
+        .files
+        .keys()
+        .map(String::len)
+        .max()
+        .unwrap_or(0)
+        .max("file".len());
+    let row = |name: &str, passed: &str, failed: &str, broken: &str| {
+        format!("{name:width$}  {passed:>6}  {failed:>6}  {broken:>15}\n")
+    };
+    let counts = |name: &str, r: &FileReport| {
+        row(
+            name,
+            &r.passed.to_string(),
+            &r.failed.to_string(),
+            &r.upstream_broken.to_string(),
+        )
+    };
+    let mut text = row("file", "passed", "failed", "upstream broken");
+    let mut total = FileReport::default();
+    for (name, file) in &report.files {
+        text += &counts(name, file);
+        total.passed += file.passed;
+        total.failed += file.failed;
+        total.upstream_broken += file.upstream_broken;
+    }
+    text += &counts("total", &total);
+    for (name, file) in &report.files {
+        for failure in &file.failures {
+            let broken = if failure.upstream_broken {
+                " (upstream calls it broken)"
+            } else {
+                ""
+            };
+            text += &format!("\n{name}: {}{broken}\n  {}\n", failure.name, failure.why);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"format": "hpa-vectors/1", "vectors": [{"name": "a", "kind": "per_pod_usage",
+        "usage": 1000, "status_replicas": 3, "expect": {"usage": 334}}]}"#;
+
+    fn hpa(dir: &Path) -> anyhow::Result<ExitCode> {
+        run(VectorsArgs {
+            suite: Suite::Hpa(HpaArgs {
+                dir: dir.to_owned(),
+                json: true,
+            }),
+        })
+    }
+
+    #[test]
+    fn a_folder_is_run_file_by_file_and_other_files_are_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("good.json"), GOOD).unwrap();
+        std::fs::write(dir.path().join("other.json"), "{}").unwrap();
+        std::fs::write(dir.path().join("README.md"), "text").unwrap();
+        let files = run_folder(dir.path()).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["good.json"]);
+        assert_eq!((files["good.json"].passed, files["good.json"].failed), (1, 0));
+        assert_eq!(hpa(dir.path()).unwrap(), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn a_failure_counts_unless_upstream_calls_it_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let bad = GOOD.replace("334", "335");
+        std::fs::write(dir.path().join("bad.json"), &bad).unwrap();
+        assert_eq!(hpa(dir.path()).unwrap(), ExitCode::from(1));
+        let broken = bad.replace("\"name\"", "\"upstream_broken\": true, \"name\"");
+        std::fs::write(dir.path().join("bad.json"), broken).unwrap();
+        assert_eq!(hpa(dir.path()).unwrap(), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn a_folder_without_vectors_is_bad_input() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(hpa(dir.path()).is_err());
+        assert!(hpa(&dir.path().join("absent")).is_err());
+        std::fs::write(dir.path().join("broken.json"), "[").unwrap();
+        assert!(hpa(dir.path()).is_err());
+    }
+}
