@@ -1,0 +1,26 @@
+//! The shell of the operator: reads and writes. Every decision is in `poker-operator-core`.
+
+mod admin;
+mod apply;
+mod broker;
+pub mod cli;
+mod context;
+pub mod controller;
+mod covers;
+mod drains;
+mod error;
+mod fence;
+mod finalize;
+mod kafka;
+mod leader;
+mod limits;
+mod lookup;
+mod metrics;
+mod observe;
+mod prometheus;
+mod reconcile;
+mod report;
+mod sampler;
+mod stores;
+mod telemetry;
+mod watches;

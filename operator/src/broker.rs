@@ -1,0 +1,367 @@
+//! Kafka topics, one per cluster. Brokers are asked by tasks of their own; reconcile reads what they found
+//! and leaves wishes, and never waits for a broker.
+
+use crate::{
+    fence::ClusterKey,
+    kafka::{Brokers, TopicError},
+    limits,
+    metrics::Metrics,
+    watches::Triggers,
+};
+use kube::runtime::{
+    controller::{ReconcileReason, ReconcileRequest},
+    reflector::ObjectRef,
+};
+use poker_operator_core::{observed::TopicObserved, outcome::TopicPlan};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// A topic and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// `host:port`, separated by commas.
+    pub brokers: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wish {
+    Look,
+    CarryOut(TopicPlan),
+    Delete,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    Topic(TopicObserved),
+    Deleted,
+}
+
+struct Entry {
+    topic: Topic,
+    wish: Wish,
+    found: Found,
+    failures: u32,
+    due: Instant,
+    running: bool,
+}
+
+/// Wishes in, findings out.
+#[derive(Default)]
+pub struct Broker {
+    entries: Mutex<HashMap<ClusterKey, Entry>>,
+    changed: Notify,
+}
+
+impl Broker {
+    /// What is known of the cluster's topic; it is looked at in the background from now on.
+    pub fn look(&self, cluster: &ClusterKey, topic: &Topic) -> TopicObserved {
+        match &self.entry(cluster, topic, Wish::Look).found {
+            Found::Topic(found) => found.clone(),
+            Found::Deleted => TopicObserved::Absent,
+        }
+    }
+
+    /// Has a plan carried out soon; the cluster is woken when that has changed the topic.
+    pub fn carry_out(&self, cluster: &ClusterKey, topic: &Topic, plan: TopicPlan) {
+        self.entry(cluster, topic, Wish::CarryOut(plan));
+    }
+
+    /// Whether the topic is deleted; until then that is tried in the background.
+    pub fn delete(&self, cluster: &ClusterKey, topic: &Topic) -> bool {
+        self.entry(cluster, topic, Wish::Delete).found == Found::Deleted
+    }
+
+    pub fn forget(&self, cluster: &ClusterKey) {
+        self.lock().remove(cluster);
+    }
+
+    /// Makes sure that the wish is known, and that a new one is not kept waiting by old failures.
+    fn entry(&self, cluster: &ClusterKey, topic: &Topic, wish: Wish) -> Entry {
+        let mut entries = self.lock();
+        let entry = entries
+            .entry(cluster.clone())
+            .or_insert_with(|| Entry::new(topic.clone()));
+        if entry.topic != *topic {
+            *entry = Entry::new(topic.clone());
+        }
+        if entry.wish != wish && wish != Wish::Look {
+            entry.wish = wish;
+            entry.due = Instant::now();
+        }
+        let snapshot = entry.snapshot();
+        drop(entries);
+        self.changed.notify_one();
+        snapshot
+    }
+
+    /// Entries that are due and idle, marked as running; and when the next one is due.
+    fn take_due(&self, room: usize) -> (Vec<(ClusterKey, Topic, Wish)>, Option<Instant>) {
+        let now = Instant::now();
+        let mut entries = self.lock();
+        let idle = entries
+            .iter_mut()
+            .filter(|(_, entry)| !entry.running && entry.due <= now);
+        let taken = idle.take(room).map(|(cluster, entry)| {
+            entry.running = true;
+            (cluster.clone(), entry.topic.clone(), entry.wish.clone())
+        });
+        let taken = taken.collect();
+        let next = entries
+            .values()
+            .filter(|entry| !entry.running)
+            .map(|entry| entry.due)
+            .min();
+        (taken, next)
+    }
+
+    /// Keeps what a visit found; true when that is news for the cluster.
+    fn keep(
+        &self,
+        cluster: &ClusterKey,
+        topic: &Topic,
+        wish: &Wish,
+        result: Result<Found, TopicError>,
+    ) -> bool {
+        let mut entries = self.lock();
+        let Some(entry) = entries.get_mut(cluster) else {
+            return false;
+        };
+        entry.running = false;
+        if entry.topic != *topic {
+            return false;
+        }
+        let (found, wait) = match result {
+            Ok(found) => {
+                entry.failures = 0;
+                if entry.wish == *wish && *wish != Wish::Delete {
+                    entry.wish = Wish::Look;
+                }
+                (found, Duration::from_secs(limits::BROKER_REFRESH_SECONDS))
+            }
+            Err(error) => {
+                entry.failures = entry.failures.saturating_add(1);
+                (
+                    Found::Topic(TopicObserved::Unknown {
+                        why: error.to_string(),
+                    }),
+                    retry_after(entry.failures),
+                )
+            }
+        };
+        if entry.wish == *wish || entry.wish == Wish::Look {
+            entry.due = Instant::now() + wait;
+        }
+        let news = entry.found != found;
+        entry.found = found;
+        news
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn new(topic: Topic) -> Self {
+        let found = Found::Topic(TopicObserved::Unknown {
+            why: "Kafka was not asked yet".to_owned(),
+        });
+        Self {
+            topic,
+            wish: Wish::Look,
+            found,
+            failures: 0,
+            due: Instant::now(),
+            running: false,
+        }
+    }
+
+    fn snapshot(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            wish: self.wish.clone(),
+            found: self.found.clone(),
+            ..*self
+        }
+    }
+}
+
+fn retry_after(failures: u32) -> Duration {
+    let factor = 2_u64.saturating_pow(failures.saturating_sub(1).min(16));
+    Duration::from_secs((limits::BROKER_RETRY_SECONDS * factor).min(limits::BROKER_RETRY_MAX_SECONDS))
+}
+
+/// Visits brokers until `stop`.
+///
+/// # Errors
+/// When a visit panicked.
+pub async fn run(
+    broker: Arc<Broker>,
+    triggers: Triggers,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut visits = JoinSet::new();
+    loop {
+        let (due, next) = broker.take_due(limits::BROKER_CONCURRENCY - visits.len());
+        for (cluster, topic, wish) in due {
+            // The library blocks, also when it is dropped.
+            visits.spawn_blocking(move || {
+                let result = visit(&topic, &wish);
+                (cluster, topic, wish, result)
+            });
+        }
+        let has_room = visits.len() < limits::BROKER_CONCURRENCY;
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = broker.changed.notified(), if has_room => {}
+            () = sleep_until(next), if has_room => {}
+            Some(ended) = visits.join_next() => {
+                let (cluster, topic, wish, result) = ended?;
+                if let Err(error) = &result {
+                    metrics.broker_errors.inc();
+                    tracing::info!(namespace = cluster.0, cluster = cluster.1, %error, "topic cannot be looked after yet");
+                }
+                if broker.keep(&cluster, &topic, &wish, result) {
+                    wake(&triggers, &cluster).await;
+                }
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn wake(triggers: &Triggers, (namespace, name): &ClusterKey) {
+    let reason = ReconcileReason::Custom {
+        reason: "topic looked at".to_owned(),
+    };
+    let obj_ref = ObjectRef::new(name).within(namespace);
+    // A closed queue means that the process is stopping.
+    let _ = triggers.send(ReconcileRequest { obj_ref, reason }).await;
+}
+
+fn visit(topic: &Topic, wish: &Wish) -> Result<Found, TopicError> {
+    let brokers = Brokers::connect(&topic.brokers)?;
+    match wish {
+        Wish::Look => {}
+        Wish::CarryOut(plan) => brokers.carry_out(plan)?,
+        Wish::Delete => {
+            brokers.delete(&topic.name)?;
+            return Ok(Found::Deleted);
+        }
+    }
+    brokers.describe(&topic.name).map(Found::Topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster() -> ClusterKey {
+        ("ns".to_owned(), "demo".to_owned())
+    }
+
+    fn topic() -> Topic {
+        Topic {
+            brokers: "kafka:9092".to_owned(),
+            name: "ns.demo.history".to_owned(),
+        }
+    }
+
+    fn create() -> TopicPlan {
+        TopicPlan::Create {
+            name: topic().name,
+            partitions: 12,
+            replication_factor: 1,
+            retention_ms: 1,
+        }
+    }
+
+    const PRESENT: TopicObserved = TopicObserved::Present {
+        partitions: 12,
+        replication_factor: 1,
+        retention_ms: Some(1),
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_then_carries_out_then_rests() {
+        let broker = Broker::default();
+        assert!(matches!(
+            broker.look(&cluster(), &topic()),
+            TopicObserved::Unknown { .. }
+        ));
+        let (due, _) = broker.take_due(4);
+        assert_eq!(due, [(cluster(), topic(), Wish::Look)]);
+        assert!(broker.take_due(4).0.is_empty(), "one visit at a time");
+        assert!(broker.keep(
+            &cluster(),
+            &topic(),
+            &Wish::Look,
+            Ok(Found::Topic(TopicObserved::Absent))
+        ));
+        assert_eq!(broker.look(&cluster(), &topic()), TopicObserved::Absent);
+        assert!(broker.take_due(4).0.is_empty(), "nothing new to do");
+
+        broker.carry_out(&cluster(), &topic(), create());
+        let wish = Wish::CarryOut(create());
+        assert_eq!(broker.take_due(4).0, [(cluster(), topic(), wish.clone())]);
+        assert!(broker.keep(&cluster(), &topic(), &wish, Ok(Found::Topic(PRESENT))));
+        assert_eq!(broker.look(&cluster(), &topic()), PRESENT);
+        assert!(broker.take_due(4).0.is_empty());
+        tokio::time::advance(Duration::from_secs(limits::BROKER_REFRESH_SECONDS)).await;
+        assert_eq!(broker.take_due(4).0, [(cluster(), topic(), Wish::Look)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_wait_longer_and_longer_and_a_new_wish_does_not_wait() {
+        let broker = Broker::default();
+        broker.look(&cluster(), &topic());
+        let unreachable = || Err(TopicError::Unreachable("down".to_owned()));
+        broker.take_due(4);
+        assert!(broker.keep(&cluster(), &topic(), &Wish::Look, unreachable()));
+        broker.look(&cluster(), &topic());
+        assert!(broker.take_due(4).0.is_empty(), "looking does not hurry");
+        tokio::time::advance(Duration::from_secs(limits::BROKER_RETRY_SECONDS)).await;
+        broker.take_due(4);
+        assert!(
+            !broker.keep(&cluster(), &topic(), &Wish::Look, unreachable()),
+            "no news"
+        );
+        tokio::time::advance(Duration::from_secs(limits::BROKER_RETRY_SECONDS)).await;
+        assert!(broker.take_due(4).0.is_empty());
+
+        assert!(!broker.delete(&cluster(), &topic()));
+        assert_eq!(broker.take_due(4).0, [(cluster(), topic(), Wish::Delete)]);
+        assert!(broker.keep(&cluster(), &topic(), &Wish::Delete, Ok(Found::Deleted)));
+        assert!(broker.delete(&cluster(), &topic()));
+    }
+
+    #[tokio::test]
+    async fn a_result_for_another_topic_is_dropped() {
+        let broker = Broker::default();
+        broker.look(&cluster(), &topic());
+        broker.take_due(4);
+        let other = Topic {
+            brokers: "other:9092".to_owned(),
+            ..topic()
+        };
+        broker.look(&cluster(), &other);
+        assert!(!broker.keep(&cluster(), &topic(), &Wish::Look, Ok(Found::Topic(PRESENT))));
+        assert!(matches!(
+            broker.look(&cluster(), &other),
+            TopicObserved::Unknown { .. }
+        ));
+    }
+}

@@ -1,0 +1,197 @@
+//! What every pass shares.
+
+use crate::{
+    broker::Broker,
+    error::Error,
+    fence::{ClusterKey, Fence, Kind},
+    leader::Leadership,
+    limits,
+    metrics::Metrics,
+    sampler::Sampler,
+    stores::Stores,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{
+    Api, Client,
+    core::NamespaceResourceScope,
+    runtime::events::{Recorder, Reporter},
+};
+use poker_operator_api::Component;
+use poker_operator_core::scale::{ScaleDecision, ScaleMemory};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+pub struct Context {
+    pub client: Client,
+    pub stores: Stores,
+    pub leadership: Arc<Leadership>,
+    pub fence: Arc<Fence>,
+    pub metrics: Arc<Metrics>,
+    pub sampler: Arc<Sampler>,
+    pub broker: Arc<Broker>,
+    pub recorder: Recorder,
+    /// Asks pods on their admin port.
+    pub http: reqwest::Client,
+    memory: Mutex<HashMap<ClusterKey, Memory>>,
+}
+
+/// What the process remembers of a cluster. None of it is needed to go on after a restart.
+#[derive(Default)]
+struct Memory {
+    failures: u32,
+    scale: BTreeMap<Component, ScaleMemory>,
+    /// Names of the keys of Secrets, by name, with the version they were read at.
+    secrets: HashMap<String, (String, BTreeSet<String>)>,
+    /// The undecodable version that people were told about.
+    told: Option<(String, i64)>,
+}
+
+/// The handles that a context is made of.
+pub struct Parts {
+    pub client: Client,
+    pub identity: String,
+    pub stores: Stores,
+    pub leadership: Arc<Leadership>,
+    pub fence: Arc<Fence>,
+    pub metrics: Arc<Metrics>,
+    pub sampler: Arc<Sampler>,
+    pub broker: Arc<Broker>,
+}
+
+impl Context {
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn new(parts: Parts) -> anyhow::Result<Self> {
+        let reporter = Reporter {
+            controller: "poker-operator".to_owned(),
+            instance: Some(parts.identity),
+        };
+        let http = reqwest::Client::builder()
+            .timeout(limits::DRAIN_TIMEOUT)
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            recorder: Recorder::new(parts.client.clone(), reporter),
+            client: parts.client,
+            stores: parts.stores,
+            leadership: parts.leadership,
+            fence: parts.fence,
+            metrics: parts.metrics,
+            sampler: parts.sampler,
+            broker: parts.broker,
+            http,
+            memory: Mutex::default(),
+        })
+    }
+
+    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Sends a write, if this process is leader, and counts it. It ends before another leader can start.
+    ///
+    /// # Errors
+    /// Not leader, refused, or no answer in time.
+    pub async fn write<T>(
+        &self,
+        kind: Kind,
+        what: &str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Error> {
+        if !self.leadership.may_write() {
+            return Err(Error::NotLeader);
+        }
+        self.metrics.wrote(kind);
+        let answer = tokio::time::timeout(limits::WRITE_TIMEOUT, request).await;
+        answer
+            .map_err(|_| Error::Timeout {
+                what: what.to_owned(),
+            })?
+            .map_err(Error::api(what))
+    }
+
+    /// The caches must have seen a write before the next decision.
+    pub fn wrote(&self, cluster: &ClusterKey, kind: Kind, meta: &ObjectMeta) {
+        self.fence.wrote(cluster, kind, meta.resource_version.as_deref());
+    }
+
+    /// Failures of this cluster in a row, this one included.
+    pub fn failed(&self, cluster: &ClusterKey) -> u32 {
+        let mut memory = self.lock();
+        let memory = memory.entry(cluster.clone()).or_default();
+        memory.failures = memory.failures.saturating_add(1);
+        memory.failures
+    }
+
+    pub fn succeeded(&self, cluster: &ClusterKey) {
+        self.lock().entry(cluster.clone()).or_default().failures = 0;
+    }
+
+    pub fn scale_memory(&self, cluster: &ClusterKey) -> BTreeMap<Component, ScaleMemory> {
+        self.lock()
+            .get(cluster)
+            .map(|memory| memory.scale.clone())
+            .unwrap_or_default()
+    }
+
+    pub fn keep_scale_memory(&self, cluster: &ClusterKey, decisions: &[ScaleDecision]) {
+        let mut memory = self.lock();
+        let scale = &mut memory.entry(cluster.clone()).or_default().scale;
+        scale.extend(
+            decisions
+                .iter()
+                .map(|decision| (decision.component, decision.memory.clone())),
+        );
+    }
+
+    /// Keys of a Secret as read before, if it still has this version.
+    pub fn secret_keys(&self, cluster: &ClusterKey, name: &str, version: &str) -> Option<BTreeSet<String>> {
+        let memory = self.lock();
+        let (read_at, keys) = memory.get(cluster)?.secrets.get(name)?;
+        (read_at == version).then(|| keys.clone())
+    }
+
+    pub fn keep_secret_keys(
+        &self,
+        cluster: &ClusterKey,
+        name: &str,
+        version: String,
+        keys: BTreeSet<String>,
+    ) {
+        let mut memory = self.lock();
+        memory
+            .entry(cluster.clone())
+            .or_default()
+            .secrets
+            .insert(name.to_owned(), (version, keys));
+    }
+
+    /// True the first time for this version of an object.
+    pub fn tell_once(&self, cluster: &ClusterKey, meta: &ObjectMeta) -> bool {
+        let version = (
+            meta.uid.clone().unwrap_or_default(),
+            meta.generation.unwrap_or_default(),
+        );
+        let mut memory = self.lock();
+        let told = &mut memory.entry(cluster.clone()).or_default().told;
+        told.replace(version.clone()) != Some(version)
+    }
+
+    /// The cluster is gone.
+    pub fn forget(&self, cluster: &ClusterKey) {
+        self.lock().remove(cluster);
+        self.fence.forget(cluster);
+        self.sampler.need(cluster, None);
+        self.broker.forget(cluster);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Memory>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,233 @@
+//! Wires the parts together and ends the process's work when any of them ends.
+
+use crate::{
+    admin::{self, Readiness},
+    broker::{self, Broker},
+    context::{Context, Parts},
+    error::Error,
+    fence::Fence,
+    leader::{self, Elector, Leadership},
+    limits,
+    metrics::{Metrics, Reason},
+    reconcile,
+    sampler::{self, Sampler},
+    stores::Starter,
+    watches::{Guarded, Shared, Triggers},
+};
+use anyhow::{Context as _, Result, bail};
+use futures::{Stream, StreamExt, stream};
+use kube::{
+    Client,
+    runtime::controller::{
+        Action, Config, Error as ControllerError, ReconcileReason, ReconcileRequest, applier,
+    },
+};
+use poker_operator_core::backoff;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// How this process runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Look after this namespace only; `None`: all.
+    pub watch_namespace: Option<String>,
+    /// Holds the Lease.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub lease: String,
+    /// Name of this process in the Lease.
+    pub identity: String,
+    /// Clusters looked at in parallel.
+    pub concurrency: u16,
+}
+
+/// Chooses the process's TLS implementation; call it once before any client is made.
+pub fn install_crypto() {
+    // An error means that one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Runs until `stop`, then ends running passes and gives leadership up.
+///
+/// # Errors
+/// When any part ends by itself: the process must end then, and start anew.
+pub async fn run(
+    client: Client,
+    options: Options,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<()> {
+    let (triggers, mut queue) = mpsc::channel(limits::TRIGGER_QUEUE_ENTRIES);
+    let readiness = Arc::new(Readiness::default());
+    let metrics = Arc::new(Metrics::default());
+    let fence = Arc::new(Fence::default());
+    let leadership = Arc::new(Leadership::default());
+    let (sampler, broker) = (Arc::new(Sampler::default()), Arc::new(Broker::default()));
+
+    let mut watches = JoinSet::new();
+    let stores = Starter {
+        client: client.clone(),
+        namespace: options.watch_namespace.as_deref(),
+        shared: Shared {
+            fence: fence.clone(),
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+            triggers: triggers.clone(),
+        },
+        tasks: &mut watches,
+    }
+    .start();
+    let ctx = Arc::new(Context::new(Parts {
+        client: client.clone(),
+        identity: options.identity.clone(),
+        stores,
+        leadership: leadership.clone(),
+        fence,
+        metrics: metrics.clone(),
+        sampler: sampler.clone(),
+        broker: broker.clone(),
+    })?);
+
+    // Leadership is given up only after the last pass has ended.
+    let release = CancellationToken::new();
+    let elector = Elector::new(client, &options, metrics.clone());
+    let mut leader = AbortOnDropHandle::new(tokio::spawn(leader::run(elector, leadership, release.clone())));
+    let mut parts = JoinSet::new();
+    parts.spawn(admin::serve(
+        listener,
+        readiness.clone(),
+        metrics.clone(),
+        stop.clone(),
+    ));
+    parts.spawn(sampler::run(
+        sampler,
+        triggers.clone(),
+        metrics.clone(),
+        stop.clone(),
+    ));
+    parts.spawn(broker::run(broker, triggers.clone(), metrics, stop.clone()));
+    parts.spawn(look_at_all_when_leading(ctx.clone(), triggers, stop.clone()));
+    let mut reconciler = AbortOnDropHandle::new(tokio::spawn({
+        let next = stream::poll_fn(move |cx| queue.poll_recv(cx)).map(Ok::<_, Infallible>);
+        reconcile_all(
+            ctx,
+            next.take_until(stop.clone().cancelled_owned()).boxed(),
+            options.concurrency,
+        )
+    }));
+
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        ended = &mut leader => {
+            ended.context("the leader election panicked")??;
+            bail!("the leader election ended");
+        }
+        ended = &mut reconciler => {
+            ended.context("the reconciler panicked")?;
+            bail!("the reconciler ended");
+        }
+        Some(ended) = parts.join_next() => {
+            ended.context("a part panicked")??;
+            bail!("a part ended");
+        }
+        Some(ended) = watches.join_next() => bail!("the watch of {} ended", ended.context("a watch panicked")?),
+    }
+    readiness.wait_for("shutdown", "shutting down");
+    let patience = Duration::from_secs(limits::SHUTDOWN_SECONDS);
+    if tokio::time::timeout(patience, reconciler).await.is_err() {
+        tracing::warn!("passes were still running: they are cut off");
+    }
+    release.cancel();
+    tokio::time::timeout(patience, leader)
+        .await
+        .context("the lease could not be given up in time")??
+}
+
+/// Looks at clusters as the queue names them, until it ends and the running passes have ended.
+async fn reconcile_all(
+    ctx: Arc<Context>,
+    queue: impl Stream<Item = Result<ReconcileRequest<Guarded>, Infallible>> + Send + Unpin,
+    concurrency: u16,
+) {
+    // Without all caches, what is missing in one would be made again or deleted.
+    if ctx.stores.ready().await.is_err() {
+        return;
+    }
+    let config = Config::default()
+        .concurrency(concurrency)
+        .debounce(Duration::from_millis(limits::RECONCILE_DEBOUNCE_MILLISECONDS));
+    let clusters = ctx.stores.clusters.clone();
+    let pass = |object, ctx| Box::pin(reconcile::pass(object, ctx));
+    let passes = applier(pass, retry, ctx.clone(), clusters, queue, config);
+    passes
+        .for_each(async |result| {
+            if let Err(ControllerError::ObjectNotFound(gone)) = result {
+                ctx.forget(&(gone.namespace.clone().unwrap_or_default(), gone.name.clone()));
+            }
+        })
+        .await;
+}
+
+/// What failed is tried again, each time after a longer wait.
+fn retry(object: Arc<Guarded>, error: &Error, ctx: Arc<Context>) -> Action {
+    let key = reconcile::key(&*object);
+    let failures = ctx.failed(&key);
+    ctx.metrics
+        .reconcile_errors
+        .get_or_create(&Reason {
+            reason: error.label(),
+        })
+        .inc();
+    let line = error.line();
+    if error.is_passing() {
+        tracing::info!(
+            namespace = key.0,
+            cluster = key.1,
+            error = line,
+            "pass has to be repeated"
+        );
+    } else {
+        tracing::warn!(
+            namespace = key.0,
+            cluster = key.1,
+            error = line,
+            failures,
+            "pass failed"
+        );
+    }
+    Action::requeue(backoff::delay(failures, jitter()))
+}
+
+/// A process that becomes leader looks at every cluster.
+async fn look_at_all_when_leading(
+    ctx: Arc<Context>,
+    triggers: Triggers,
+    stop: CancellationToken,
+) -> Result<()> {
+    let mut leading = ctx.leadership.subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            changed = leading.changed() => changed?,
+        }
+        for obj_ref in ctx.stores.cluster_refs() {
+            let _ = triggers
+                .send(ReconcileRequest {
+                    obj_ref,
+                    reason: ReconcileReason::BulkReconcile,
+                })
+                .await;
+        }
+    }
+}
+
+/// A number in 0..=1.
+fn jitter() -> f64 {
+    let mut random = [0];
+    match getrandom::fill(&mut random) {
+        Ok(()) => f64::from(random[0]) / f64::from(u8::MAX),
+        Err(_) => 0.0,
+    }
+}

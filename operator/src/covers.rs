@@ -1,0 +1,171 @@
+//! Whether a live object already is as desired, so that nothing has to be sent.
+//!
+//! The desired object carries a hash of itself in an annotation. An intent that changed (also by leaving a
+//! field out) changes the hash; a value that somebody else changed differs in the comparison; a field that
+//! somebody else added is theirs. This is what server-side apply would find too, without asking.
+
+use serde_json::{Map, Value};
+
+/// Fields by which the API server tells the entries of a list apart.
+const LIST_KEYS: [&str; 5] = ["name", "containerPort", "port", "mountPath", "type"];
+
+/// Every value in `desired` is in `live`. Entries that others added are ignored, except in plain lists.
+pub fn covers(live: &Value, desired: &Value) -> bool {
+    match (live, desired) {
+        (Value::Object(live), Value::Object(desired)) => desired
+            .iter()
+            .all(|(key, value)| live.get(key).map_or(is_empty(value), |live| covers(live, value))),
+        (Value::Array(live), Value::Array(desired)) => covers_list(live, desired),
+        (Value::Number(live), Value::Number(desired)) => live.as_f64() == desired.as_f64(),
+        (live, desired) => live == desired || same_quantity(live, desired),
+    }
+}
+
+fn covers_list(live: &[Value], desired: &[Value]) -> bool {
+    if live.len() == desired.len()
+        && live
+            .iter()
+            .zip(desired)
+            .all(|(live, desired)| covers(live, desired))
+    {
+        return true;
+    }
+    let keyed = |entry: &Value| entry.as_object().and_then(list_key).is_some();
+    live.len() > desired.len()
+        && !desired.is_empty()
+        && desired.iter().all(keyed)
+        && desired.iter().all(|wanted| {
+            live.iter()
+                .any(|live| same_key(live, wanted) && covers(live, wanted))
+        })
+}
+
+fn list_key(entry: &Map<String, Value>) -> Option<(&'static str, &Value)> {
+    LIST_KEYS
+        .iter()
+        .find_map(|key| entry.get(*key).map(|value| (*key, value)))
+}
+
+fn same_key(live: &Value, desired: &Value) -> bool {
+    let (Some(live), Some(desired)) = (live.as_object(), desired.as_object()) else {
+        return false;
+    };
+    list_key(desired).is_some_and(|(key, value)| live.get(key) == Some(value))
+}
+
+/// The API server drops what is empty.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+/// The API server writes `1000m` as `1` and `0.5` as `500m`.
+fn same_quantity(live: &Value, desired: &Value) -> bool {
+    match (quantity(live), quantity(desired)) {
+        (Some(live), Some(desired)) => (live - desired).abs() <= live.abs() * 1e-9,
+        _ => false,
+    }
+}
+
+fn quantity(value: &Value) -> Option<f64> {
+    let text = value.as_str()?;
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "" => 1.0,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "Ki" => 1024.0,
+        "Mi" => 1024.0 * 1024.0,
+        "Gi" => 1024.0 * 1024.0 * 1024.0,
+        "Ti" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn compares_what_is_desired_only() {
+        let table = [
+            ("equal", json!({"a": 1}), json!({"a": 1}), true),
+            (
+                "defaults were added",
+                json!({"a": 1, "b": 2}),
+                json!({"a": 1}),
+                true,
+            ),
+            ("value was changed", json!({"a": 2}), json!({"a": 1}), false),
+            ("value was removed", json!({}), json!({"a": 1}), false),
+            (
+                "empty is left out",
+                json!({}),
+                json!({"a": {}, "b": [], "c": null, "d": {"e": {}}}),
+                true,
+            ),
+            ("zero is not empty", json!({}), json!({"a": 0}), false),
+            (
+                "cpu is written otherwise",
+                json!({"cpu": "1"}),
+                json!({"cpu": "1000m"}),
+                true,
+            ),
+            (
+                "cpu as a fraction",
+                json!({"cpu": "500m"}),
+                json!({"cpu": "0.5"}),
+                true,
+            ),
+            (
+                "memory is written otherwise",
+                json!({"m": "1Gi"}),
+                json!({"m": "1024Mi"}),
+                true,
+            ),
+            ("memory differs", json!({"m": "1Gi"}), json!({"m": "1G"}), false),
+            ("text is no quantity", json!({"m": "b"}), json!({"m": "a"}), false),
+            (
+                "list entry with defaults",
+                json!([{"name": "a", "x": 1}]),
+                json!([{"name": "a"}]),
+                true,
+            ),
+            (
+                "entry of another",
+                json!([{"name": "b"}, {"name": "a"}]),
+                json!([{"name": "a"}]),
+                true,
+            ),
+            (
+                "entry removed",
+                json!([{"name": "b"}]),
+                json!([{"name": "a"}]),
+                false,
+            ),
+            ("plain list grew", json!(["a", "b"]), json!(["a"]), false),
+            ("list emptied of ours", json!(["a"]), json!([]), false),
+            (
+                "plain list reordered",
+                json!(["b", "a"]),
+                json!(["a", "b"]),
+                false,
+            ),
+        ];
+        for (name, live, desired, expected) in table {
+            assert_eq!(covers(&live, &desired), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Every bound and period of the shell. Names carry the unit.
+
+use std::time::Duration;
+
+/// How long the Lease promises leadership after its last change. A leader renews at a third of it, and one that
+/// could not renew ends at two thirds.
+pub const LEASE_SECONDS: u32 = 20;
+/// A request for the Lease that failed is repeated after this time.
+pub const LEASE_RETRY_MILLISECONDS: u64 = 1000;
+/// A write is given up after this time: begun just before the end of leadership, it has ended before another
+/// process can become leader.
+pub const WRITE_TIMEOUT_SECONDS: u64 = 6;
+
+/// One pass over one cluster is given up after this time and retried with backoff.
+pub const RECONCILE_TIMEOUT_SECONDS: u64 = 60;
+/// Clusters reconciled at the same time.
+pub const RECONCILE_CONCURRENCY: u16 = 8;
+/// Triggers of one cluster within this time become one pass.
+pub const RECONCILE_DEBOUNCE_MILLISECONDS: u64 = 50;
+/// Triggers waiting for the scheduler; a full queue slows the watches down, nothing is lost.
+pub const TRIGGER_QUEUE_ENTRIES: usize = 1024;
+/// A cache that is behind our own writes is looked at again after this time, should its watch event be late.
+pub const FENCE_RETRY_MILLISECONDS: u64 = 100;
+/// A deleted cluster that waits for its topic is looked at again after this time.
+pub const FINALIZE_RETRY_SECONDS: u64 = 10;
+
+/// An invalid cluster is looked at again after this time: what it refers to may be there by then.
+pub const INVALID_RETRY_SECONDS: u64 = 15;
+
+/// A watch that is silent for this long is opened anew: below the idle limits of common load balancers.
+pub const WATCH_TIMEOUT_SECONDS: u32 = 200;
+/// Objects per page of a list.
+pub const WATCH_PAGE_OBJECTS: u32 = 500;
+
+/// Time for running passes to end after SIGTERM.
+pub const SHUTDOWN_SECONDS: u64 = 10;
+
+/// Admin port of the pods, where `/drain` is asked.
+pub const PORT_ADMIN: u16 = 9090;
+/// Port of a managed Kafka.
+pub const PORT_KAFKA: u16 = 9092;
+/// A `/drain` question is given up after this time.
+pub const DRAIN_TIMEOUT_SECONDS: u64 = 1;
+
+/// A Prometheus query is given up after this time.
+pub const QUERY_TIMEOUT_SECONDS: u64 = 4;
+/// An answer of a Prometheus is read up to this size.
+pub const QUERY_ANSWER_BYTES: usize = 16 << 20;
+
+/// Samples older than this, or than three intervals, are stale. Above the common scrape interval of a minute.
+pub const STALE_SECONDS: u64 = 75;
+/// Queries to one Prometheus at the same time.
+pub const QUERY_CONCURRENCY: usize = 8;
+
+/// A single question to a Kafka broker is given up after this time.
+pub const BROKER_TIMEOUT_SECONDS: u64 = 5;
+/// A topic that is as wanted is described again this often.
+pub const BROKER_REFRESH_SECONDS: u64 = 300;
+/// An unreachable broker is asked again after this time, twice as long with each failure.
+pub const BROKER_RETRY_SECONDS: u64 = 2;
+/// The longest wait before an unreachable broker is asked again.
+pub const BROKER_RETRY_MAX_SECONDS: u64 = 60;
+/// Brokers asked at the same time.
+pub const BROKER_CONCURRENCY: usize = 4;
+/// A finalizer waits this long for an unreachable broker, then lets the cluster go.
+pub const FINALIZE_DEADLINE_SECONDS: i64 = 120;
+
+const _: () = assert!(
+    LEASE_SECONDS as u64 * 2 + WRITE_TIMEOUT_SECONDS * 3 < LEASE_SECONDS as u64 * 3,
+    "the last write of an old leader ends before a new one starts"
+);
+
+/// `WRITE_TIMEOUT_SECONDS` as a duration.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(WRITE_TIMEOUT_SECONDS);
+/// `DRAIN_TIMEOUT_SECONDS` as a duration.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(DRAIN_TIMEOUT_SECONDS);

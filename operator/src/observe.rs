@@ -1,0 +1,285 @@
+//! All reads of a pass, into one [`Observed`].
+
+use crate::{
+    broker::Topic,
+    context::Context,
+    drains,
+    error::Error,
+    fence::ClusterKey,
+    limits::PORT_KAFKA,
+    sampler::{Need, Reading, Source},
+};
+use jiff::Timestamp;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use kube::ResourceExt;
+use poker_operator_api::{
+    Autoscaling, ClusterNames, Component, PokerCluster, autoscaling::BuiltinMetric, common::SecretKeyRef,
+    names::LABEL_COMPONENT, prometheus::Prometheus,
+};
+use poker_operator_core::{
+    observed::{LiveChildren, MetricSamples, Observed, TopicObserved},
+    scale::Sample,
+    topic,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Reads everything that a decision about `cluster` looks at.
+///
+/// # Errors
+/// When a Secret could not be read, or there are no random numbers.
+pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<Observed, Error> {
+    let live = ctx.stores.children(&key.0, &key.1);
+    let secrets = secret_keys(ctx, cluster, key, &live).await?;
+    let drains = drains::ask(ctx, &live, &ClusterNames::new(&key.0, &key.1)).await;
+    need_samples(ctx, cluster, key).await;
+    let mut entropy = [0; 32];
+    getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
+    Ok(Observed {
+        metrics: samples(ctx, cluster, key, &live.deployments),
+        topic: look_at_topic(ctx, cluster, key),
+        memory: ctx.scale_memory(key),
+        cluster: cluster.clone(),
+        live,
+        secrets,
+        drains,
+        entropy,
+        now: Timestamp::now(),
+    })
+}
+
+/// The topic and its brokers as the spec says.
+pub fn topic(cluster: &PokerCluster, names: &ClusterNames) -> Topic {
+    let kafka = &cluster.spec.kafka;
+    let brokers = match &kafka.external {
+        Some(external) => external.bootstrap_servers.join(","),
+        None => format!("{}:{PORT_KAFKA}", names.host(&names.component(Component::Kafka))),
+    };
+    Topic {
+        brokers,
+        name: topic::name(names, &kafka.topic),
+    }
+}
+
+fn look_at_topic(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> TopicObserved {
+    ctx.broker
+        .look(key, &topic(cluster, &ClusterNames::new(&key.0, &key.1)))
+}
+
+/// Secrets that the spec refers to.
+fn referenced(cluster: &PokerCluster) -> impl Iterator<Item = &SecretKeyRef> {
+    let spec = &cluster.spec;
+    let redis = spec
+        .redis
+        .external
+        .as_ref()
+        .map(|external| &external.url_secret_ref);
+    let database = spec
+        .database
+        .external
+        .as_ref()
+        .map(|external| &external.url_secret_ref);
+    redis.into_iter().chain(database).chain(token_ref(cluster))
+}
+
+fn token_ref(cluster: &PokerCluster) -> Option<&SecretKeyRef> {
+    cluster.spec.prometheus.as_ref()?.bearer_token_secret_ref.as_ref()
+}
+
+/// Names of the keys of referenced and of made Secrets. A made one is read again only when it changed.
+async fn secret_keys(
+    ctx: &Context,
+    cluster: &PokerCluster,
+    key: &ClusterKey,
+    live: &LiveChildren,
+) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    let mut keys = BTreeMap::new();
+    for made in &live.secrets {
+        let (name, version) = (made.name_any(), made.resource_version().unwrap_or_default());
+        if let Some(known) = ctx.secret_keys(key, &name, &version) {
+            keys.insert(name, known);
+        } else if let Some(secret) = read_secret(ctx, &key.0, &name).await? {
+            let found = keys_of(&secret);
+            ctx.keep_secret_keys(
+                key,
+                &name,
+                secret.resource_version().unwrap_or_default(),
+                found.clone(),
+            );
+            keys.insert(name, found);
+        }
+    }
+    for SecretKeyRef { name, .. } in referenced(cluster) {
+        if !keys.contains_key(name)
+            && let Some(secret) = read_secret(ctx, &key.0, name).await?
+        {
+            keys.insert(name.clone(), keys_of(&secret));
+        }
+    }
+    Ok(keys)
+}
+
+async fn read_secret(ctx: &Context, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+    ctx.api::<Secret>(namespace)
+        .get_opt(name)
+        .await
+        .map_err(Error::api(format!("read Secret {name}")))
+}
+
+fn keys_of(secret: &Secret) -> BTreeSet<String> {
+    secret.data.iter().flat_map(BTreeMap::keys).cloned().collect()
+}
+
+/// Tells the sampler what this cluster wants to know.
+async fn need_samples(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) {
+    let need = match &cluster.spec.prometheus {
+        Some(prometheus) => Some(need(ctx, cluster, prometheus, key).await),
+        None => None,
+    };
+    ctx.sampler.need(key, need);
+}
+
+async fn need(ctx: &Context, cluster: &PokerCluster, prometheus: &Prometheus, key: &ClusterKey) -> Need {
+    let token = match &prometheus.bearer_token_secret_ref {
+        // A Secret that cannot be read is reported as a missing key; the queries will be refused.
+        Some(token) => read_token(ctx, &key.0, token).await,
+        None => None,
+    };
+    let blocks = blocks(cluster);
+    let queries = blocks.iter().flat_map(|(component, block)| {
+        block
+            .metrics
+            .iter()
+            .filter_map(|metric| metric.promql.as_ref())
+            .map(|promql| {
+                let query = promql
+                    .query
+                    .replace("$namespace", &key.0)
+                    .replace("$cluster", &key.1);
+                (custom(*component, &promql.name), query)
+            })
+    });
+    Need {
+        source: Source {
+            url: prometheus.url.clone(),
+            token,
+        },
+        interval: Duration::from_secs(u64::try_from(prometheus.interval_seconds).unwrap_or(5).max(1)),
+        queries: queries.collect(),
+        wakes: !blocks.is_empty(),
+    }
+}
+
+async fn read_token(ctx: &Context, namespace: &str, token: &SecretKeyRef) -> Option<String> {
+    let secret = read_secret(ctx, namespace, &token.name).await.ok()??;
+    let bytes = secret.data?.remove(&token.key)?;
+    String::from_utf8(bytes.0)
+        .ok()
+        .map(|token| token.trim().to_owned())
+}
+
+fn blocks(cluster: &PokerCluster) -> Vec<(Component, &Autoscaling)> {
+    let gateway = cluster
+        .spec
+        .gateway
+        .autoscaling
+        .as_ref()
+        .map(|block| (Component::Gateway, block));
+    let shards = cluster
+        .spec
+        .shards
+        .autoscaling
+        .as_ref()
+        .map(|block| (Component::Shard, block));
+    gateway.into_iter().chain(shards).collect()
+}
+
+/// Name of a custom metric in the sampler: two blocks may use one name for different queries.
+fn custom(component: Component, metric: &str) -> String {
+    format!("{component}/{metric}")
+}
+
+fn samples(
+    ctx: &Context,
+    cluster: &PokerCluster,
+    key: &ClusterKey,
+    deployments: &[Deployment],
+) -> MetricSamples {
+    let mut samples = MetricSamples::new();
+    if cluster.spec.prometheus.is_none() {
+        return samples;
+    }
+    let builtin = |metric: BuiltinMetric, source: Component| {
+        let reading = ctx.sampler.read(key, metric.name());
+        (
+            metric.name().to_owned(),
+            whole(reading, ready_pods(deployments, source)),
+        )
+    };
+    for component in [Component::Gateway, Component::Shard] {
+        let of = samples.entry(component).or_default();
+        of.extend([
+            builtin(BuiltinMetric::Participants, Component::Shard),
+            builtin(BuiltinMetric::Connections, Component::Gateway),
+        ]);
+    }
+    for (component, block) in blocks(cluster) {
+        let of = samples.entry(component).or_default();
+        for promql in block.metrics.iter().filter_map(|metric| metric.promql.as_ref()) {
+            let reading = ctx.sampler.read(key, &custom(component, &promql.name));
+            of.insert(promql.name.clone(), whole(reading, 0));
+        }
+    }
+    samples
+}
+
+/// A sum over fewer pods than serve is not a small sum, it is none.
+fn whole(reading: Reading, ready_pods: u64) -> Sample {
+    match reading {
+        Reading::Fresh {
+            series: Some(series), ..
+        } if series < ready_pods => Sample::Missing {
+            why: format!("only {series} of {ready_pods} pods are scraped"),
+        },
+        Reading::Fresh { value, at, .. } => Sample::Fresh { value, at },
+        Reading::Stale { at } => Sample::Stale { at },
+        Reading::Missing { why } => Sample::Missing { why },
+    }
+}
+
+fn ready_pods(deployments: &[Deployment], component: Component) -> u64 {
+    let of = deployments.iter().filter(|deployment| {
+        deployment
+            .labels()
+            .get(LABEL_COMPONENT)
+            .is_some_and(|label| label == component.as_str())
+    });
+    let ready = of.filter_map(|deployment| deployment.status.as_ref()?.ready_replicas);
+    ready.filter_map(|ready| u64::try_from(ready).ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_over_too_few_pods_is_missing() {
+        let at = Timestamp::UNIX_EPOCH;
+        let fresh = |series| Reading::Fresh {
+            value: 7.0,
+            at,
+            series,
+        };
+        assert_eq!(whole(fresh(Some(3)), 3), Sample::Fresh { value: 7.0, at });
+        assert_eq!(
+            whole(fresh(Some(4)), 3),
+            Sample::Fresh { value: 7.0, at },
+            "a draining pod may still report"
+        );
+        assert!(matches!(whole(fresh(Some(2)), 3), Sample::Missing { .. }));
+        assert_eq!(whole(fresh(None), 3), Sample::Fresh { value: 7.0, at });
+        assert_eq!(whole(Reading::Stale { at }, 3), Sample::Stale { at });
+    }
+}

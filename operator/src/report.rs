@@ -1,0 +1,180 @@
+//! What became of a pass: status, events, and when to look again.
+
+use crate::{context::Context, error::Error, fence::ClusterKey, limits};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams},
+    core::{ApiResource, error_boundary::InvalidObject},
+    runtime::{
+        controller::Action,
+        events::{Event, EventType},
+    },
+};
+use poker_operator_api::{
+    PokerCluster, PokerClusterStatus,
+    conditions::{reasons, types},
+    names::managers,
+};
+use poker_operator_core::{
+    children::{Applied, Children},
+    events,
+    observed::Observed,
+    outcome::{EventDraft, Failure, Outcome, Plan},
+    status,
+    validate::{Invalid, Validated},
+};
+use serde_json::json;
+use std::time::Duration;
+
+/// Writes the status where it says something new, with one event per transition.
+///
+/// # Errors
+/// That of the apply step, after it was reported; or that the status could not be written.
+pub async fn report(
+    ctx: &Context,
+    key: &ClusterKey,
+    seen: &Observed,
+    valid: &Result<Validated, Invalid>,
+    plan: Option<Plan>,
+    applied: Result<Children<Applied>, Error>,
+) -> Result<Action, Error> {
+    let (applied, error) = match applied {
+        // The next pass follows at once, and will have something to say.
+        Err(error) if error.is_passing() => return Err(error),
+        Err(error) => (Err(failure(&error)), Some(error)),
+        Ok(applied) => (Ok(applied), None),
+    };
+    let requeue_after = match &plan {
+        Some(plan) => plan.requeue_after,
+        None => Duration::from_secs(limits::INVALID_RETRY_SECONDS),
+    };
+    let outcome = match plan {
+        None => Outcome::not_planned(),
+        Some(plan) => Outcome {
+            facts: Some(plan.facts),
+            scale: plan.scale,
+            applied,
+        },
+    };
+    if error.is_none() {
+        ctx.keep_scale_memory(key, &outcome.scale);
+    }
+    let status = status::derive(valid, seen, &outcome);
+    let before = seen.cluster.status.clone().unwrap_or_default();
+    if !status::same(&before, &status) {
+        write_status(ctx, &seen.cluster, key, &status).await?;
+        for draft in events::between(seen.cluster.status.as_ref(), &status) {
+            event(ctx, &seen.cluster, &draft).await;
+        }
+    }
+    match error {
+        Some(error) => Err(error),
+        None => Ok(Action::requeue(requeue_after)),
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    match error {
+        Error::Failed(failure) => failure.clone(),
+        error => Failure {
+            reason: reasons::APPLY_FAILED,
+            message: error.line(),
+        },
+    }
+}
+
+async fn write_status(
+    ctx: &Context,
+    cluster: &PokerCluster,
+    key: &ClusterKey,
+    status: &PokerClusterStatus,
+) -> Result<(), Error> {
+    let name = cluster.name_any();
+    let patch = json!({
+        "apiVersion": PokerCluster::api_version(&()),
+        "kind": PokerCluster::kind(&()),
+        // The uid: a namesake that was made since is another cluster.
+        "metadata": {"name": name, "uid": cluster.metadata.uid},
+        "status": status,
+    });
+    let api = ctx.api::<PokerCluster>(&key.0);
+    let (params, patch) = (PatchParams::apply(managers::STATUS).force(), Patch::Apply(&patch));
+    let what = format!("write the status of PokerCluster {name}");
+    let written = ctx
+        .write(
+            "PokerClusterStatus",
+            &what,
+            api.patch_status(&name, &params, &patch),
+        )
+        .await?;
+    ctx.wrote(key, "PokerCluster", &written.metadata);
+    Ok(())
+}
+
+/// Records an event. That one is lost stops nothing.
+pub async fn event(ctx: &Context, cluster: &PokerCluster, draft: &EventDraft) {
+    let event = Event {
+        type_: if draft.warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: draft.reason.clone(),
+        note: Some(draft.message.clone()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    let reference = cluster.object_ref(&());
+    let what = format!("record the event {}", draft.reason);
+    if let Err(error) = ctx
+        .write("Event", &what, ctx.recorder.publish(&event, &reference))
+        .await
+    {
+        tracing::info!(error = error.line(), "event is lost");
+    }
+}
+
+/// Says on an object that cannot be decoded what is wrong with it, once for each version, and waits.
+///
+/// # Errors
+/// When that could not be written.
+pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKey) -> Result<Action, Error> {
+    if !ctx.tell_once(key, &invalid.metadata) {
+        return Ok(Action::await_change());
+    }
+    tracing::warn!(
+        namespace = key.0,
+        cluster = key.1,
+        error = invalid.error,
+        "object cannot be decoded"
+    );
+    let resource = ApiResource::erase::<PokerCluster>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &key.0, &resource);
+    let message = format!("the object cannot be decoded: {}: correct it", invalid.error);
+    let condition = json!({
+        "type": types::READY, "status": "False", "reason": reasons::INVALID, "message": message,
+        "lastTransitionTime": jiff::Timestamp::now().to_string(),
+        "observedGeneration": invalid.metadata.generation,
+    });
+    // Only the conditions: nothing is known of the rest. They come back with the next good version.
+    let patch = Patch::Merge(
+        json!({"metadata": {"uid": invalid.metadata.uid}, "status": {"conditions": [condition]}}),
+    );
+    let what = format!("write the status of PokerCluster {}", key.1);
+    let params = PatchParams::default();
+    match ctx
+        .write(
+            "PokerClusterStatus",
+            &what,
+            api.patch_status(&key.1, &params, &patch),
+        )
+        .await
+    {
+        Err(error) if error.label() == "NotFound" => Ok(Action::await_change()),
+        Err(error) => Err(error),
+        Ok(written) => {
+            ctx.wrote(key, "PokerCluster", &written.metadata);
+            Ok(Action::await_change())
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! Metrics come in here, once. Per Prometheus (address and token) one round of queries at a time answers for
+//! all clusters; reconcile reads the store and never waits for a Prometheus.
+
+use crate::{
+    fence::ClusterKey,
+    limits,
+    metrics::{self, Metrics},
+    prometheus::{self, QueryError, Series},
+    watches::Triggers,
+};
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use kube::runtime::{
+    controller::{ReconcileReason, ReconcileRequest},
+    reflector::ObjectRef,
+};
+use poker_operator_api::autoscaling::BuiltinMetric;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// One Prometheus as one cluster reaches it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source {
+    pub url: String,
+    pub token: Option<String>,
+}
+
+/// What a cluster wants to know.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Need {
+    pub source: Source,
+    pub interval: Duration,
+    /// Custom queries by metric name, ready to be sent.
+    pub queries: BTreeMap<String, String>,
+    /// Whether new values lead to decisions, so that the cluster is woken.
+    pub wakes: bool,
+}
+
+/// The last that is known of a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// `series` is how many series went into the value, where that is known.
+    Fresh {
+        value: f64,
+        at: Timestamp,
+        series: Option<u64>,
+    },
+    Stale {
+        at: Timestamp,
+    },
+    Missing {
+        why: String,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    reading: Reading,
+    received: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    needs: BTreeMap<ClusterKey, Need>,
+    kept: HashMap<ClusterKey, HashMap<String, Kept>>,
+}
+
+/// Needs in, readings out. Cheap to share.
+#[derive(Default)]
+pub struct Sampler {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl Sampler {
+    /// What `cluster` wants from now on; `None` ends it.
+    pub fn need(&self, cluster: &ClusterKey, need: Option<Need>) {
+        let mut state = self.lock();
+        if state.needs.get(cluster) == need.as_ref() {
+            return;
+        }
+        state.kept.remove(cluster);
+        match need {
+            Some(need) => state.needs.insert(cluster.clone(), need),
+            None => state.needs.remove(cluster),
+        };
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The last reading of `metric`, stale when it is too old to act on.
+    pub fn read(&self, cluster: &ClusterKey, metric: &str) -> Reading {
+        let state = self.lock();
+        let (Some(need), Some(kept)) = (
+            state.needs.get(cluster),
+            state.kept.get(cluster).and_then(|kept| kept.get(metric)),
+        ) else {
+            return Reading::Missing {
+                why: "not asked for yet".to_owned(),
+            };
+        };
+        match &kept.reading {
+            Reading::Fresh { at, .. } if kept.received.elapsed() > stale_after(need.interval) => {
+                Reading::Stale { at: *at }
+            }
+            reading => reading.clone(),
+        }
+    }
+
+    /// Each source with the shortest interval that a cluster asks for.
+    fn sources(&self) -> BTreeMap<Source, Duration> {
+        let mut sources = BTreeMap::new();
+        for need in self.lock().needs.values() {
+            let interval = sources.entry(need.source.clone()).or_insert(need.interval);
+            *interval = need.interval.min(*interval);
+        }
+        sources
+    }
+
+    fn needs_of(&self, source: &Source) -> BTreeMap<ClusterKey, Need> {
+        let state = self.lock();
+        let mine = state.needs.iter().filter(|(_, need)| need.source == *source);
+        mine.map(|(cluster, need)| (cluster.clone(), need.clone()))
+            .collect()
+    }
+
+    /// Keeps the readings of a round and returns the clusters to wake.
+    fn keep(&self, source: &Source, round: Vec<(ClusterKey, String, Reading)>) -> Vec<ClusterKey> {
+        let mut state = self.lock();
+        let State { needs, kept } = &mut *state;
+        let mut wake = HashSet::new();
+        for (cluster, metric, reading) in round {
+            let Some(need) = needs.get(&cluster).filter(|need| need.source == *source) else {
+                continue;
+            };
+            let new = Kept {
+                reading,
+                received: Instant::now(),
+            };
+            let before = kept
+                .entry(cluster.clone())
+                .or_default()
+                .insert(metric, new.clone());
+            if need.wakes && before.is_none_or(|before| !same_value(&before.reading, &new.reading)) {
+                wake.insert(cluster);
+            }
+        }
+        wake.into_iter().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn same_value(before: &Reading, after: &Reading) -> bool {
+    match (before, after) {
+        (
+            Reading::Fresh {
+                value: a, series: n, ..
+            },
+            Reading::Fresh {
+                value: b, series: m, ..
+            },
+        ) => a == b && n == m,
+        (Reading::Stale { .. }, Reading::Stale { .. }) => true,
+        (before, after) => before == after,
+    }
+}
+
+fn stale_after(interval: Duration) -> Duration {
+    Duration::from_secs(limits::STALE_SECONDS).max(interval * 3)
+}
+
+/// Runs the rounds until `stop`.
+///
+/// # Errors
+/// When the HTTP client cannot be made.
+pub async fn run(
+    sampler: Arc<Sampler>,
+    triggers: Triggers,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let http = prometheus::client()?;
+    let mut rounds = JoinSet::new();
+    let mut due: BTreeMap<Source, Instant> = BTreeMap::new();
+    let mut running: HashSet<Source> = HashSet::new();
+    loop {
+        let sources = sampler.sources();
+        due.retain(|source, _| sources.contains_key(source));
+        for (source, interval) in sources {
+            let at = due.entry(source.clone()).or_insert_with(Instant::now);
+            if *at <= Instant::now() && running.insert(source.clone()) {
+                *at = Instant::now() + interval;
+                rounds.spawn(round(sampler.clone(), http.clone(), metrics.clone(), source));
+            }
+        }
+        let next = due
+            .iter()
+            .filter(|(source, _)| !running.contains(*source))
+            .map(|(_, at)| *at)
+            .min();
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sampler.changed.notified() => {}
+            () = sleep_until(next) => {}
+            Some(ended) = rounds.join_next() => {
+                let (source, wake) = ended?;
+                running.remove(&source);
+                wake_all(&triggers, wake).await;
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn wake_all(triggers: &Triggers, clusters: Vec<ClusterKey>) {
+    for (namespace, name) in clusters {
+        let reason = ReconcileReason::Custom {
+            reason: "new samples".to_owned(),
+        };
+        let obj_ref = ObjectRef::new(&name).within(&namespace);
+        // A closed queue means that the process is stopping.
+        let _ = triggers.send(ReconcileRequest { obj_ref, reason }).await;
+    }
+}
+
+const BUILTINS: [(BuiltinMetric, &str); 2] = [
+    (BuiltinMetric::Participants, "poker_shard_participants"),
+    (BuiltinMetric::Connections, "poker_gateway_connections"),
+];
+
+/// All queries of one source. Returns it with the clusters to wake.
+async fn round(
+    sampler: Arc<Sampler>,
+    http: reqwest::Client,
+    metrics: Arc<Metrics>,
+    source: Source,
+) -> (Source, Vec<ClusterKey>) {
+    let needs = sampler.needs_of(&source);
+    let mut readings = Vec::new();
+    for (builtin, series) in BUILTINS {
+        let answer = ask(&http, &metrics, &source, &builtin_query(series)).await;
+        let answer = answer.as_deref();
+        readings.extend(needs.iter().map(|(cluster, need)| {
+            let reading = builtin_reading(answer, cluster, stale_after(need.interval));
+            (cluster.clone(), builtin.name().to_owned(), reading)
+        }));
+        if answer.is_ok() {
+            metrics.sampled(builtin.name());
+        }
+    }
+    let mut asked = Vec::new();
+    for (cluster, need) in needs {
+        for (metric, query) in need.queries {
+            asked.push(ask_custom(
+                &http,
+                &metrics,
+                &source,
+                cluster.clone(),
+                metric,
+                query,
+                need.interval,
+            ));
+        }
+    }
+    readings.extend(
+        stream::iter(asked)
+            .buffer_unordered(limits::QUERY_CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await,
+    );
+    let wake = sampler.keep(&source, readings);
+    (source, wake)
+}
+
+async fn ask_custom(
+    http: &reqwest::Client,
+    metrics: &Metrics,
+    source: &Source,
+    cluster: ClusterKey,
+    metric: String,
+    query: String,
+    interval: Duration,
+) -> (ClusterKey, String, Reading) {
+    let value = ask(http, metrics, source, &query).await;
+    let stamp = format!("timestamp({query})");
+    let stamps = prometheus::query(http, &source.url, source.token.as_deref(), &stamp).await;
+    (
+        cluster,
+        metric,
+        custom_reading(value, stamps, stale_after(interval)),
+    )
+}
+
+async fn ask(
+    http: &reqwest::Client,
+    metrics: &Metrics,
+    source: &Source,
+    query: &str,
+) -> Result<Vec<Series>, QueryError> {
+    let begun = Instant::now();
+    let answer = prometheus::query(http, &source.url, source.token.as_deref(), query).await;
+    metrics.sampler_seconds.observe(begun.elapsed().as_secs_f64());
+    if let Err(error) = &answer {
+        metrics
+            .sampler_errors
+            .get_or_create(&metrics::Reason {
+                reason: error.label(),
+            })
+            .inc();
+        tracing::debug!(%error, "Prometheus query failed");
+    }
+    answer
+}
+
+/// Sum, oldest sample and number of series of every cluster in one answer, all of the same instant.
+fn builtin_query(series: &str) -> String {
+    let by = "by (namespace, cluster)";
+    format!(
+        r#"label_replace(sum {by} ({series}), "what", "sum", "", "") or label_replace(min {by} (timestamp({series})), "what", "oldest", "", "") or label_replace(count {by} ({series}), "what", "count", "", "")"#
+    )
+}
+
+fn builtin_reading(
+    answer: Result<&[Series], &QueryError>,
+    cluster: &ClusterKey,
+    stale_after: Duration,
+) -> Reading {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            return Reading::Missing {
+                why: error.to_string(),
+            };
+        }
+    };
+    let find = |what: &str| {
+        let label = |series: &Series, name: &str| series.labels.get(name).cloned().unwrap_or_default();
+        answer.iter().find(|series| {
+            label(series, "what") == what
+                && label(series, "namespace") == cluster.0
+                && label(series, "cluster") == cluster.1
+        })
+    };
+    let (Some(sum), Some(oldest), Some(count)) = (find("sum"), find("oldest"), find("count")) else {
+        return Reading::Missing {
+            why: "Prometheus has no finite value of it: check that it scrapes the pods".to_owned(),
+        };
+    };
+    fresh_or_stale(sum, Some(oldest.value), Some(count.value as u64), stale_after)
+}
+
+fn custom_reading(
+    value: Result<Vec<Series>, QueryError>,
+    stamps: Result<Vec<Series>, QueryError>,
+    stale_after: Duration,
+) -> Reading {
+    let series = match value {
+        Ok(series) => series,
+        Err(error) => {
+            return Reading::Missing {
+                why: error.to_string(),
+            };
+        }
+    };
+    let stamp = match stamps {
+        Ok(stamps) => stamps.first().map(|stamp| stamp.value),
+        Err(QueryError::Refused(_)) => None, // a scalar has no timestamp
+        Err(error) => {
+            return Reading::Missing {
+                why: error.to_string(),
+            };
+        }
+    };
+    match series.as_slice() {
+        [one] => fresh_or_stale(one, stamp, None, stale_after),
+        [] => Reading::Missing {
+            why: "the query gives no finite value".to_owned(),
+        },
+        many => Reading::Missing {
+            why: format!("the query gives {} series: aggregate them to one", many.len()),
+        },
+    }
+}
+
+/// Ages are told by the clock of the Prometheus alone, so that ours may differ.
+fn fresh_or_stale(value: &Series, stamp: Option<f64>, series: Option<u64>, stale_after: Duration) -> Reading {
+    let asked = value.at;
+    let at = stamp
+        .and_then(|stamp| Timestamp::from_millisecond((stamp * 1000.0) as i64).ok())
+        .unwrap_or(asked);
+    if asked.duration_since(at).unsigned_abs() > stale_after && at < asked {
+        Reading::Stale { at }
+    } else {
+        Reading::Fresh {
+            value: value.value,
+            at,
+            series,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AFTER: Duration = Duration::from_secs(75);
+
+    fn series(labels: &[(&str, &str)], value: f64) -> Series {
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        Series {
+            labels,
+            value,
+            at: Timestamp::from_second(1_000).unwrap(),
+        }
+    }
+
+    fn answer(cluster: &str, oldest: f64) -> Vec<Series> {
+        let labels = |what: &'static str| [("namespace", "ns"), ("cluster", cluster), ("what", what)];
+        vec![
+            series(&labels("sum"), 12.0),
+            series(&labels("oldest"), oldest),
+            series(&labels("count"), 3.0),
+        ]
+    }
+
+    fn key() -> ClusterKey {
+        ("ns".to_owned(), "demo".to_owned())
+    }
+
+    #[test]
+    fn builtin_of_the_right_cluster_only() {
+        let at = Timestamp::from_second(990).unwrap();
+        let fresh = Reading::Fresh {
+            value: 12.0,
+            at,
+            series: Some(3),
+        };
+        assert_eq!(builtin_reading(Ok(&answer("demo", 990.0)), &key(), AFTER), fresh);
+        assert!(matches!(
+            builtin_reading(Ok(&answer("other", 990.0)), &key(), AFTER),
+            Reading::Missing { .. }
+        ));
+        assert!(matches!(
+            builtin_reading(Ok(&[]), &key(), AFTER),
+            Reading::Missing { .. }
+        ));
+        assert!(matches!(
+            builtin_reading(Err(&QueryError::Timeout), &key(), AFTER),
+            Reading::Missing { .. }
+        ));
+        let old = Timestamp::from_second(900).unwrap();
+        assert_eq!(
+            builtin_reading(Ok(&answer("demo", 900.0)), &key(), AFTER),
+            Reading::Stale { at: old }
+        );
+    }
+
+    #[test]
+    fn one_missing_part_makes_a_builtin_missing() {
+        for part in 0..3 {
+            let mut answer = answer("demo", 990.0);
+            answer.remove(part); // a NaN is left out by the parser
+            assert!(matches!(
+                builtin_reading(Ok(&answer), &key(), AFTER),
+                Reading::Missing { .. }
+            ));
+        }
+    }
+
+    #[test]
+    fn custom_queries_give_exactly_one_value() {
+        let one = || Ok(vec![series(&[], 5.0)]);
+        let asked = Timestamp::from_second(1_000).unwrap();
+        let fresh = Reading::Fresh {
+            value: 5.0,
+            at: asked,
+            series: None,
+        };
+        assert_eq!(
+            custom_reading(one(), Err(QueryError::Refused("scalar".into())), AFTER),
+            fresh
+        );
+        assert_eq!(
+            custom_reading(one(), Ok(vec![series(&[], 1_000.0)]), AFTER),
+            fresh
+        );
+        assert!(matches!(
+            custom_reading(one(), Ok(vec![series(&[], 900.0)]), AFTER),
+            Reading::Stale { .. }
+        ));
+        assert!(matches!(
+            custom_reading(one(), Err(QueryError::Timeout), AFTER),
+            Reading::Missing { .. }
+        ));
+        for bad in [
+            Ok(vec![]),
+            Ok(vec![series(&[], 1.0), series(&[], 2.0)]),
+            Err(QueryError::Status(500)),
+        ] {
+            assert!(matches!(
+                custom_reading(bad, Ok(vec![]), AFTER),
+                Reading::Missing { .. }
+            ));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readings_age_and_wake_only_when_they_change() {
+        let sampler = Sampler::default();
+        let source = Source {
+            url: "http://prometheus".into(),
+            token: None,
+        };
+        let interval = Duration::from_secs(5);
+        let need = Need {
+            source: source.clone(),
+            interval,
+            queries: BTreeMap::new(),
+            wakes: true,
+        };
+        sampler.need(&key(), Some(need));
+        assert!(matches!(
+            sampler.read(&key(), "participants"),
+            Reading::Missing { .. }
+        ));
+        let at = Timestamp::from_second(990).unwrap();
+        let fresh = |value| Reading::Fresh {
+            value,
+            at,
+            series: Some(3),
+        };
+        let keep = |value| sampler.keep(&source, vec![(key(), "participants".to_owned(), fresh(value))]);
+        assert_eq!(keep(1.0), [key()]);
+        assert!(keep(1.0).is_empty());
+        assert_eq!(keep(2.0), [key()]);
+        assert_eq!(sampler.read(&key(), "participants"), fresh(2.0));
+        tokio::time::advance(AFTER + Duration::from_secs(1)).await;
+        assert_eq!(sampler.read(&key(), "participants"), Reading::Stale { at });
+        sampler.need(&key(), None);
+        assert!(
+            keep(3.0).is_empty(),
+            "a round that ends after the cluster is forgotten"
+        );
+    }
+}

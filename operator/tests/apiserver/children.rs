@@ -1,0 +1,257 @@
+//! What becomes of the children of one PokerCluster.
+
+use crate::{
+    faults::Faults,
+    world::{PATIENCE, World, condition},
+};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::{ConfigMap, Service},
+};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+    runtime::wait::{await_condition, conditions},
+};
+use poker_operator_api::PokerCluster;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn minimal() -> Value {
+    json!({"version": "1.0.0"})
+}
+
+/// What does not change when nothing is written.
+fn versions(children: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    children
+        .iter()
+        .map(|(name, child)| (name.clone(), child["metadata"]["resourceVersion"].clone()))
+        .collect()
+}
+
+/// The children with the controller-manager's own writes left out.
+fn specs(children: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let spec = |child: &Value| {
+        let mut spec = child.clone();
+        for part in ["status", "metadata"] {
+            spec.as_object_mut().unwrap().remove(part);
+        }
+        spec["metadata"] =
+            json!({"labels": child["metadata"]["labels"], "owners": child["metadata"]["ownerReferences"]});
+        spec
+    };
+    children
+        .iter()
+        .map(|(name, child)| (name.clone(), spec(child)))
+        .collect()
+}
+
+#[tokio::test]
+async fn minimal_cluster_gets_all_its_children_and_then_quiet() {
+    let world = World::new("minimal").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    world.create("demo", minimal()).await.unwrap();
+    operator.until_quiet(&world, "demo").await;
+
+    let children = world.children().await;
+    for expected in [
+        "ConfigMap/demo-routes",
+        "Deployment/demo-worker",
+        "Secret/demo-database",
+        "Service/demo",
+        "Service/demo-redis",
+        "ServiceAccount/demo-app",
+        "StatefulSet/demo-database",
+        "StatefulSet/demo-kafka",
+        "StatefulSet/demo-redis",
+    ] {
+        assert!(
+            children.contains_key(expected),
+            "{expected} is missing in {:#?}",
+            children.keys()
+        );
+    }
+    let count = |prefix: &str| children.keys().filter(|name| name.starts_with(prefix)).count();
+    assert_eq!(
+        (count("Deployment/demo-shard-"), count("Deployment/demo-gateway-")),
+        (3, 1)
+    );
+    let cluster: PokerCluster = world.api().get("demo").await.unwrap();
+    for (name, child) in &children {
+        let owner = &child["metadata"]["ownerReferences"][0];
+        assert_eq!(owner["uid"], json!(cluster.uid()), "{name} is not owned");
+    }
+
+    let writes = operator.faults.writes().len();
+    operator.another_pass(&world, "demo").await;
+    assert_eq!(operator.faults.writes()[writes..], [] as [String; 0]);
+    assert_eq!(versions(&world.children().await), versions(&children));
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn restarted_operator_writes_nothing() {
+    let world = World::new("restart").await;
+    let first = world.operator("a", &Faults::none()).await;
+    world.create("demo", minimal()).await.unwrap();
+    first.until_quiet(&world, "demo").await;
+    let before = world.children().await;
+    first.stop().await;
+
+    let second = world.operator("b", &Faults::none()).await;
+    second.until_quiet(&world, "demo").await;
+    assert_eq!(second.faults.writes(), [] as [String; 0]);
+    assert_eq!(versions(&world.children().await), versions(&before));
+}
+
+#[tokio::test]
+async fn children_that_were_deleted_or_edited_are_restored() {
+    let world = World::new("restored").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    world.create("demo", minimal()).await.unwrap();
+    operator.until_quiet(&world, "demo").await;
+    let before = world.children().await;
+
+    let worker: Deployment = world.api().get("demo-worker").await.unwrap();
+    world
+        .api::<Deployment>()
+        .delete("demo-worker", &DeleteParams::background())
+        .await
+        .unwrap();
+    let edit = json!({"spec": {"ports": [{"name": "redis", "port": 6379, "targetPort": 1}]}});
+    let edit = Patch::Strategic(edit);
+    world
+        .api::<Service>()
+        .patch("demo-redis", &PatchParams::default(), &edit)
+        .await
+        .unwrap();
+    let addition = Patch::Merge(json!({"metadata": {"labels": {"team": "platform"}}}));
+    world
+        .api::<StatefulSet>()
+        .patch("demo-redis", &PatchParams::default(), &addition)
+        .await
+        .unwrap();
+
+    world
+        .until::<Deployment>("demo-worker", "made again", |made| made.uid() != worker.uid())
+        .await;
+    operator.until_quiet(&world, "demo").await;
+    let mut after = specs(&world.children().await);
+    let labels = &mut after.get_mut("StatefulSet/demo-redis").unwrap()["metadata"]["labels"];
+    assert_eq!(
+        labels.as_object_mut().unwrap().remove("team"),
+        Some(json!("platform")),
+        "additions of others stay"
+    );
+    assert_eq!(after, specs(&before));
+}
+
+#[tokio::test]
+async fn name_of_somebody_else_is_refused_and_others_go_on() {
+    let world = World::new("foreign").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    let theirs: ConfigMap = serde_json::from_value(json!({
+        "metadata": {"name": "taken-routes"}, "data": {"theirs": "yes"},
+    }))
+    .unwrap();
+    let theirs = world.api().create(&PostParams::default(), &theirs).await.unwrap();
+    world.create("taken", minimal()).await.unwrap();
+    world.create("free", minimal()).await.unwrap();
+    world
+        .until_condition("taken", "Ready", "False", "ForeignOwned")
+        .await;
+    world.until::<ConfigMap>("free-routes", "there", |_| true).await;
+
+    let untouched: ConfigMap = world.api().get("taken-routes").await.unwrap();
+    assert_eq!(untouched.resource_version(), theirs.resource_version());
+    let cluster: PokerCluster = world.api().get("taken").await.unwrap();
+    assert!(
+        condition(&cluster, "Ready")
+            .unwrap()
+            .message
+            .contains("taken-routes")
+    );
+
+    world
+        .api::<ConfigMap>()
+        .delete("taken-routes", &DeleteParams::default())
+        .await
+        .unwrap();
+    operator.another_pass(&world, "taken").await;
+    world
+        .until::<ConfigMap>("taken-routes", "ours", |map| {
+            map.data.as_ref().is_some_and(|data| !data.contains_key("theirs"))
+        })
+        .await;
+    operator.until_quiet(&world, "taken").await;
+}
+
+#[tokio::test]
+async fn deleted_cluster_goes_with_all_its_children() {
+    let world = World::new("deleted").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    world.create("demo", minimal()).await.unwrap();
+    operator.until_quiet(&world, "demo").await;
+    let cluster: PokerCluster = world.api().get("demo").await.unwrap();
+    world
+        .api::<PokerCluster>()
+        .delete("demo", &DeleteParams::background())
+        .await
+        .unwrap();
+    let gone = conditions::is_deleted(&cluster.uid().unwrap());
+    let wait = await_condition(world.api::<PokerCluster>(), "demo", gone);
+    tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
+    for (name, child) in world.children().await {
+        let (kind, name) = name.split_once('/').unwrap();
+        if kind == "Deployment" {
+            let gone = conditions::is_deleted(child["metadata"]["uid"].as_str().unwrap());
+            let wait = await_condition(world.api::<Deployment>(), name, gone);
+            tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn paused_cluster_is_left_alone() {
+    let world = World::new("paused").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    world.create("demo", minimal()).await.unwrap();
+    operator.until_quiet(&world, "demo").await;
+    world
+        .patch(
+            "demo",
+            json!({"spec": {"paused": true, "worker": {"replicas": 3}}}),
+        )
+        .await
+        .unwrap();
+    operator.until_quiet(&world, "demo").await;
+    let worker: Deployment = world.api().get("demo-worker").await.unwrap();
+    assert_eq!(worker.spec.unwrap().replicas, Some(1));
+    world
+        .patch("demo", json!({"spec": {"paused": false}}))
+        .await
+        .unwrap();
+    world
+        .until::<Deployment>("demo-worker", "of 3 replicas", |worker| {
+            worker.spec.as_ref().and_then(|spec| spec.replicas) == Some(3)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn missing_secret_is_said_and_recovers() {
+    let world = World::new("secret").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    let spec = json!({"version": "1.0.0", "redis": {"external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}}});
+    world.create("demo", spec).await.unwrap();
+    world
+        .until_condition("demo", "Ready", "False", "SecretMissing")
+        .await;
+    let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json!({
+        "metadata": {"name": "my-redis"}, "stringData": {"url": "redis://redis.example:6379"},
+    }))
+    .unwrap();
+    world.api().create(&PostParams::default(), &secret).await.unwrap();
+    operator.another_pass(&world, "demo").await;
+    world.until::<Deployment>("demo-worker", "there", |_| true).await;
+}

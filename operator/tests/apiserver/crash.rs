@@ -1,0 +1,94 @@
+//! Faults at every single write of a scenario: whatever happens, the same children come out.
+
+use crate::{
+    faults::{Fault, Faults},
+    world::World,
+};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// More writes than any pass over a minimal cluster sends.
+const WRITES_MAX: usize = 100;
+
+fn spec() -> Value {
+    json!({"version": "1.0.0", "shards": {"replicas": 2}, "gateway": {"replicas": 1}})
+}
+
+/// The children without what differs from run to run: ids, times, addresses, the password.
+async fn shape(world: &World) -> BTreeMap<String, Value> {
+    let mut children = world.children().await;
+    for (name, child) in &mut children {
+        let object = child.as_object_mut().unwrap();
+        object.remove("status");
+        if name.starts_with("Secret/") {
+            object.remove("data");
+        }
+        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("clusterIP");
+            spec.remove("clusterIPs");
+        }
+        let meta = &object["metadata"];
+        let owners = meta["ownerReferences"].as_array().map_or(0, Vec::len);
+        object["metadata"] = json!({"name": meta["name"], "labels": meta["labels"], "owners": owners});
+    }
+    let text = serde_json::to_string(&children)
+        .unwrap()
+        .replace(&world.namespace, "NAMESPACE");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Runs the scenario with one operator until it dies or is quiet, then with another one.
+async fn run(name: &str, faults: Faults) -> (BTreeMap<String, Value>, usize) {
+    let world = World::new(name).await;
+    let operator = world.operator("a", &faults).await;
+    world.create("demo", spec()).await.unwrap();
+    tokio::select! {
+        () = faults.crashed.cancelled() => {}
+        () = operator.until_quiet(&world, "demo") => {}
+    }
+    let writes = faults.writes().len();
+    drop(operator);
+    // The same name takes the lease at once, as a container that restarts in its pod does.
+    let next = world.operator("a", &Faults::none()).await;
+    next.until_quiet(&world, "demo").await;
+    let shape = shape(&world).await;
+    next.stop().await;
+    world.remove().await;
+    (shape, writes)
+}
+
+/// Every write once with this fault, against the run without any.
+async fn sweep(name: &str, fault: Fault) {
+    let (reference, writes) = run(name, Faults::none()).await;
+    assert!((10..WRITES_MAX).contains(&writes), "{writes} writes");
+    for nth in 1..=writes {
+        let (shape, _) = run(&format!("{name}-{nth}"), Faults::at(nth, fault)).await;
+        assert_eq!(shape, reference, "{fault:?} at write {nth}");
+    }
+}
+
+#[tokio::test]
+async fn dying_after_any_write_leads_to_the_same_children() {
+    sweep("crash", Fault::Crash).await;
+}
+
+#[tokio::test]
+async fn losing_any_request_leads_to_the_same_children() {
+    sweep("drop", Fault::Drop).await;
+}
+
+#[tokio::test]
+async fn losing_any_answer_leads_to_the_same_children() {
+    sweep("reply", Fault::LoseReply).await;
+}
+
+#[tokio::test]
+async fn a_conflict_at_any_write_leads_to_the_same_children() {
+    sweep("conflict", Fault::Answer(StatusCode::CONFLICT)).await;
+}
+
+#[tokio::test]
+async fn a_refusal_at_any_write_leads_to_the_same_children() {
+    sweep("refuse", Fault::Answer(StatusCode::FORBIDDEN)).await;
+}

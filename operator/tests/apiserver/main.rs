@@ -1,0 +1,10 @@
+//! The operator against a real etcd, API server and controller-manager. There is no kubelet: Deployments
+//! never become ready by themselves, tests write their status where they need it.
+
+mod children;
+mod crash;
+mod faults;
+mod leadership;
+mod server;
+mod validation;
+mod world;

@@ -1,0 +1,175 @@
+//! What the API server refuses, and what gets past it.
+
+use crate::{
+    faults::Faults,
+    server,
+    world::{PATIENCE, World},
+};
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::{Value, json};
+
+/// Each rule that spans fields, an object that breaks it, and words of the message people read.
+#[tokio::test]
+async fn each_rule_refuses_with_its_message() {
+    let world = World::new("rules").await;
+    let _strict = server::SCHEMA.read().await;
+    let participants = json!([{"builtin": "Participants", "target": {"averageValue": "100"}}]);
+    let scaled = |block: Value| json!({"version": "1", "prometheus": {"url": "http://p:9090"}, "shards": {"autoscaling": block}});
+    let table: Vec<(&str, Value, &str)> = vec![
+        (
+            "a-name-that-is-much-longer-than-forty-characters",
+            json!({"version": "1"}),
+            "at most 40",
+        ),
+        ("ok", json!({}), "version"),
+        ("ok", json!({"version": "-"}), "version"),
+        (
+            "ok",
+            json!({"version": "1", "shards": {"autoscaling": {"maxReplicas": 3, "metrics": participants}}}),
+            "set prometheus.url or remove autoscaling",
+        ),
+        (
+            "ok",
+            scaled(json!({"maxReplicas": 300, "metrics": participants})),
+            "must not exceed 256",
+        ),
+        (
+            "ok",
+            scaled(json!({"minReplicas": 4, "maxReplicas": 3, "metrics": participants})),
+            "minReplicas must not exceed maxReplicas",
+        ),
+        (
+            "ok",
+            scaled(json!({"maxReplicas": 3, "metrics": [{"target": {"averageValue": "1"}}]})),
+            "exactly one of builtin",
+        ),
+        (
+            "ok",
+            scaled(
+                json!({"maxReplicas": 3, "metrics": [{"builtin": "Participants", "target": {"value": "1"}}]}),
+            ),
+            "needs target.averageValue",
+        ),
+        (
+            "ok",
+            scaled(json!({"maxReplicas": 3, "metrics": [
+                {"promql": {"name": "a", "query": "a"}, "target": {"averageValue": "1", "value": "1"}}]})),
+            "exactly one of averageValue",
+        ),
+        (
+            "ok",
+            json!({"version": "1", "prometheus": {"url": "ftp://p"}}),
+            "must start with http:// or https://",
+        ),
+        (
+            "ok",
+            json!({"version": "1", "redis": {"managed": {}, "external": secret()}}),
+            "managed or external, not both",
+        ),
+        (
+            "ok",
+            json!({"version": "1", "kafka": {"managed": {}, "external": {"bootstrapServers": ["k:9092"]}}}),
+            "managed or external, not both",
+        ),
+        (
+            "ok",
+            json!({"version": "1", "kafka": {"topic": {"replicationFactor": 3}}}),
+            "the managed Kafka has one broker",
+        ),
+        (
+            "ok",
+            json!({"version": "1", "database": {"managed": {}, "none": {}}}),
+            "set only one of",
+        ),
+        (
+            "ok",
+            json!({"version": "1", "gateway": {"expose": {"service": {"nodePort": 30000}}}}),
+            "nodePort needs type NodePort",
+        ),
+        (
+            "ok",
+            json!({"version": "1", "shards": {"replicas": 0}}),
+            "replicas",
+        ),
+    ];
+    for (name, spec, message) in table {
+        let refused = world
+            .create(name, spec.clone())
+            .await
+            .expect_err(&spec.to_string())
+            .to_string();
+        assert!(refused.contains(message), "{spec}\nsays {refused}\nnot {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_a_topic_cannot_follow_is_refused() {
+    let world = World::new("transition").await;
+    let _strict = server::SCHEMA.read().await;
+    world
+        .create(
+            "demo",
+            json!({"version": "1", "kafka": {"topic": {"partitions": 12}}}),
+        )
+        .await
+        .unwrap();
+    let fewer = world
+        .patch("demo", json!({"spec": {"kafka": {"topic": {"partitions": 3}}}}))
+        .await;
+    assert!(fewer.unwrap_err().to_string().contains("cannot lose partitions"));
+}
+
+fn secret() -> Value {
+    json!({"urlSecretRef": {"name": "a", "key": "b"}})
+}
+
+/// A definition without a schema lets anything in; the operator must live with what it finds.
+#[tokio::test]
+async fn an_object_that_cannot_be_decoded_stops_no_other() {
+    let world = World::new("undecodable").await;
+    create_undecodable(&world, "broken").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    world.create("good", json!({"version": "1.0.0"})).await.unwrap();
+    world.until::<ConfigMap>("good-routes", "there", |_| true).await;
+    operator.until_quiet(&world, "good").await;
+}
+
+/// Lets anything in for as long as it takes to create one object.
+async fn create_undecodable(world: &World, name: &str) {
+    let _alone = server::SCHEMA.write().await;
+    let mut loose = poker_operator_api::crd();
+    for version in &mut loose.spec.versions {
+        let anything =
+            json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        version.schema = serde_json::from_value(anything).unwrap();
+    }
+    server::install(world.client.clone(), loose).await;
+    let created = async {
+        // The server takes the new schema up a moment after it said so.
+        while world
+            .create(name, json!({"version": {"not": "text"}}))
+            .await
+            .is_err()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, created)
+        .await
+        .expect("the loose definition is served");
+    server::install(world.client.clone(), poker_operator_api::crd()).await;
+    let strict = async {
+        while world
+            .create(name, json!({"version": {"not": "text"}}))
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("exists")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, strict)
+        .await
+        .expect("the strict definition is served");
+}

@@ -1,0 +1,254 @@
+//! A namespace of its own, an operator in it, and questions about what became of it.
+
+use crate::{faults::Faults, server};
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::{Role, RoleBinding},
+    },
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, NamespaceResourceScope},
+    runtime::wait::await_condition,
+};
+use poker_operator::controller::{self, Options};
+use poker_operator_api::PokerCluster;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// Nothing here takes this long; a test that waits longer has found a fault.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct World {
+    pub client: Client,
+    pub namespace: String,
+}
+
+impl World {
+    pub async fn new(name: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let client = server::client().await;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("{name}-{}-{number}", std::process::id());
+        let object = Namespace {
+            metadata: kube::core::ObjectMeta {
+                name: Some(namespace.clone()),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        Api::all(client.clone())
+            .create(&PostParams::default(), &object)
+            .await
+            .expect("namespace");
+        Self { client, namespace }
+    }
+
+    /// Asks for the namespace to be deleted; nobody waits for it.
+    pub async fn remove(&self) {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        api.delete(&self.namespace, &DeleteParams::background())
+            .await
+            .expect("namespace is there");
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub async fn create(&self, name: &str, spec: Value) -> kube::Result<DynamicObject> {
+        let resource = ApiResource::erase::<PokerCluster>(&());
+        let object = DynamicObject::new(name, &resource).data(json!({ "spec": spec }));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+        api.create(&PostParams::default(), &object).await
+    }
+
+    pub async fn patch(&self, name: &str, patch: Value) -> kube::Result<PokerCluster> {
+        self.api::<PokerCluster>()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+    }
+
+    /// Waits until `holds` for the object; says what it is like when it never does.
+    pub async fn until<K>(&self, name: &str, what: &str, holds: impl Fn(&K) -> bool)
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Send + 'static,
+        K: serde::de::DeserializeOwned + serde::Serialize,
+        K::DynamicType: Default,
+    {
+        let condition = |object: Option<&K>| object.is_some_and(&holds);
+        let wait = await_condition(self.api::<K>(), name, condition);
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            let now = self.api::<K>().get_opt(name).await.ok().flatten();
+            panic!(
+                "{name}: not {what}; it is {}",
+                serde_json::to_string_pretty(&now).unwrap_or_default()
+            );
+        }
+    }
+
+    pub async fn until_condition(&self, name: &str, type_: &str, status: &str, reason: &str) {
+        let what = format!("{type_}={status} for {reason}");
+        self.until::<PokerCluster>(name, &what, |cluster| {
+            condition(cluster, type_).is_some_and(|found| found.status == status && found.reason == reason)
+        })
+        .await;
+    }
+
+    /// Every child of every kind: kind/name to the object without what the server adds per object.
+    pub async fn children(&self) -> BTreeMap<String, Value> {
+        let mut all = BTreeMap::new();
+        self.list::<ServiceAccount>(&mut all).await;
+        self.list::<Role>(&mut all).await;
+        self.list::<RoleBinding>(&mut all).await;
+        self.list::<ConfigMap>(&mut all).await;
+        self.list::<Secret>(&mut all).await;
+        self.list::<Service>(&mut all).await;
+        self.list::<NetworkPolicy>(&mut all).await;
+        self.list::<PodDisruptionBudget>(&mut all).await;
+        self.list::<StatefulSet>(&mut all).await;
+        self.list::<Deployment>(&mut all).await;
+        all
+    }
+
+    async fn list<K>(&self, all: &mut BTreeMap<String, Value>)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug,
+        K: serde::de::DeserializeOwned + serde::Serialize,
+    {
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=poker-operator");
+        for object in self.api::<K>().list(&ours).await.expect("list") {
+            let mut value = serde_json::to_value(&object).expect("object");
+            value["metadata"]
+                .as_object_mut()
+                .expect("metadata")
+                .remove("managedFields");
+            all.insert(format!("{}/{}", K::kind(&()), object.name_any()), value);
+        }
+    }
+
+    /// Starts an operator of this namespace.
+    pub async fn operator(&self, identity: &str, faults: &Faults) -> Operator {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let admin = format!("http://{}", listener.local_addr().expect("address"));
+        let client = server::faulty_client(faults).await;
+        let options = Options {
+            watch_namespace: Some(self.namespace.clone()),
+            namespace: self.namespace.clone(),
+            lease: "poker-operator".to_owned(),
+            identity: identity.to_owned(),
+            concurrency: 4,
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(controller::run(client, options, listener, stop.clone()));
+        Operator {
+            admin,
+            stop,
+            task,
+            faults: faults.clone(),
+            http: reqwest::Client::new(),
+        }
+    }
+}
+
+pub fn condition<'a>(cluster: &'a PokerCluster, type_: &str) -> Option<&'a Condition> {
+    cluster
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
+}
+
+/// A running operator. Dropping it kills it without a goodbye.
+pub struct Operator {
+    admin: String,
+    stop: CancellationToken,
+    pub task: JoinHandle<anyhow::Result<()>>,
+    pub faults: Faults,
+    http: reqwest::Client,
+}
+
+impl Operator {
+    /// As on SIGTERM: a clean end.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(PATIENCE, &mut self.task)
+            .await
+            .expect("ends in time");
+        ended.expect("no panic").expect("ends without an error");
+    }
+
+    /// Value of a metric without labels.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.get("/metrics").await?.1;
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let response = self.http.get(format!("{}{path}", self.admin)).send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    }
+
+    /// Passes that have ended.
+    async fn passes(&self) -> f64 {
+        self.metric("poker_operator_reconcile_seconds_count")
+            .await
+            .unwrap_or_default()
+    }
+
+    /// Makes the operator look at the cluster once more and waits until it has.
+    pub async fn another_pass(&self, world: &World, cluster: &str) {
+        let before = self.passes().await;
+        let stamp = format!("{before}-{}", self.faults.writes().len());
+        let touch = json!({"metadata": {"annotations": {"test/touched": stamp}}});
+        world.patch(cluster, touch).await.expect("touch");
+        let looked = async {
+            while self.passes().await <= before {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looked).await.expect("a pass");
+    }
+
+    /// Waits until three passes in a row write nothing.
+    pub async fn until_quiet(&self, world: &World, cluster: &str) {
+        let mut quiet = 0;
+        for _ in 0..60 {
+            let before = self.faults.writes().len();
+            self.another_pass(world, cluster).await;
+            quiet = if self.faults.writes().len() == before {
+                quiet + 1
+            } else {
+                0
+            };
+            if quiet == 3 {
+                return;
+            }
+        }
+        panic!("never quiet: {:#?}", self.faults.writes());
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
