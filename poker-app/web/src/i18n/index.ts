@@ -1,9 +1,6 @@
-import { useSettings, type Language } from '../settings/settings'
-import { de } from './de'
-import { en, type Catalogue } from './en'
-
-export const catalogues: Record<Language, Catalogue> = { en, de }
-export const languageNames: Record<Language, string> = { en: 'English', de: 'Deutsch' }
+import { useSettings } from '../settings/settings'
+import { catalogues } from './catalogues'
+import type { Catalogue } from './en'
 
 /** The texts in the language of this browser's user. */
 export function useTexts(): Catalogue {

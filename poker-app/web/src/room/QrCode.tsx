@@ -4,7 +4,7 @@ import { encode } from 'uqr'
 const BORDER = 4
 
 /** Dark on light in every theme: inverted codes are not read by all scanners. */
-export default function QrCode({ text, label }: { text: string; label: string }) {
+export function QrCode({ text, label }: { text: string; label: string }) {
   const { data, size } = encode(text, { ecc: 'M', border: BORDER })
   const path = data
     .flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : '')))

@@ -47,22 +47,23 @@ interface SeatProps {
 
 function SeatItem({ seat, revealed, onSelect }: SeatProps) {
   const t = useTexts()
-  const { person, isYou, hasVoted, card } = seat
+  const { person, hasVoted, card } = seat
+  const tag = note(t, seat)
   const face = card !== null ? 'up' : hasVoted ? 'down' : 'none'
   return (
     <li className="seat" data-away={!person.connected || undefined} data-testid="seat">
       <div className="seat-card" data-face={face}>
         <span className="seat-back" />
         <span className="seat-front">{card !== null && <CardFace card={card} />}</span>
+        {tag !== null && <span className="seat-note">{tag}</span>}
       </div>
       <p className="seat-name" title={person.name}>
         {person.facilitator && <Icon name="star" />}
         <bdi className="one-line">{person.name}</bdi>
       </p>
-      <p className="seat-note">{note(t, seat)}</p>
       <p className="visually-hidden">
         {person.facilitator && `${t.people.facilitator}, `}
-        {isYou && !person.connected ? '' : state(t, seat, revealed)}
+        {state(t, seat, revealed)}
       </p>
       {onSelect && (
         <button
@@ -76,9 +77,9 @@ function SeatItem({ seat, revealed, onSelect }: SeatProps) {
   )
 }
 
-function note(t: Catalogue, { person, isYou }: Seat): string {
+function note(t: Catalogue, { person, isYou }: Seat): string | null {
   if (!person.connected) return t.people.away
-  return isYou ? t.people.you : ''
+  return isYou ? t.people.you : null
 }
 
 function state(t: Catalogue, { card, hasVoted }: Seat, revealed: boolean): string {
@@ -109,7 +110,7 @@ function Observers({ people, youId, select }: ObserversProps) {
           <>
             <Icon name="eye" />
             <bdi className="one-line">{person.name}</bdi>
-            {details.length > 0 && <span className="hint">{details.join(', ')}</span>}
+            {details.length > 0 && <span className="hint">{`(${details.join(', ')})`}</span>}
           </>
         )
         return (

@@ -1,6 +1,7 @@
 import { useId, useState, type SubmitEvent } from 'react'
 import type { RoomClient } from '../connection/client'
-import { languageNames, useTexts } from '../i18n'
+import { useTexts } from '../i18n'
+import { languageNames } from '../i18n/catalogues'
 import type { Role } from '../protocol/protocol'
 import { changeSettings, LANGUAGES, useSettings, type Theme } from '../settings/settings'
 import { Dialog } from '../ui/Dialog'

@@ -1,9 +1,8 @@
-import { lazy, Suspense, useRef, useState } from 'react'
+import { useRef, useState } from 'react'
 import { useTexts } from '../i18n'
 import { teamPath } from '../router'
 import { Dialog } from '../ui/Dialog'
-
-const QrCode = lazy(() => import('./QrCode'))
+import { QrCode } from './QrCode'
 
 export function ShareDialog({ team, onClose }: { team: string; onClose: () => void }) {
   const t = useTexts()
@@ -26,9 +25,7 @@ export function ShareDialog({ team, onClose }: { team: string; onClose: () => vo
     <Dialog title={t.share.title} onClose={onClose}>
       <p className="hint">{t.share.hint}</p>
       <div className="qr">
-        <Suspense>
-          <QrCode text={link} label={t.share.qr(link)} />
-        </Suspense>
+        <QrCode text={link} label={t.share.qr(link)} />
       </div>
       <label htmlFor="share-link">{t.share.link}</label>
       <div className="share-row">

@@ -1,0 +1,421 @@
+import { describe, expect, it } from 'vitest'
+import type { Command, ServerMessage } from '../protocol/protocol'
+import {
+  BACKOFF_BASE_MS,
+  BACKOFF_CAP_MS,
+  CONNECT_TIMEOUT_MS,
+  PENDING_COMMANDS_MAX,
+  PING_EVERY_MS,
+  PONG_TIMEOUT_MS,
+  PROBE_TIMEOUT_MS,
+  RETRY_AFTER_MAX_MS,
+  STABLE_AFTER_MS,
+} from './limits'
+import {
+  backoffMs,
+  create,
+  nextDeadlineMs,
+  retryAfterMs,
+  step,
+  type Effect,
+  type Input,
+  type Machine,
+} from './machine'
+import { pill } from './pill'
+
+const vote = (card: string, round = 1): Command => ({ type: 'vote', round, card })
+const snapshot = (seq: number, epoch = 1): ServerMessage => ({
+  type: 'snapshot',
+  epoch,
+  seq,
+  yourVote: null,
+  room: {
+    team: 'team',
+    name: 'Team',
+    deck: { kind: 'fibonacci', cards: [] },
+    autoReveal: false,
+    participants: [],
+    stories: [],
+    round: { number: 1, story: null, phase: 'voting', voted: [], votes: null, stats: null },
+    timer: null,
+  },
+})
+const welcome = (resumed: boolean): ServerMessage => ({
+  type: 'welcome',
+  protocol: 1,
+  you: 'me',
+  epoch: 1,
+  seq: 5,
+  resumed,
+})
+const event = (seq: number, epoch = 1): ServerMessage => ({
+  type: 'event',
+  epoch,
+  seq,
+  event: { type: 'timer_changed', timer: null },
+})
+
+/** Runs inputs at their times; gives the machine and the effects of the last input. */
+function run(inputs: [number, Input][], from = create(), random = 0.5): [Machine, Effect[]] {
+  let machine = from
+  let effects: Effect[] = []
+  for (const [nowMs, input] of inputs) [machine, effects] = step(machine, input, { nowMs, random })
+  return [machine, effects]
+}
+
+const received = (message: ServerMessage): Input => ({ type: 'received', message })
+const closed = (code = 1006, reason = ''): Input => ({ type: 'closed', code, reason })
+const command = (id: string, wanted: Command): Input => ({ type: 'command', id, command: wanted })
+
+function live(): Machine {
+  const [machine] = run([
+    [0, { type: 'start' }],
+    [1, { type: 'opened' }],
+    [2, received(welcome(false))],
+    [3, received(snapshot(5))],
+  ])
+  return machine
+}
+
+describe('joining', () => {
+  it('opens, says hello, and is live with the first picture of the room', () => {
+    expect(run([[0, { type: 'start' }]])[1]).toEqual([{ type: 'open' }])
+    const [opened, hello] = run([
+      [0, { type: 'start' }],
+      [1, { type: 'opened' }],
+    ])
+    expect(hello).toEqual([{ type: 'hello', resume: null }])
+    expect(opened.link.kind).toBe('connecting')
+    expect(live()).toMatchObject({ link: { kind: 'live' }, resume: { epoch: 1, seq: 5 } })
+  })
+
+  it('gives up a socket that never gets anywhere', () => {
+    const [machine, effects] = run([
+      [0, { type: 'start' }],
+      [CONNECT_TIMEOUT_MS, { type: 'tick' }],
+    ])
+    expect(machine.link.kind).toBe('waiting')
+    expect(effects).toEqual([{ type: 'close' }])
+  })
+
+  it.each([
+    [4000, 'bad_hello'],
+    [4001, 'team_not_found'],
+    [4002, 'removed'],
+    [4003, 'too_many'],
+  ])('stays away after close code %i', (code, stop) => {
+    const [machine] = run([
+      [0, { type: 'start' }],
+      [1, closed(code)],
+    ])
+    expect(machine.link).toEqual({ kind: 'stopped', stop })
+    expect(nextDeadlineMs(machine)).toBeNull()
+    expect(run([[9, { type: 'visible' }]], machine)[1]).toEqual([])
+    expect(run([[9, { type: 'retry_now' }]], machine)[1]).toEqual([{ type: 'open' }])
+  })
+
+  it('says that the page is outdated when the protocol was refused', () => {
+    const [machine] = run([
+      [0, { type: 'start' }],
+      [1, received({ type: 'error', code: 'unsupported_protocol', message: '' })],
+      [2, closed(4000)],
+    ])
+    expect(machine.link).toEqual({ kind: 'stopped', stop: 'unsupported_protocol' })
+  })
+})
+
+describe('coming back', () => {
+  it('waits with full jitter, longer after each failure, up to the cap', () => {
+    expect(backoffMs(0, 0)).toBe(0)
+    expect(backoffMs(0, 1)).toBe(BACKOFF_BASE_MS)
+    expect(backoffMs(3, 1)).toBe(BACKOFF_BASE_MS * 8)
+    expect(backoffMs(50, 1)).toBe(BACKOFF_CAP_MS)
+    expect(backoffMs(50, 0.1)).toBe(BACKOFF_CAP_MS / 10)
+  })
+
+  it('counts failures in a row and forgets them after a stable connection', () => {
+    const [soon] = run([[4, closed()]], live(), 1)
+    expect(soon).toMatchObject({ attempt: 1, link: { untilMs: 4 + BACKOFF_BASE_MS } })
+    const [again] = run(
+      [
+        [600, { type: 'tick' }],
+        [601, closed()],
+      ],
+      soon,
+      1,
+    )
+    expect(again).toMatchObject({ attempt: 2, link: { untilMs: 601 + 2 * BACKOFF_BASE_MS } })
+    const worn: Machine = { ...live(), attempt: 6 }
+    const [stable] = run([[3 + STABLE_AFTER_MS, closed()]], worn, 1)
+    expect(stable.attempt).toBe(1)
+  })
+
+  it('comes back when the server asks for, not earlier', () => {
+    const [machine] = run([[10, closed(1012, '{"retryAfterMs":700}')]], live())
+    expect(machine.link).toEqual({ kind: 'waiting', untilMs: 710 })
+    expect(run([[709, { type: 'tick' }]], machine)[1]).toEqual([])
+    expect(run([[710, { type: 'tick' }]], machine)[1]).toEqual([{ type: 'open' }])
+  })
+
+  it.each([
+    ['', null],
+    ['slow_consumer', null],
+    ['{"retryAfterMs":"5"}', null],
+    ['{"retryAfterMs":-1}', null],
+    ['null', null],
+    ['{"retryAfterMs":0}', 0],
+    ['{"retryAfterMs":1e12}', RETRY_AFTER_MAX_MS],
+  ])('reads the close reason %j as %j', (reason, expected) => {
+    expect(retryAfterMs(reason)).toBe(expected)
+  })
+
+  it('tells the last event it has seen, and goes on where the server resumes', () => {
+    const [, hello] = run(
+      [
+        [10, closed()],
+        [900, { type: 'tick' }],
+        [901, { type: 'opened' }],
+      ],
+      live(),
+    )
+    expect(hello).toEqual([{ type: 'hello', resume: { epoch: 1, seq: 5 } }])
+    const [resumed, effects] = run(
+      [
+        [10, closed()],
+        [900, { type: 'tick' }],
+        [901, { type: 'opened' }],
+        [902, received(welcome(true))],
+        [903, received(event(6))],
+      ],
+      live(),
+    )
+    expect(resumed).toMatchObject({ link: { kind: 'live' }, resume: { epoch: 1, seq: 6 } })
+    expect(effects).toEqual([{ type: 'deliver', message: event(6) }])
+  })
+
+  it('tries at once when the device or the user says so', () => {
+    const [waiting] = run([[10, closed()]], live())
+    for (const type of ['online', 'visible', 'retry_now'] as const) {
+      expect(run([[11, { type }]], waiting)[1]).toEqual([{ type: 'open' }])
+    }
+  })
+})
+
+describe('events', () => {
+  it('are passed on once each, in order', () => {
+    expect(run([[10, received(event(6))]], live())[1]).toHaveLength(1)
+    expect(run([[10, received(event(5))]], live())[1]).toEqual([])
+  })
+
+  it.each([event(7), event(6, 2)])('with a gap make it come back', (message) => {
+    const [machine, effects] = run([[10, received(message)]], live())
+    expect(effects).toEqual([{ type: 'close' }])
+    expect(machine).toMatchObject({ link: { kind: 'waiting' }, resume: { epoch: 1, seq: 5 } })
+  })
+
+  it('go on after a snapshot of a new epoch on the same socket', () => {
+    const [machine, effects] = run(
+      [
+        [10, received(snapshot(2, 2))],
+        [11, received(event(3, 2))],
+      ],
+      live(),
+    )
+    expect(machine).toMatchObject({ link: { kind: 'live' }, resume: { epoch: 2, seq: 3 } })
+    expect(effects).toHaveLength(1)
+  })
+
+  it('of a newer server are ignored when unknown', () => {
+    const unknown = { type: 'confetti' } as unknown as ServerMessage
+    expect(run([[10, received(unknown)]], live())[1]).toEqual([])
+  })
+})
+
+describe('commands', () => {
+  const sent = (id: string, wanted: Command): Effect => ({
+    type: 'send',
+    message: { type: 'command', id, command: wanted },
+  })
+
+  it('go out at once and leave the list with their acknowledgement', () => {
+    const [machine, effects] = run([[10, command('a', vote('5'))]], live())
+    expect(effects).toEqual([sent('a', vote('5'))])
+    const [done, more] = run([[11, received({ type: 'ack', id: 'a', seq: 6 })]], machine)
+    expect(done.pending).toEqual([])
+    expect(more).toEqual([{ type: 'acknowledged', command: vote('5') }])
+  })
+
+  it('without acknowledgement are sent again after a reconnect, with the same id', () => {
+    const [, effects] = run(
+      [
+        [10, command('a', vote('5'))],
+        [11, closed()],
+        [900, { type: 'tick' }],
+        [901, { type: 'opened' }],
+        [902, received(welcome(false))],
+        [903, received(snapshot(6))],
+      ],
+      live(),
+    )
+    expect(effects.slice(1)).toEqual([sent('a', vote('5'))])
+  })
+
+  it('of an offline voter wait, and only the last vote counts', () => {
+    const [machine, effects] = run(
+      [
+        [10, closed()],
+        [11, command('a', vote('5'))],
+        [12, command('b', { type: 'clear_vote', round: 1 })],
+        [13, command('c', vote('8'))],
+      ],
+      live(),
+    )
+    expect(effects).toEqual([])
+    expect(machine.pending.map(({ id }) => id)).toEqual(['c'])
+  })
+
+  it('are bounded', () => {
+    const many: [number, Input][] = Array.from({ length: PENDING_COMMANDS_MAX + 9 }, (_, n) => [
+      20 + n,
+      command(`c${n}`, { type: 'stop_timer' }),
+    ])
+    const [machine] = run([[10, closed()], ...many], live())
+    expect(machine.pending).toHaveLength(PENDING_COMMANDS_MAX)
+    expect(machine.pending.at(-1)?.id).toBe(`c${PENDING_COMMANDS_MAX + 8}`)
+  })
+
+  it('refused for good are told to the user', () => {
+    const refusal = { type: 'error', id: 'a', code: 'stale_round', message: '' } as const
+    const [machine, effects] = run(
+      [
+        [10, command('a', vote('5'))],
+        [11, received(refusal)],
+      ],
+      live(),
+    )
+    expect(machine.pending).toEqual([])
+    expect(effects).toEqual([{ type: 'refused', command: vote('5'), code: 'stale_round' }])
+  })
+
+  it('refused for now are sent again when the server said, and keep their order', () => {
+    const later = {
+      type: 'error',
+      id: 'a',
+      code: 'rate_limited',
+      message: '',
+      retryAfterMs: 300,
+    } as const
+    const [machine] = run(
+      [
+        [10, command('a', vote('5'))],
+        [20, received(later)],
+        [30, command('b', { type: 'reveal', round: 1 })],
+      ],
+      live(),
+    )
+    expect(nextDeadlineMs(machine)).toBe(320)
+    expect(run([[319, { type: 'tick' }]], machine)[1]).toEqual([])
+    expect(run([[320, { type: 'tick' }]], machine)[1]).toEqual([
+      sent('a', vote('5')),
+      sent('b', { type: 'reveal', round: 1 }),
+    ])
+  })
+
+  it('kept from before a reload are sent when live', () => {
+    const kept = { id: 'k', command: vote('3'), queuedAtMs: 0, sent: true, notBeforeMs: 0 }
+    const [, effects] = run(
+      [
+        [0, { type: 'start' }],
+        [1, { type: 'opened' }],
+        [2, received(snapshot(1))],
+      ],
+      create([kept]),
+    )
+    expect(effects.slice(1)).toEqual([sent('k', vote('3'))])
+  })
+})
+
+describe('heartbeat', () => {
+  const dueMs = 3 + PING_EVERY_MS
+
+  it('asks after 10 s of quiet and calls the line dead after 15', () => {
+    expect(nextDeadlineMs(live())).toBe(dueMs)
+    const [asked, effects] = run([[dueMs, { type: 'tick' }]], live())
+    expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
+    expect(nextDeadlineMs(asked)).toBe(dueMs + PONG_TIMEOUT_MS)
+    expect(run([[dueMs + 4999, { type: 'tick' }]], asked)[0].link.kind).toBe('live')
+    const [dead, gone] = run([[dueMs + PONG_TIMEOUT_MS, { type: 'tick' }]], asked)
+    expect(dead.link.kind).toBe('waiting')
+    expect(gone).toEqual([{ type: 'close' }])
+  })
+
+  it('is satisfied by any message', () => {
+    const [machine] = run(
+      [
+        [dueMs, { type: 'tick' }],
+        [dueMs + 100, received({ type: 'pong' })],
+      ],
+      live(),
+    )
+    expect(machine.ping).toBeNull()
+    expect(nextDeadlineMs(machine)).toBe(dueMs + 100 + PING_EVERY_MS)
+  })
+
+  it('does not call a line dead only because a hidden page slept', () => {
+    const [machine, effects] = run([[3_600_000, { type: 'tick' }]], live())
+    expect(machine.link.kind).toBe('live')
+    expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
+  })
+
+  it('checks at once after waking up and when the device says it is offline', () => {
+    for (const type of ['visible', 'offline', 'online'] as const) {
+      const [machine, effects] = run([[50, { type }]], live())
+      expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
+      expect(nextDeadlineMs(machine)).toBe(50 + PROBE_TIMEOUT_MS)
+    }
+  })
+})
+
+describe('pill', () => {
+  const at = (machine: Machine, nowMs: number) => pill(machine, nowMs)
+
+  it('says live only while nothing speaks against it', () => {
+    expect(at(live(), 10)).toEqual({ kind: 'live' })
+    const [asked] = run([[50, { type: 'visible' }]], live())
+    expect(at(asked, 60)).toEqual({ kind: 'live' })
+    expect(at(asked, 2600)).toEqual({ kind: 'checking' })
+    const [voted] = run([[100, command('a', vote('5'))]], live())
+    expect(at(voted, 200)).toEqual({ kind: 'live' })
+    expect(at(voted, 500)).toEqual({ kind: 'saving' })
+    const notice = { type: 'notice', code: 'store_unavailable', message: '' } as const
+    expect(at(run([[5, received(notice)]], live())[0], 6)).toEqual({ kind: 'saving' })
+  })
+
+  it('counts down to the next try', () => {
+    const [waiting] = run([[1000, closed(1012, '{"retryAfterMs":2500}')]], live())
+    expect(at(waiting, 1000)).toEqual({ kind: 'reconnecting', seconds: 3 })
+    expect(at(waiting, 2100)).toEqual({ kind: 'reconnecting', seconds: 2 })
+    expect(at(run([[3500, { type: 'tick' }]], waiting)[0], 3500)).toEqual({ kind: 'connecting' })
+  })
+
+  it('says that the vote is kept while offline', () => {
+    const gone: [number, Input][] = [
+      [10, { type: 'offline' }],
+      [11, closed()],
+    ]
+    expect(at(run(gone, live())[0], 12)).toEqual({ kind: 'offline', voteKept: false })
+    const [voted] = run([...gone, [12, command('a', vote('5'))]], live())
+    expect(at(voted, 13)).toEqual({ kind: 'offline', voteKept: true })
+  })
+
+  it('still tries while offline, for a server on the same machine', () => {
+    const [machine] = run(
+      [
+        [10, { type: 'offline' }],
+        [11, closed()],
+      ],
+      live(),
+    )
+    expect(nextDeadlineMs(machine)).not.toBeNull()
+  })
+})

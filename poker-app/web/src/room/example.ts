@@ -1,0 +1,35 @@
+/** A room for tests: Ada leads, Ben votes, Chen is away, Eve observes. */
+import type { ParticipantView, RoomView } from '../protocol/protocol'
+import type { RoomState } from './state'
+
+export function person(id: string, patch: Partial<ParticipantView> = {}): ParticipantView {
+  const name = id.charAt(0).toUpperCase() + id.slice(1)
+  return { id, name, role: 'voter', facilitator: false, connected: true, ...patch }
+}
+
+export function exampleRoom(patch: Partial<RoomView> = {}): RoomView {
+  return {
+    team: 'payments-team-abc234',
+    name: 'Payments team',
+    deck: { kind: 'fibonacci', cards: ['0', '1', '2', '3', '5', '8', '13', '21', '?', '☕'] },
+    autoReveal: false,
+    participants: [
+      person('ada', { facilitator: true }),
+      person('ben'),
+      person('chen', { connected: false }),
+      person('eve', { role: 'observer' }),
+    ],
+    stories: [
+      { id: 1, title: 'One', estimate: '3' },
+      { id: 2, title: 'Two', estimate: null },
+      { id: 3, title: 'Three', estimate: null },
+    ],
+    round: { number: 4, story: 2, phase: 'voting', voted: [], votes: null, stats: null },
+    timer: null,
+    ...patch,
+  }
+}
+
+export function exampleState(patch: Partial<RoomView> = {}): RoomState {
+  return { you: 'ada', room: exampleRoom(patch), yourVote: null, savedRound: null }
+}

@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest'
+import type { RoomEvent, RoomView, Stats } from '../protocol/protocol'
+import { announcement } from './announce'
+import { exampleRoom, exampleState, person } from './example'
+import { emptyRoom, reduce, type RoomState } from './state'
+
+const stats: Stats = {
+  histogram: [{ card: '5', count: 2 }],
+  median: '5',
+  mean: 5,
+  agreement: 100,
+  nearest: '5',
+  summary: null,
+}
+const votes = [
+  { participant: 'ada', card: '5' },
+  { participant: 'ben', card: '5' },
+]
+
+function after(event: RoomEvent, from: RoomState = exampleState()): RoomState {
+  return reduce(from, { type: 'message', message: { type: 'event', epoch: 1, seq: 2, event } })
+}
+
+function said(event: RoomEvent, from = exampleState()) {
+  const message = { type: 'event', epoch: 1, seq: 2, event } as const
+  return announcement(from, reduce(from, { type: 'message', message }), message)
+}
+
+describe('a room', () => {
+  it('starts with a snapshot', () => {
+    const room = exampleRoom()
+    const state = reduce(emptyRoom, {
+      type: 'message',
+      message: { type: 'snapshot', epoch: 1, seq: 1, room, yourVote: '5' },
+    })
+    expect(state).toMatchObject({ room, yourVote: '5', savedRound: null })
+  })
+
+  it('knows from a snapshot that the estimate was saved', () => {
+    const round: RoomView['round'] = {
+      ...exampleRoom().round,
+      story: 1,
+      phase: 'revealed',
+      votes,
+      stats,
+    }
+    const message = {
+      type: 'snapshot',
+      epoch: 1,
+      seq: 1,
+      room: exampleRoom({ round }),
+      yourVote: null,
+    } as const
+    expect(reduce(emptyRoom, { type: 'message', message }).savedRound).toBe(4)
+  })
+
+  it.each<[string, RoomEvent, (room: RoomView) => unknown, unknown]>([
+    [
+      'someone joins',
+      { type: 'participant_joined', participant: person('fay') },
+      (room) => room.participants.map(({ id }) => id),
+      ['ada', 'ben', 'chen', 'eve', 'fay'],
+    ],
+    [
+      'someone comes back',
+      { type: 'participant_changed', participant: person('chen') },
+      (room) => room.participants[2]?.connected,
+      true,
+    ],
+    [
+      'someone leaves',
+      { type: 'participant_left', id: 'ben' },
+      (room) => room.participants.map(({ id }) => id),
+      ['ada', 'chen', 'eve'],
+    ],
+    [
+      'someone votes',
+      { type: 'voted', participant: 'ben', hasVoted: true },
+      (room) => room.round.voted,
+      ['ben'],
+    ],
+    [
+      'the cards turn',
+      { type: 'revealed', round: 4, votes, stats },
+      (room) => room.round.votes,
+      votes,
+    ],
+    [
+      'a late reveal of another round',
+      { type: 'revealed', round: 3, votes, stats },
+      (room) => room.round.phase,
+      'voting',
+    ],
+    [
+      'an estimate is saved',
+      { type: 'estimate_saved', story: 2, card: '8' },
+      (room) => room.stories[1]?.estimate,
+      '8',
+    ],
+    ['stories change', { type: 'stories_changed', stories: [] }, (room) => room.stories, []],
+    [
+      'the settings change',
+      {
+        type: 'settings_changed',
+        name: 'New',
+        deck: { kind: 't_shirt', cards: ['S'] },
+        autoReveal: true,
+      },
+      ({ name, deck, autoReveal }) => [name, deck.cards, autoReveal],
+      ['New', ['S'], true],
+    ],
+    [
+      'the timer starts',
+      { type: 'timer_changed', timer: { endsAtMs: 9, seconds: 5 } },
+      (room) => room.timer?.seconds,
+      5,
+    ],
+  ])('changes when %s', (_, event, look, expected) => {
+    const { room } = after(event)
+    expect(room && look(room)).toEqual(expected)
+  })
+
+  it('takes a vote back', () => {
+    const voted = after({ type: 'voted', participant: 'ben', hasVoted: true })
+    expect(
+      after({ type: 'voted', participant: 'ben', hasVoted: false }, voted).room?.round.voted,
+    ).toEqual([])
+  })
+
+  it('starts a new round with empty hands', () => {
+    const state = { ...exampleState(), yourVote: '5', savedRound: 4 }
+    expect(after({ type: 'round_started', number: 5, story: 3 }, state)).toMatchObject({
+      yourVote: null,
+      savedRound: null,
+      room: { round: { number: 5, story: 3, phase: 'voting', voted: [], votes: null } },
+    })
+  })
+
+  it('keeps the own vote of the current round only', () => {
+    const echo = (round: number) =>
+      reduce(exampleState(), {
+        type: 'message',
+        message: { type: 'your_vote', round, card: '8' },
+      }).yourVote
+    expect(echo(4)).toBe('8')
+    expect(echo(3)).toBeNull()
+    const command = { type: 'vote', round: 4, card: '8' } as const
+    const acknowledged = reduce(exampleState(), { type: 'acknowledged', command })
+    expect(acknowledged.yourVote).toBe('8')
+  })
+
+  it('ignores events that a newer server may send', () => {
+    const state = exampleState()
+    expect(after({ type: 'confetti' } as unknown as RoomEvent, state)).toBe(state)
+  })
+})
+
+describe('the live region', () => {
+  it.each<[RoomEvent, unknown]>([
+    [
+      { type: 'voted', participant: 'ben', hasVoted: true },
+      { kind: 'voted', name: 'Ben', voted: 1, voters: 2 },
+    ],
+    [
+      { type: 'revealed', round: 4, votes, stats },
+      { kind: 'revealed', median: '5', agreement: 100 },
+    ],
+    [
+      { type: 'round_started', number: 5, story: 3 },
+      { kind: 'round', title: 'Three' },
+    ],
+    [
+      { type: 'participant_changed', participant: person('chen') },
+      { kind: 'back', name: 'Chen' },
+    ],
+    [
+      { type: 'participant_changed', participant: person('ben', { facilitator: true }) },
+      { kind: 'facilitates', name: 'Ben' },
+    ],
+    [
+      { type: 'participant_left', id: 'ben' },
+      { kind: 'left', name: 'Ben' },
+    ],
+    [{ type: 'stories_changed', stories: [] }, null],
+  ])('says of %j: %j', (event, expected) => {
+    expect(said(event)).toEqual(expected)
+  })
+})
