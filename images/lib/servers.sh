@@ -50,6 +50,8 @@ redis_image() {
 	base_rootfs "$root"
 	add_programs "$root" /usr/bin/redis-check-rdb /usr/bin/redis-cli
 	for name in redis-server redis-sentinel redis-check-aof; do ln -s redis-check-rdb "$root/usr/bin/$name"; done
+	add_shell "$root"
+	install -D -m 755 "$IMAGES/redis/redis-server" "$root/usr/local/bin/redis-server"
 	mkdir -p "$root/data"
 	expect_version "$root" "v=$REDIS_VERSION" redis-server --version
 	IMAGE=(--cmd redis-server --user 999:999 --own /data=999:999 --workdir /data --env PATH=/usr/local/bin:/usr/bin)
@@ -98,6 +100,7 @@ kafka_image() {
 	cp "$IMAGES/kafka/pom.xml" "$work"
 	(cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$root/opt/kafka/libs")
 	javac -cp "$root/opt/kafka/libs/*" -d "$work/classes" "$IMAGES/kafka/Start.java"
+	cp "$IMAGES/kafka/simplelogger.properties" "$work/classes"
 	jar --create --file "$root/opt/kafka/libs/start.jar" -C "$work/classes" .
 	class_path=$(cd "$root" && printf '/%s\n' opt/kafka/libs/*.jar | LC_ALL=C sort | paste -sd:)
 	sed "s|CLASS_PATH\"|$class_path\"|" "$IMAGES/kafka/run" >"$root/opt/kafka/run"

@@ -19,6 +19,8 @@ docker_client() { DOCKER_HOST=unix://$SOCKET DOCKER_CONFIG=$STATE/client /usr/bi
 
 daemon_answers() { [[ -S $SOCKET ]] && timeout 5 env DOCKER_HOST="unix://$SOCKET" /usr/bin/docker version >/dev/null 2>&1; }
 
+daemon_answers_or_ended() { daemon_answers || process_gone "$1"; }
+
 lacks_sys_resource() {
 	local bounding
 	bounding=$(awk '/^CapBnd/ { print $2 }' /proc/self/status)
@@ -33,7 +35,7 @@ daemon_up() {
 	mkdir -p "$STATE/run" "$STATE/client"
 	install_runtime
 	write_daemon_config
-	step "start a Docker daemon" start_daemon
+	step "start a Docker daemon" start_daemon_surely
 	remove_containers
 }
 
@@ -62,14 +64,32 @@ write_daemon_config() {
 	JSON
 }
 
+# What a daemon keeps can be beyond repair after it was killed: then it starts from nothing, and the
+# node image comes from the cache again.
+start_daemon_surely() {
+	start_daemon && return
+	echo "the daemon does not start with what it kept; starting from nothing"
+	sweep_machine
+	rm -rf "$STATE/docker"
+	mkdir -p "$STATE/run"
+	start_daemon
+}
+
 start_daemon() {
-	local procs
+	local procs pid
 	procs=$(daemon_cgroup)/cgroup.procs
+	# Networks of a killed daemon would stand in the way of the same networks made anew.
+	rm -rf "$STATE/docker/network"
 	(
 		echo "$BASHPID" >"$procs"
 		exec setsid /usr/sbin/dockerd --config-file "$STATE/daemon.json" >>"$STATE/docker.log" 2>&1 </dev/null
 	) &
-	retry "$DAEMON_READY_SECONDS" daemon_answers || { tail -n 20 "$STATE/docker.log"; return 1; }
+	pid=$!
+	retry "$DAEMON_READY_SECONDS" daemon_answers_or_ended "$pid"
+	daemon_answers || {
+		tail -n 20 "$STATE/docker.log"
+		return 1
+	}
 	docker_client network inspect kind >/dev/null 2>&1 ||
 		docker_client network create -d bridge --subnet "$KIND_SUBNET" --gateway "$KIND_GATEWAY" \
 			-o com.docker.network.bridge.name="$BRIDGE" kind
@@ -110,7 +130,8 @@ stop_daemon() {
 	retry "$STOP_SECONDS" process_gone "$pid"
 }
 
-process_gone() { [[ ! -e /proc/$1 ]]; }
+# A process that has ended but was not waited for yet is gone too.
+process_gone() { [[ ! -e /proc/$1 ]] || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null; }
 
 # sweep_machine removes what a daemon leaves when it is killed: processes, mounts, bridges, cgroups.
 sweep_machine() {

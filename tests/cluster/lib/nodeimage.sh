@@ -8,7 +8,7 @@ CONTAINERD_READY_SECONDS=20
 
 # node_image_up: prints the image's name once the private daemon holds it.
 node_image_up() {
-	local kube helpers writer kind_files key image tar
+	local kube helpers writer kind_files key image tar debian
 	kube=$(kube_folder)
 	helpers=$(build_module pause "$HERE/node" ./pause)
 	writer=$(writer_folder)
@@ -22,13 +22,17 @@ node_image_up() {
 	if [[ ! -f $tar ]]; then
 		need_packages mmdebstrap containerd jq
 		mkdir -p "$CACHE/cluster/node"
+		# Only the newest image is kept; it is the one large thing in the cache.
+		find "$CACHE/cluster/node" -name '*.tar' ! -name 'debian-*' -delete
 		rm -rf "$STATE/build"
 		mkdir -p "$STATE/build"
 		BUILD=$STATE/build
-		step "node image: Debian packages" bootstrap_debian
+		debian=$CACHE/cluster/node/debian-$(printf '%s\n' "$(os_release)" "${NODE_PACKAGES[*]}" | sha256sum | cut -c1-16).tar
+		[[ -f $debian ]] || step "node image: Debian packages" bootstrap_debian "$debian"
+		step "node image: unpack" unpack_debian "$debian"
 		step "node image: kind's files and Kubernetes" install_kind_files "$kind_files" "$kube"
 		step "node image: preloaded images" preload_images "$kube" "$helpers" "$writer"
-		step "node image: pack" tar --numeric-owner --xattrs -C "$BUILD/root" -cf "$tar.part" .
+		step "node image: pack" tar --numeric-owner --xattrs --xattrs-include='*' -C "$BUILD/root" -cf "$tar.part" .
 		mv "$tar.part" "$tar"
 		rm -rf "$BUILD"
 	fi
@@ -42,7 +46,7 @@ os_release() (
 )
 
 bootstrap_debian() {
-	local release sources=() file packages
+	local tar=$1 release sources=() file packages
 	release=$(os_release)
 	# The machine's own sources: no mirror is named here.
 	for file in /etc/apt/sources.list /etc/apt/sources.list.d/{debian,ubuntu}.sources; do
@@ -52,8 +56,11 @@ bootstrap_debian() {
 	mmdebstrap --mode=root --variant=minbase --include="$packages" --aptopt='Acquire::Languages "none"' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-		"${release#* }" "$BUILD/root" "${sources[@]}"
+		--format=tar "${release#* }" - "${sources[@]}" >"$tar.part"
+	mv "$tar.part" "$tar"
 }
+
+unpack_debian() { mkdir "$BUILD/root" && tar --numeric-owner --xattrs --xattrs-include='*' -C "$BUILD/root" -xf "$1"; }
 
 # What kind's Dockerfile for the base image does, and what these machines need on top.
 install_kind_files() {
@@ -139,4 +146,7 @@ import_node_image() {
 		--change 'ENV container=docker' "$tar" "$image-root"
 	# `docker import` takes no STOPSIGNAL; systemd ends on this one only.
 	printf 'FROM %s\nSTOPSIGNAL SIGRTMIN+3\n' "$image-root" | docker_client build -t "$image" -
+	# Images of earlier inputs go; one in use stays.
+	docker_client images --format '{{.Repository}}:{{.Tag}}' | grep '^planning-poker-node:' | grep -vF "$image" |
+		xargs -r /usr/bin/env DOCKER_HOST="unix://$SOCKET" /usr/bin/docker rmi >/dev/null || true
 }
