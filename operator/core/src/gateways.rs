@@ -101,3 +101,6 @@ impl Handover<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

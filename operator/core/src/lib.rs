@@ -18,5 +18,7 @@ mod revision;
 pub mod scale;
 mod shards;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod topic;
 pub mod validate;

@@ -241,7 +241,7 @@ fn children(
         revision,
         (!is_scaled).then_some(desired_gateways),
     )];
-    let replicas = is_scaled.then(|| ReplicaTarget {
+    let replicas = is_scaled.then_some(ReplicaTarget {
         deployment: gateway,
         replicas: desired_gateways,
     });
@@ -435,3 +435,6 @@ fn ever_ready(deployment: &Deployment) -> bool {
 fn count(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

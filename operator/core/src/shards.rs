@@ -310,3 +310,6 @@ impl Membership<'_> {
         next.draining.insert(key.clone(), since);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,7 +165,7 @@ fn fill(
         revision,
         selector: shard_selector(&valid.names),
     });
-    status.worker = (valid.servers.database != DatabaseServer::None).then(|| ComponentStatus {
+    status.worker = (valid.servers.database != DatabaseServer::None).then_some(ComponentStatus {
         desired: health.workers_desired,
         ready: health.workers_ready,
         revision: None,
@@ -294,3 +294,6 @@ fn is_stuck(deployment: &Deployment) -> bool {
 fn count(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

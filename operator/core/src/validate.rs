@@ -368,3 +368,6 @@ fn topic_fits(seen: &Observed) -> Result<(), Invalid> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

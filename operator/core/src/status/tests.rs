@@ -1,0 +1,209 @@
+use poker_operator_api::conditions::types;
+
+use super::*;
+use crate::events;
+use crate::observed::TopicObserved;
+use crate::outcome::Failure;
+use crate::testing::{World, observed};
+use crate::validate::validate;
+
+fn world(spec: &str) -> World {
+    World::new(observed("demo", spec))
+}
+
+fn pair(status: &str, reason: &str) -> (String, String) {
+    (status.to_owned(), reason.to_owned())
+}
+
+#[test]
+fn a_cluster_becomes_ready_when_all_of_it_is() {
+    let mut world = world("{version: v1}");
+    world.pass();
+    assert_eq!(world.condition(types::READY).0, "False");
+    assert_eq!(world.condition(types::DEGRADED), pair("False", "AsExpected"));
+    world.set_ready("gateway", true);
+    world.pass();
+    assert_eq!(world.condition(types::READY).0, "False");
+    world.set_ready("", true);
+    world.pass();
+    assert_eq!(world.condition(types::READY), pair("True", "Ready"));
+    let status = world.seen.cluster.status.clone().unwrap();
+    assert_eq!(status.version.as_deref(), Some("v1"));
+    assert_eq!(status.rollout.unwrap().progress, "3/3");
+    assert_eq!(
+        (status.shards.unwrap().ready, status.gateway.unwrap().ready),
+        (3, 2)
+    );
+    world.settle();
+    for (type_, status) in [
+        (types::PROGRESSING, "False"),
+        (types::RECONCILING, "False"),
+        (types::STALLED, "False"),
+    ] {
+        assert_eq!(world.condition(type_).0, status, "{type_}");
+    }
+}
+
+#[test]
+fn losing_one_shard_degrades_and_losing_all_is_not_ready() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    world.set_ready("shard-1-", false);
+    world.pass();
+    assert_eq!(world.condition(types::READY).0, "True");
+    assert_eq!(
+        world.condition(types::DEGRADED),
+        pair("True", "ShardsUnavailable")
+    );
+    world.set_ready("shard-", false);
+    world.pass();
+    assert_eq!(world.condition(types::READY), pair("False", "ShardsUnavailable"));
+    world.set_ready("", true);
+    world.set_ready("redis", false);
+    world.pass();
+    assert_eq!(world.condition(types::READY), pair("False", "ServersUnavailable"));
+}
+
+#[test]
+fn a_rollout_shows_its_progress_and_the_old_version_until_it_is_done() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    world.seen.cluster.spec.version = "v2".to_owned();
+    world.seen.cluster.metadata.generation = Some(2);
+    world.pass();
+    let status = world.seen.cluster.status.clone().unwrap();
+    assert_eq!(
+        (
+            status.version.as_deref(),
+            status.rollout.unwrap().progress.as_str()
+        ),
+        (Some("v1"), "0/3")
+    );
+    assert_eq!(world.condition(types::PROGRESSING), pair("True", "RollingOut"));
+    world.settle();
+    let status = world.seen.cluster.status.clone().unwrap();
+    assert_eq!(
+        (
+            status.version.as_deref(),
+            status.rollout.unwrap().progress.as_str()
+        ),
+        (Some("v2"), "3/3")
+    );
+    assert!(status.conditions.iter().all(|c| c.observed_generation == Some(2)));
+}
+
+#[test]
+fn an_invalid_spec_stalls_and_stops_nothing() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let before = world.seen.cluster.status.clone().unwrap();
+    world.seen.topic = TopicObserved::Present {
+        partitions: 99,
+        replication_factor: 1,
+        retention_ms: None,
+    };
+    let valid = validate(&world.seen);
+    let status = derive(&valid, &world.seen, &Outcome::not_planned());
+    let find = |type_: &str| {
+        status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == type_)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(find(types::STALLED).reason, "TopicCannotShrink");
+    assert_eq!(find(types::READY).status, "True");
+    assert_eq!((status.shards, status.version), (before.shards, before.version));
+}
+
+#[test]
+fn a_failed_write_is_told_and_taken_back() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let valid = validate(&world.seen);
+    let facts = world.pass().facts;
+    let failure = Failure {
+        reason: "ApplyFailed",
+        message: "services \"demo\" is forbidden".to_owned(),
+    };
+    let outcome = Outcome {
+        facts: Some(facts),
+        scale: Vec::new(),
+        applied: Err(failure),
+    };
+    let status = derive(&valid, &world.seen, &outcome);
+    let find = |type_: &str| {
+        status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == type_)
+            .unwrap()
+            .status
+            .clone()
+    };
+    assert_eq!(
+        (find(types::DEGRADED), find(types::RECONCILING)),
+        ("True".to_owned(), "True".to_owned())
+    );
+    world.seen.cluster.status = Some(status);
+    world.pass();
+    assert_eq!(world.condition(types::DEGRADED).0, "False");
+}
+
+#[test]
+fn transition_times_move_only_with_the_status_and_nothing_is_said_twice() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let before = world.seen.cluster.status.clone().unwrap();
+    world.wait(1_000);
+    world.pass();
+    let after = world.seen.cluster.status.clone().unwrap();
+    assert_eq!(before, after, "not even a time changed");
+    world.set_ready("shard-1-", false);
+    world.pass();
+    let broken = world.seen.cluster.status.clone().unwrap();
+    assert!(!same(&after, &broken));
+    let changed = |a: &PokerClusterStatus, b: &PokerClusterStatus| -> Vec<String> {
+        let pairs = a.conditions.iter().zip(&b.conditions);
+        pairs
+            .filter(|(a, b)| a.last_transition_time != b.last_transition_time)
+            .map(|(a, _)| a.type_.clone())
+            .collect()
+    };
+    assert_eq!(changed(&after, &broken), [types::DEGRADED, types::RECONCILING]);
+}
+
+#[test]
+fn events_tell_each_transition_once() {
+    let mut world = world("{version: v1}");
+    let mut reasons = Vec::new();
+    let mut step = |world: &mut World| {
+        let old = world.seen.cluster.status.clone();
+        world.pass();
+        let new = world.seen.cluster.status.clone().unwrap();
+        reasons.extend(events::between(old.as_ref(), &new).into_iter().map(|e| e.reason));
+    };
+    step(&mut world);
+    step(&mut world);
+    world.set_ready("", true);
+    step(&mut world);
+    step(&mut world);
+    world.seen.cluster.spec.shards.replicas = 2;
+    step(&mut world);
+    step(&mut world);
+    world.seen.cluster.spec.paused = true;
+    step(&mut world);
+    step(&mut world);
+    assert_eq!(
+        reasons,
+        [
+            "RollingOut",
+            "RolledOut",
+            "Ready",
+            "Scaling",
+            "Draining",
+            "Paused"
+        ]
+    );
+}
