@@ -6,6 +6,7 @@ shopt -s inherit_errexit
 
 # Everything made on the machine is recorded or lies under STATE, whichever checkout made it.
 STATE=/var/lib/planning-poker-cluster
+((EUID == 0)) || STATE=$HOME/.local/state/planning-poker-cluster # nothing but Docker is needed then
 CACHE=$HOME/.cache/planning-poker
 CLUSTER_NAME=planning-poker
 KUBECONFIG_FILE=$STATE/kubeconfig
@@ -16,6 +17,9 @@ HELM_VERSION=v4.3.1
 
 PROGRESS_EVERY_SECONDS=15
 LOG_LINES_ON_FAILURE=25
+
+# Steps run in the background, where Ctrl-C does not reach them.
+trap 'trap - INT TERM; kill -TERM 0; exit 130' INT
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -30,7 +30,7 @@ lacks_sys_resource() {
 daemon_up() {
 	daemon_answers && return
 	((EUID == 0)) || die "no Docker engine that can pull the node image answers, and only root can start one: run as root, or start Docker and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
-	need_packages docker.io containerd runc iptables
+	need_packages docker.io containerd runc iptables iproute2
 	sweep_machine
 	mkdir -p "$STATE/run" "$STATE/client"
 	install_runtime
@@ -110,7 +110,7 @@ remove_containers() {
 	local containers
 	containers=$(docker_client ps -aq)
 	# shellcheck disable=SC2086 # a list of ids
-	[[ -z $containers ]] || step "remove containers of an earlier run" docker_client rm -f -v $containers
+	[[ -z $containers ]] || step "remove containers" docker_client rm -f -v $containers
 	docker_client volume prune -f >/dev/null
 }
 

@@ -19,6 +19,8 @@ use_engine() {
 engine() { cat "$STATE/engine" 2>/dev/null || echo none; }
 
 host_docker_pulls() {
+	# A daemon of ours was needed before and runs: no need to try a registry again.
+	[[ $(engine) != private ]] || ! daemon_answers || return 1
 	docker info >/dev/null 2>&1 || return 1
 	docker image inspect "kindest/node:$KUBERNETES_VERSION" >/dev/null 2>&1 ||
 		timeout "$PULL_SECONDS" docker pull -q "kindest/node:$KUBERNETES_VERSION" >/dev/null 2>&1
