@@ -1,5 +1,6 @@
 import type { CSSProperties } from 'react'
 import { useTexts } from '../i18n'
+import { Icon } from '../ui/Icon'
 import { useSettings } from '../settings/settings'
 import type { Stats } from '../protocol/protocol'
 import { cardName } from './CardFace'
@@ -9,15 +10,19 @@ import { useRoom } from './useRoom'
 const NAMES_SHOWN = 3
 
 /** The middle of the page: how far the round is, and after the reveal what the cards say. */
-export function Result() {
+export function Result({ onInvite }: { onInvite: () => void }) {
   const { room } = useRoom()
   const { stats } = room.round
-  return <div className="result">{stats ? <Revealed stats={stats} /> : <Progress />}</div>
+  return (
+    <div className="result">
+      {stats ? <Revealed stats={stats} /> : <Progress onInvite={onInvite} />}
+    </div>
+  )
 }
 
-function Progress() {
+function Progress({ onInvite }: { onInvite: () => void }) {
   const t = useTexts()
-  const { table } = useRoom()
+  const { room, you, table } = useRoom()
   const { votedCount, voterCount, missing } = table
   return (
     <div className="progress">
@@ -29,15 +34,22 @@ function Progress() {
           <span key={index} data-done={index < votedCount || undefined} />
         ))}
       </div>
-      <p className="hint" dir="auto">
-        {waiting()}
-      </p>
+      {room.participants.length === 1 ? (
+        <button type="button" className="button" onClick={onInvite}>
+          <Icon name="share" />
+          {t.share.title}
+        </button>
+      ) : (
+        <p className="hint reserve" dir="auto">
+          {waiting()}
+        </p>
+      )}
     </div>
   )
 
   function waiting(): string {
     if (voterCount === 0) return ''
-    const names = missing.map(({ name }) => name)
+    const names = missing.map(({ id, name }) => (id === you?.id ? t.people.you : name))
     if (names.length === 0) return t.round.everyone
     const more = names.length - NAMES_SHOWN
     return more > 1

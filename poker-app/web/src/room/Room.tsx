@@ -54,7 +54,7 @@ export function Room({ client, view, room, showHistory }: Props) {
           <main className="round">
             <StoryHeading ref={heading} />
             <Seats />
-            <Result />
+            <Result onInvite={() => setPanel('share')} />
             <div className="bar">
               <Actions />
               <Hand />

@@ -1,0 +1,207 @@
+// Every page and state, wide and narrow, dark and light: no axe violation, nothing too wide, touch
+// targets large enough. With --screenshots each is kept as a picture.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { after, before, test } from 'node:test'
+import {
+  BASE,
+  NARROW,
+  WIDE,
+  addStories,
+  createTeam,
+  join,
+  launch,
+  newPage,
+  primary,
+  screenshot,
+  seats,
+  vote,
+} from './lib/browser.mjs'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const TOUCH_PX = 44
+/** Bytes over the wire of a first visit. */
+const FIRST_LOAD_BYTES = 150_000
+
+let browser
+before(async () => (browser = await launch()))
+after(() => browser.close())
+
+async function check(page, name) {
+  await page.addScriptTag({ content: axe }).catch(() => page.evaluate(axe))
+  for (const [size, viewport] of Object.entries({ wide: WIDE, narrow: NARROW })) {
+    await page.setViewportSize(viewport)
+    for (const scheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+      const state = `${name}-${size}-${scheme}`
+      const { violations } = await page.evaluate(
+        (tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } }),
+        TAGS,
+      )
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
+      assert.deepEqual(found, [], state)
+      await screenshot(page, state)
+    }
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    )
+    assert.ok(overflow <= 0, `${name}-${size} is ${overflow} px too wide`)
+    if (size === 'narrow') assert.deepEqual(await smallTargets(page), [], name)
+  }
+  assert.deepEqual(page.problems, [])
+  await page.setViewportSize(WIDE)
+}
+
+/** Buttons, links and fields that a thumb would miss. */
+function smallTargets(page) {
+  return page.evaluate((least) => {
+    const top = document.querySelector('dialog[open]') ?? document
+    const targets = top.querySelectorAll('button, a[href], input, select, textarea')
+    return [...targets].flatMap((target) => {
+      const label = target.matches('[role=switch], .segment input') ? target.parentElement : target
+      const { width, height } = label.getBoundingClientRect()
+      const hidden = !target.checkVisibility({ visibilityProperty: true }) || target.matches('.skip')
+      return hidden || (width >= least && height >= least)
+        ? []
+        : [`${target.outerHTML.slice(0, 120)} ${width}x${height}`]
+    })
+  }, TOUCH_PX)
+}
+
+/** Axe is injected past the content security policy, which allows no foreign script. */
+const lenient = { bypassCSP: true }
+
+test('home, join and errors', async () => {
+  const page = await newPage(browser, lenient)
+  await page.goto(`${BASE}/`)
+  await check(page, 'home')
+  await page.getByLabel('What is your team called?').fill('Payments team')
+  await page.keyboard.press('Enter')
+  await page.getByLabel('Your name').waitFor()
+  await check(page, 'join')
+  await page.goto(`${BASE}/t/no-such-team-aaaaaa`)
+  await page.getByLabel('Your name').fill('Ada')
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'This team does not exist' }).waitFor()
+  await check(page, 'team-not-found')
+})
+
+test('the room in every state', async () => {
+  const ada = await newPage(browser, lenient)
+  const url = await createTeam(ada)
+  await check(ada, 'room-empty')
+  await addStories(ada, [
+    'PAY-480 Store the card token',
+    'PAY-481 Show the fee',
+    'PAY-482 Refund to another card',
+    'PAY-483 Tell the customer, with a date, when a refund takes longer than the bank allows',
+    'PAY-484 Export',
+  ])
+  await ada.locator('.story').nth(0).getByRole('button').first().click()
+  await ada.getByRole('heading', { name: 'PAY-480' }).waitFor()
+  const ben = await join(browser, url, 'Ben', lenient)
+  const chen = await join(browser, url, 'Chen')
+  const dia = await join(browser, url, 'Dia')
+  const eve = await join(browser, url, 'Eve', { observer: true, ...lenient })
+  await seats(ada).nth(3).waitFor()
+  for (const page of [ada, ben, chen, dia]) await vote(page, '5')
+  await primary(ada).click()
+  await primary(ada).getByText('Save 5').waitFor()
+  await primary(ada).click()
+  await primary(ada).getByText('Next story').waitFor()
+  await primary(ada).click()
+  await ada.getByRole('heading', { name: 'PAY-481' }).waitFor()
+
+  await vote(ada, '5')
+  await vote(ben, '3')
+  await vote(dia, '13')
+  await ada.getByText('3 of 4 have voted').waitFor()
+  await check(ada, 'room-voting')
+  await check(ben, 'room-voter')
+  await check(eve, 'room-observer')
+  await vote(chen, '5')
+  const box = await primary(ada).boundingBox()
+  await primary(ada).click()
+  await primary(ada).getByText('Save 5').waitFor()
+  assert.deepEqual(await primary(ada).boundingBox(), box, 'the primary action moved')
+  await check(ada, 'room-revealed')
+  await check(ben, 'room-revealed-voter')
+  await check(eve, 'room-revealed-observer')
+  await primary(ada).click()
+  await primary(ada).getByText('Next story').waitFor()
+  assert.deepEqual(await primary(ada).boundingBox(), box, 'the primary action moved')
+  await check(ada, 'room-saved')
+
+  await ada.getByRole('button', { name: 'Timer' }).click()
+  await check(ada, 'timer-menu')
+  await ada.getByRole('button', { name: 'Start a timer of 2 minutes' }).click()
+  await ada.getByRole('timer').waitFor()
+  await check(ada, 'timer')
+
+  await ada.getByRole('link', { name: 'History and export' }).click()
+  await ada.locator('.history-round, .history .hint').first().waitFor()
+  await check(ada, 'history')
+  await ada.getByRole('link', { name: 'Back to the room' }).click()
+
+  await chen.close()
+  await ada.locator('.seat[data-away]').waitFor()
+  await check(ada, 'someone-away')
+  await ada.close()
+  await ben.getByRole('button', { name: 'Take over' }).waitFor()
+  await check(ben, 'facilitator-away')
+})
+
+test('dialogs', async () => {
+  const ada = await newPage(browser, lenient)
+  const url = await createTeam(ada)
+  await addStories(ada, ['One', 'Two'])
+  const ben = await join(browser, url, 'Ben', lenient)
+  await seats(ada).nth(1).waitFor()
+  const dialogs = {
+    share: () => ada.getByRole('button', { name: 'Share' }).click(),
+    settings: () => ada.getByRole('button', { name: 'Settings' }).click(),
+    keys: () => ada.getByRole('button', { name: 'Keys' }).click(),
+    story: () => ada.getByRole('button', { name: 'Edit One' }).click(),
+    person: () => ada.getByRole('button', { name: 'Actions for Ben' }).click(),
+  }
+  for (const [name, open] of Object.entries(dialogs)) {
+    await open()
+    await ada.getByRole('dialog').waitFor()
+    await check(ada, `dialog-${name}`)
+    await ada.keyboard.press('Escape')
+    await ada.getByRole('dialog').waitFor({ state: 'detached' })
+  }
+  await ada.setViewportSize(NARROW)
+  await ada.getByRole('button', { name: 'Stories' }).click()
+  await ada.locator('.stories[data-open]').waitFor()
+  await check(ada, 'drawer')
+  await ada.keyboard.press('Escape')
+
+  await ada.getByRole('button', { name: 'Actions for Ben' }).click()
+  await ada.getByRole('button', { name: /Remove from the room/ }).click()
+  await ben.getByRole('heading', { name: 'You were removed' }).waitFor()
+  await check(ben, 'removed')
+})
+
+test('a lost connection and a refusal', async () => {
+  const ada = await newPage(browser, lenient)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben', lenient)
+  await ada.context().setOffline(true)
+  await ada.evaluate(() => window.dispatchEvent(new Event('offline')))
+  await check(ada, 'offline')
+  await ben.close()
+})
+
+test('the first visit loads little', async () => {
+  const page = await newPage(browser)
+  const requests = []
+  page.on('requestfinished', (request) => requests.push(request))
+  await page.goto(`${BASE}/`, { waitUntil: 'load' })
+  await page.getByRole('button', { name: 'Start estimating' }).waitFor()
+  const sizes = await Promise.all(requests.map((request) => request.sizes()))
+  const total = sizes.reduce((sum, { responseBodySize }) => sum + responseBodySize, 0)
+  assert.ok(total > 0 && total <= FIRST_LOAD_BYTES, `${total} bytes`)
+})
