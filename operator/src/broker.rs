@@ -101,8 +101,7 @@ impl Broker {
     }
 
     /// Entries that are due and idle, marked as running; and when the next one is due.
-    fn take_due(&self, room: usize) -> (Vec<(ClusterKey, Topic, Wish)>, Option<Instant>) {
-        let now = Instant::now();
+    fn take_due(&self, room: usize, now: Instant) -> (Vec<(ClusterKey, Topic, Wish)>, Option<Instant>) {
         let mut entries = self.lock();
         let idle = entries
             .iter_mut()
@@ -209,7 +208,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut visits = JoinSet::new();
     loop {
-        let (due, next) = broker.take_due(limits::BROKER_CONCURRENCY - visits.len());
+        let (due, next) = broker.take_due(limits::BROKER_CONCURRENCY - visits.len(), Instant::now());
         for (cluster, topic, wish) in due {
             // The library blocks, also when it is dropped.
             visits.spawn_blocking(move || {
@@ -295,73 +294,60 @@ mod tests {
         retention_ms: Some(1),
     };
 
-    #[tokio::test(start_paused = true)]
-    async fn looks_then_carries_out_then_rests() {
+    fn due(broker: &Broker, after_seconds: u64) -> Vec<Wish> {
+        let now = Instant::now() + Duration::from_secs(after_seconds);
+        broker.take_due(4, now).0.into_iter().map(|(_, _, wish)| wish).collect()
+    }
+
+    #[test]
+    fn looks_then_carries_out_then_rests() {
         let broker = Broker::default();
-        assert!(matches!(
-            broker.look(&cluster(), &topic()),
-            TopicObserved::Unknown { .. }
-        ));
-        let (due, _) = broker.take_due(4);
-        assert_eq!(due, [(cluster(), topic(), Wish::Look)]);
-        assert!(broker.take_due(4).0.is_empty(), "one visit at a time");
-        assert!(broker.keep(
-            &cluster(),
-            &topic(),
-            &Wish::Look,
-            Ok(Found::Topic(TopicObserved::Absent))
-        ));
+        assert!(matches!(broker.look(&cluster(), &topic()), TopicObserved::Unknown { .. }));
+        assert_eq!(due(&broker, 0), [Wish::Look]);
+        assert_eq!(due(&broker, 0), [], "one visit at a time");
+        assert!(broker.keep(&cluster(), &topic(), &Wish::Look, Ok(Found::Topic(TopicObserved::Absent))));
         assert_eq!(broker.look(&cluster(), &topic()), TopicObserved::Absent);
-        assert!(broker.take_due(4).0.is_empty(), "nothing new to do");
+        assert_eq!(due(&broker, 1), [], "nothing new to do");
 
         broker.carry_out(&cluster(), &topic(), create());
         let wish = Wish::CarryOut(create());
-        assert_eq!(broker.take_due(4).0, [(cluster(), topic(), wish.clone())]);
+        assert_eq!(due(&broker, 0), [wish.clone()]);
         assert!(broker.keep(&cluster(), &topic(), &wish, Ok(Found::Topic(PRESENT))));
         assert_eq!(broker.look(&cluster(), &topic()), PRESENT);
-        assert!(broker.take_due(4).0.is_empty());
-        tokio::time::advance(Duration::from_secs(limits::BROKER_REFRESH_SECONDS)).await;
-        assert_eq!(broker.take_due(4).0, [(cluster(), topic(), Wish::Look)]);
+        assert_eq!(due(&broker, 1), []);
+        assert_eq!(due(&broker, limits::BROKER_REFRESH_SECONDS), [Wish::Look]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn failures_wait_longer_and_longer_and_a_new_wish_does_not_wait() {
+    #[test]
+    fn failures_wait_longer_and_longer_and_a_new_wish_does_not_wait() {
         let broker = Broker::default();
         broker.look(&cluster(), &topic());
-        let unreachable = || Err(TopicError::Unreachable("down".to_owned()));
-        broker.take_due(4);
-        assert!(broker.keep(&cluster(), &topic(), &Wish::Look, unreachable()));
+        let fail = |wish| {
+            let unreachable = Err(TopicError::Unreachable("down".to_owned()));
+            broker.keep(&cluster(), &topic(), &wish, unreachable)
+        };
+        assert_eq!(due(&broker, 0), [Wish::Look]);
+        assert!(fail(Wish::Look), "the reason is news");
         broker.look(&cluster(), &topic());
-        assert!(broker.take_due(4).0.is_empty(), "looking does not hurry");
-        tokio::time::advance(Duration::from_secs(limits::BROKER_RETRY_SECONDS)).await;
-        broker.take_due(4);
-        assert!(
-            !broker.keep(&cluster(), &topic(), &Wish::Look, unreachable()),
-            "no news"
-        );
-        tokio::time::advance(Duration::from_secs(limits::BROKER_RETRY_SECONDS)).await;
-        assert!(broker.take_due(4).0.is_empty());
+        assert_eq!(due(&broker, 0), [], "looking does not hurry");
+        assert_eq!(due(&broker, limits::BROKER_RETRY_SECONDS), [Wish::Look]);
+        assert!(!fail(Wish::Look), "the same reason is none");
+        assert_eq!(due(&broker, limits::BROKER_RETRY_SECONDS), [], "the second wait is longer");
 
         assert!(!broker.delete(&cluster(), &topic()));
-        assert_eq!(broker.take_due(4).0, [(cluster(), topic(), Wish::Delete)]);
+        assert_eq!(due(&broker, 0), [Wish::Delete]);
         assert!(broker.keep(&cluster(), &topic(), &Wish::Delete, Ok(Found::Deleted)));
         assert!(broker.delete(&cluster(), &topic()));
     }
 
-    #[tokio::test]
-    async fn a_result_for_another_topic_is_dropped() {
+    #[test]
+    fn a_result_for_another_topic_is_dropped() {
         let broker = Broker::default();
         broker.look(&cluster(), &topic());
-        broker.take_due(4);
-        let other = Topic {
-            brokers: "other:9092".to_owned(),
-            ..topic()
-        };
+        due(&broker, 0);
+        let other = Topic { brokers: "other:9092".to_owned(), ..topic() };
         broker.look(&cluster(), &other);
         assert!(!broker.keep(&cluster(), &topic(), &Wish::Look, Ok(Found::Topic(PRESENT))));
-        assert!(matches!(
-            broker.look(&cluster(), &other),
-            TopicObserved::Unknown { .. }
-        ));
+        assert!(matches!(broker.look(&cluster(), &other), TopicObserved::Unknown { .. }));
     }
 }

@@ -25,6 +25,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// Reads everything that a decision about `cluster` looks at.
 ///
@@ -211,8 +212,9 @@ fn samples(
     if cluster.spec.prometheus.is_none() {
         return samples;
     }
+    let now = Instant::now();
     let builtin = |metric: BuiltinMetric, source: Component| {
-        let reading = ctx.sampler.read(key, metric.name());
+        let reading = ctx.sampler.read(key, metric.name(), now);
         (
             metric.name().to_owned(),
             whole(reading, ready_pods(deployments, source)),
@@ -228,7 +230,7 @@ fn samples(
     for (component, block) in blocks(cluster) {
         let of = samples.entry(component).or_default();
         for promql in block.metrics.iter().filter_map(|metric| metric.promql.as_ref()) {
-            let reading = ctx.sampler.read(key, &custom(component, &promql.name));
+            let reading = ctx.sampler.read(key, &custom(component, &promql.name), now);
             of.insert(promql.name.clone(), whole(reading, 0));
         }
     }

@@ -198,7 +198,8 @@ async fn deleted_cluster_goes_with_all_its_children() {
         .delete("demo", &DeleteParams::background())
         .await
         .unwrap();
-    let gone = conditions::is_deleted(&cluster.uid().unwrap());
+    let uid = cluster.uid().unwrap();
+    let gone = conditions::is_deleted(&uid);
     let wait = await_condition(world.api::<PokerCluster>(), "demo", gone);
     tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
     for (name, child) in world.children().await {
