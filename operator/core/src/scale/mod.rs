@@ -21,6 +21,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 pub mod vectors;
+pub mod vertical;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
