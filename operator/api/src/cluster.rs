@@ -18,7 +18,7 @@ use crate::status::PokerClusterStatus;
     version = "v1alpha1",
     kind = "PokerCluster",
     plural = "pokerclusters",
-    shortname = "pc",
+    shortname = "poker",
     category = "all",
     namespaced,
     status = "PokerClusterStatus",

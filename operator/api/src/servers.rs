@@ -85,6 +85,8 @@ pub struct ExternalUrl {
     .message("set managed or external, not both: remove kafka.managed to use your own Kafka"))]
 #[x_kube(validation = Rule::new("has(self.external) || self.topic.replicationFactor == 1")
     .message("the managed Kafka has one broker: set topic.replicationFactor to 1 or use kafka.external"))]
+#[x_kube(validation = Rule::new("self.topic.partitions >= oldSelf.topic.partitions || has(self.external) != has(oldSelf.external) || has(self.topic.name) != has(oldSelf.topic.name) || (has(self.topic.name) && self.topic.name != oldSelf.topic.name)")
+    .message("a topic cannot lose partitions: keep topic.partitions, or set another topic.name to begin a new topic"))]
 pub struct Kafka {
     /// A single broker run by the operator; development grade, its data ends with its pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +138,7 @@ pub struct ExternalKafka {
 }
 
 /// The topic that carries the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Topic {
     /// Its name. Absent: `<namespace>.<name>.history`.
@@ -150,15 +152,11 @@ pub struct Topic {
     /// How many partitions it has; they can be added but never removed.
     #[serde(default = "topic_partitions")]
     #[schemars(range(min = 1, max = TOPIC_PARTITIONS_MAX))]
-    #[x_kube(validation = Rule::new("self >= oldSelf")
-        .message("a topic cannot lose partitions: keep the number, or set topic.name to begin a new topic in a new PokerCluster"))]
     pub partitions: i32,
 
     /// On how many brokers each partition is kept. Only used when the topic is made.
     #[serde(default = "topic_replication")]
     #[schemars(range(min = 1, max = 15))]
-    #[x_kube(validation = Rule::new("self == oldSelf")
-        .message("replicationFactor is set when the topic is made: change it with Kafka's own tools"))]
     pub replication_factor: i32,
 
     /// How long events are kept, in hours.
