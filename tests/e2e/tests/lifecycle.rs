@@ -75,7 +75,7 @@ async fn looks_right_to_kubectl(world: &World) -> Result<()> {
         "--timeout=10s",
     ];
     shell::run("kubectl", &[&namespace[..], &wait[..]].concat()).await?;
-    let table = shell::run("kubectl", &[&namespace[..], &["get", "pc"]].concat()).await?;
+    let table = shell::run("kubectl", &[&namespace[..], &["get", "pokerclusters"]].concat()).await?;
     println!("{table}");
     for column in ["READY", "VERSION", "SHARDS", "GATEWAYS", "AGE"] {
         assert!(table.contains(column), "no column {column} in\n{table}");
