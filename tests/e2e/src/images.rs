@@ -37,12 +37,16 @@ pub fn spec() -> Value {
     })
 }
 
-/// Lays `over` onto `base`, object by object.
+/// Lays `over` onto `base`, object by object; null removes.
 pub fn merge(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
             for (key, value) in over {
-                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+                if value.is_null() {
+                    base.remove(key);
+                } else {
+                    merge(base.entry(key.clone()).or_insert(Value::Null), value);
+                }
             }
         }
         (base, over) => *base = over.clone(),

@@ -8,9 +8,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret, Service, ServiceAccou
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams};
 use kube::runtime::conditions::is_deleted;
 use kube::{Resource, ResourceExt};
+use poker_operator_api::PokerCluster;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -160,16 +161,20 @@ async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -
     let world = World::ready("mistakes", json!({"shards": {"replicas": 1}})).await?;
     let pods_before: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
 
-    world
-        .apply(json!({"kafka": {"topic": {"partitions": 1}}}))
-        .await?;
-    world
-        .wait_until("Ready=False", |cluster| {
-            condition(cluster, "Ready").as_deref() == Some("False")
-        })
-        .await?;
-    let cluster = world.get().await?;
-    let status = cluster.status.unwrap_or_default();
+    let shrunk = world.apply(json!({"kafka": {"topic": {"partitions": 1}}})).await;
+    let refusal = shrunk
+        .expect_err("a topic that loses partitions was admitted")
+        .to_string();
+    assert!(
+        refusal.contains("keep topic.partitions"),
+        "the refusal does not say what to do: {refusal}"
+    );
+
+    let missing = json!({"database": {"managed": null, "external": {"urlSecretRef": {"name": "nowhere", "key": "url"}}}});
+    world.apply(missing).await?;
+    let unready = |cluster: &PokerCluster| condition(cluster, "Ready").as_deref() == Some("False");
+    world.wait_until("Ready=False", unready).await?;
+    let status = world.get().await?.status.unwrap_or_default();
     let ready = status
         .conditions
         .iter()
@@ -177,21 +182,20 @@ async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -
     let message = ready
         .map(|condition| condition.message.clone())
         .unwrap_or_default();
+    println!("{message}");
     assert!(
-        message.contains("cannot shrink"),
+        message.contains("nowhere"),
         "the message does not say what to do: {message}"
     );
-    let events: Api<Event> = world.api();
-    let warned = events
-        .list(&ListParams::default().fields("involvedObject.name=demo,type=Warning"))
-        .await?;
-    assert!(!warned.items.is_empty(), "no event tells of it");
     let pods_after: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
     assert_eq!(pods_before, pods_after, "a mistake replaced what ran");
+    let warnings = || ListParams::default().fields("type=Warning,reason=SecretMissing");
+    assert!(
+        !world.api::<Event>().list(&warnings()).await?.items.is_empty(),
+        "no event tells of it"
+    );
 
-    world
-        .apply(json!({"kafka": {"topic": {"partitions": 12}}}))
-        .await?;
+    world.apply(json!({})).await?;
     world.wait_ready().await?;
     world.tear_down().await
 }
