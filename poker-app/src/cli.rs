@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::routes::RoutesSource;
+use crate::{load::LoadArgs, routes::RoutesSource};
 
 /// Planning poker server.
 #[derive(Parser)]
@@ -166,31 +166,6 @@ pub struct WorkerArgs {
     /// PostgreSQL to write to; tables are made when missing.
     #[arg(long, env = "POKER_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
-}
-
-#[derive(Args, Clone)]
-pub struct LoadArgs {
-    /// Gateways, ws://host:port; give it again to spread sockets over several.
-    #[arg(long, env = "POKER_LOAD_URL", required = true)]
-    pub url: Vec<String>,
-    /// Number of teams.
-    #[arg(long, default_value_t = 10)]
-    pub teams: u32,
-    /// Participants (sockets) of each team.
-    #[arg(long, default_value_t = 10)]
-    pub participants: u32,
-    /// Votes a second over all teams, sent on schedule whatever the server does.
-    #[arg(long, default_value_t = 100.0)]
-    pub rate: f64,
-    /// Seconds of voting.
-    #[arg(long, default_value_t = 10)]
-    pub seconds: u64,
-    /// Print one JSON object instead of a table.
-    #[arg(long)]
-    pub json: bool,
-    /// After the run, keep the sockets open until interrupted.
-    #[arg(long)]
-    pub keep_open: bool,
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use tokio_util::codec::{Decoder, Encoder, Framed};
 
 /// The largest frame either side sends or accepts.
 pub const FRAME_MAX_BYTES: usize = 1024 * 1024;
+/// Read and written at once.
+const BUFFER_BYTES: usize = 64 * 1024;
 const LENGTH_BYTES: usize = 4;
 
 /// What a gateway says to a shard. `session` is chosen by the gateway, unique in its process.
@@ -150,12 +152,16 @@ pub type ShardEnd<S> = Framed<S, LinkCodec<ToGateway, ToShard>>;
 
 /// Frames the gateway's end of a connection to a shard.
 pub fn gateway_end<S: AsyncRead + AsyncWrite>(stream: S) -> GatewayEnd<S> {
-    Framed::new(stream, LinkCodec::default())
+    let mut framed = Framed::with_capacity(stream, LinkCodec::default(), BUFFER_BYTES);
+    framed.set_backpressure_boundary(BUFFER_BYTES);
+    framed
 }
 
 /// Frames the shard's end of a connection from a gateway.
 pub fn shard_end<S: AsyncRead + AsyncWrite>(stream: S) -> ShardEnd<S> {
-    Framed::new(stream, LinkCodec::default())
+    let mut framed = Framed::with_capacity(stream, LinkCodec::default(), BUFFER_BYTES);
+    framed.set_backpressure_boundary(BUFFER_BYTES);
+    framed
 }
 
 #[cfg(test)]

@@ -134,9 +134,7 @@ impl Feed {
                 return;
             }
         };
-        if !table.shards.is_empty() {
-            self.readiness.done(PENDING);
-        }
+        self.readiness.done(PENDING);
         let taken = self.sender.send_if_modified(|current| {
             let newer = table.version > current.version;
             if newer {
@@ -170,8 +168,8 @@ mod tests {
     use super::*;
 
     fn table(version: u64) -> String {
-        let shards = r#"[{"id":0,"revision":"a","address":"127.0.0.1:1","state":"active","weight":1}]"#;
-        format!(r#"{{"version":{version},"shards":{shards},"strategy":"rendezvous","pins":{{}}}}"#)
+        let shard = r#"{"id":0,"revision":"a","address":"127.0.0.1:1","state":"Active"}"#;
+        format!(r#"{{"version":{version},"shards":[{shard}]}}"#)
     }
 
     fn feed() -> (Feed, Routes) {

@@ -1,1 +1,175 @@
-//! HTTP: the page, teams and history.
+//! The page, embedded into the program.
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use rust_embed::RustEmbed;
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/web/dist"]
+struct Dist;
+
+const INDEX: &str = "index.html";
+/// Names of assets hold a hash of their content.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const NO_CACHE: &str = "no-cache";
+/// Encodings of the files that the build made next to each file, best first.
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     font-src 'self'; connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // Whoever has a team's address may join it.
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+];
+
+/// `/`, `/t/{slug}` and the files of the page.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/", get(index))
+        .route("/t/{slug}", get(index))
+        .route("/{*path}", get(file))
+}
+
+async fn index(headers: HeaderMap) -> Response {
+    answer(INDEX, NO_CACHE, &headers)
+}
+
+async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
+    let cache = match path.starts_with("assets/") {
+        true => IMMUTABLE,
+        false => NO_CACHE,
+    };
+    answer(&path, cache, &headers)
+}
+
+fn answer(path: &str, cache: &'static str, request: &HeaderMap) -> Response {
+    let mut response = match encoded(path, request).or_else(|| Some((None, Dist::get(path)?))) {
+        Some((encoding, file)) => found(path, cache, encoding, file, request),
+        None => (StatusCode::NOT_FOUND, "there is no such page\n").into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The best compressed form of a file that the client takes.
+fn encoded(path: &str, request: &HeaderMap) -> Option<(Option<&'static str>, rust_embed::EmbeddedFile)> {
+    let accepted = request.get(header::ACCEPT_ENCODING)?.to_str().ok()?;
+    let takes = |encoding: &str| {
+        let mut offers = accepted
+            .split(',')
+            .map(|offer| offer.split(';').next().unwrap_or_default());
+        offers.any(|offer| offer.trim() == encoding)
+    };
+    ENCODINGS.iter().find_map(|(encoding, suffix)| {
+        let file = takes(encoding).then(|| Dist::get(&format!("{path}{suffix}")))??;
+        Some((Some(*encoding), file))
+    })
+}
+
+fn found(
+    path: &str,
+    cache: &'static str,
+    encoding: Option<&'static str>,
+    file: rust_embed::EmbeddedFile,
+    request: &HeaderMap,
+) -> Response {
+    let hash = file.metadata.sha256_hash();
+    let tag: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{tag}\"");
+    let mime = mime_guess::from_path(path).first_or_octet_stream();
+    let content_type = match mime.type_() {
+        mime_guess::mime::TEXT => format!("{mime}; charset=utf-8"),
+        _ => mime.to_string(),
+    };
+    let known = request
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known == tag.as_str());
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, cache.to_owned()),
+        (header::VARY, "accept-encoding".to_owned()),
+        (header::ETAG, tag),
+    ];
+    if known {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    match encoding {
+        Some(encoding) => (headers, [(header::CONTENT_ENCODING, encoding)], file.data).into_response(),
+        None => (headers, file.data).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn get(path: &str, headers: &[(HeaderName, &str)]) -> Response {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        router::<()>().with_state(()).oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_page_is_served_for_every_team_and_never_cached() {
+        for path in ["/", "/t/blue-team-000000"] {
+            let response = get(path, &[]).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            let headers = response.headers();
+            assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+            assert_eq!(headers[header::CACHE_CONTROL], NO_CACHE);
+            assert!(headers.contains_key(header::CONTENT_SECURITY_POLICY));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_page_is_not_sent_again() {
+        let first = get("/", &[]).await;
+        let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
+        let second = get("/", &[(header::IF_NONE_MATCH, &tag)]).await;
+        assert_eq!(second.status(), StatusCode::NOT_MODIFIED);
+    }
+
+    #[tokio::test]
+    async fn assets_are_kept_for_good_and_sent_compressed_where_there_is_such_a_file() {
+        for path in Dist::iter().filter(|path| path.starts_with("assets/")) {
+            let response = get(&format!("/{path}"), &[(header::ACCEPT_ENCODING, "gzip, br")]).await;
+            assert_eq!(response.headers()[header::CACHE_CONTROL], IMMUTABLE);
+            let compressed = Dist::get(&format!("{path}.br")).is_some();
+            let encoding = response.headers().get(header::CONTENT_ENCODING);
+            assert_eq!(
+                encoding.is_some_and(|encoding| encoding == "br"),
+                compressed,
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_exist_is_not_found() {
+        for path in ["/nothing", "/assets/nothing.js", "/../Cargo.toml"] {
+            assert_eq!(get(path, &[]).await.status(), StatusCode::NOT_FOUND);
+        }
+    }
+}

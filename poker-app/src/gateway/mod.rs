@@ -1,1 +1,154 @@
 //! The gateway: sockets of browsers on one side, links to shards on the other.
+
+mod client_frame;
+mod csv;
+mod http;
+mod hub;
+pub mod limits;
+mod links;
+mod outbox;
+mod placement;
+mod rate;
+mod server;
+mod session;
+mod slug;
+mod team;
+#[cfg(test)]
+mod team_tests;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use self::server::listen;
+use self::{http::App, hub::Hub, server::Sockets};
+use crate::{
+    admin::{self, Admin, Held, Readiness},
+    cli::GatewayArgs,
+    history::{History, PostgresHistory},
+    metrics::{self, GatewayMetrics},
+    routes::{self, Routes},
+};
+
+/// Entry of [`Readiness`] until a shard answers.
+const PENDING_LINK: &str = "link to a shard";
+const PENDING_DRAIN: &str = "draining";
+const READINESS_PERIOD: Duration = Duration::from_millis(100);
+
+/// A gateway that is serving.
+pub struct Gateway {
+    hub: Arc<Hub>,
+    sockets: Arc<Sockets>,
+    stop: CancellationToken,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// What a gateway is made of.
+pub struct GatewayConfig {
+    /// Names the process to shards.
+    pub name: String,
+    pub routes: Routes,
+    pub history: Option<History>,
+    pub metrics: GatewayMetrics,
+    pub connections_max: u32,
+}
+
+impl Gateway {
+    /// Serves on `listener`.
+    pub fn start(config: GatewayConfig, listener: TcpListener) -> Gateway {
+        let stop = CancellationToken::new();
+        let hub = Hub::start(config.name, config.routes, stop.clone());
+        let sockets = Sockets::new(config.connections_max, config.metrics.clone());
+        let app = http::router(App {
+            hub: hub.clone(),
+            sockets: sockets.clone(),
+            metrics: config.metrics,
+            history: config.history,
+        });
+        let server = tokio::spawn(server::serve(listener, app, config.connections_max, stop.clone()));
+        Gateway {
+            hub,
+            sockets,
+            stop,
+            server,
+        }
+    }
+
+    /// What `/drain` answers.
+    pub fn held(&self) -> impl Fn() -> Held + Send + Sync + use<> {
+        let (hub, sockets) = (self.hub.clone(), self.sockets.clone());
+        move || Held {
+            held: u64::from(sockets.open()),
+            routes_version: hub.routes_version(),
+        }
+    }
+
+    /// Cancelled when the gateway has ended.
+    pub fn ended(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Closes all sockets, spread over `window`, then ends.
+    pub async fn drain(self, window: Duration) {
+        self.sockets.drain(&self.hub, window).await;
+        self.stop.cancel();
+        let _ = self.server.await;
+    }
+}
+
+/// The role `gateway`, until `stop`.
+pub async fn run(args: GatewayArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut registry = metrics::registry(&args.common);
+    let metrics = GatewayMetrics::register(&mut registry);
+    let version = metrics::routes_version(&mut registry);
+    let readiness = Readiness::default();
+    readiness.pending(PENDING_LINK);
+    let end = CancellationToken::new();
+    let namespace = args.common.namespace.clone();
+    let routes = routes::follow(args.routes, namespace, version, readiness.clone(), end.clone());
+    let history = match &args.database_url {
+        Some(url) => Some(History::Postgres(PostgresHistory::new(url)?)),
+        None => None,
+    };
+    let config = GatewayConfig {
+        name: process_name(args.listen),
+        routes,
+        history,
+        metrics,
+        connections_max: args.connections_max,
+    };
+    let gateway = Gateway::start(config, listen(args.listen)?);
+    tracing::info!(address = %args.listen, "gateway listens");
+    let links = watch_links(gateway.hub.clone(), readiness.clone());
+    tokio::spawn(end.clone().run_until_cancelled_owned(links));
+    let admin = Admin {
+        readiness: readiness.clone(),
+        registry: Arc::new(registry),
+        held: Some(Arc::new(gateway.held())),
+    };
+    let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));
+    let result = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        result = admin => result?,
+    };
+    readiness.pending(PENDING_DRAIN);
+    let window = Duration::from_secs(args.drain_window_seconds.into());
+    gateway.drain(window).await;
+    end.cancel();
+    result
+}
+
+/// Ready once a shard can be reached.
+async fn watch_links(hub: Arc<Hub>, readiness: Readiness) {
+    while !hub.any_link_up() {
+        tokio::time::sleep(READINESS_PERIOD).await;
+    }
+    readiness.done(PENDING_LINK);
+}
+
+/// The pod's name where there is one.
+fn process_name(listen: SocketAddr) -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "gateway".to_owned());
+    format!("{host}:{}", listen.port())
+}

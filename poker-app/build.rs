@@ -1,0 +1,12 @@
+//! The page is built apart from the program and embedded into it.
+
+use std::path::Path;
+
+fn main() {
+    println!("cargo:rerun-if-changed=web/dist");
+    if !Path::new("web/dist/index.html").exists() {
+        println!(
+            "cargo:error=poker-app/web/dist has no index.html: run `make web` first, it builds the page"
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! What a text frame of a client is, told without reading all of it.
+
+use std::borrow::Cow;
+
+use axum::extract::ws::Utf8Bytes;
+use poker_core::{
+    ErrorCode,
+    limits::COMMAND_ID_CHARS_MAX,
+    protocol::{ClientMessage, Hello},
+};
+use serde::Deserialize;
+
+use super::team::error_text;
+
+#[derive(Debug, PartialEq)]
+pub enum ClientFrame<'a> {
+    Hello,
+    Ping,
+    /// With its id; the command itself is the shard's to read.
+    Command(Cow<'a, str>),
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+}
+
+/// Reads the head of a frame; otherwise the `error` message to answer with.
+pub fn read(text: &str) -> Result<ClientFrame<'_>, Utf8Bytes> {
+    let Ok(head) = serde_json::from_str::<Head>(text) else {
+        let message = "send a JSON object with a type, as the protocol says";
+        return Err(error_text(None, ErrorCode::Malformed, message, None));
+    };
+    match (&*head.kind, head.id) {
+        ("hello", _) => Ok(ClientFrame::Hello),
+        ("ping", _) => Ok(ClientFrame::Ping),
+        ("command", Some(id)) if !id.is_empty() && id.chars().count() <= COMMAND_ID_CHARS_MAX => {
+            Ok(ClientFrame::Command(id))
+        }
+        ("command", _) => {
+            let message = format!("a command needs an id of 1 to {COMMAND_ID_CHARS_MAX} characters");
+            Err(error_text(None, ErrorCode::InvalidId, &message, None))
+        }
+        (_, id) => {
+            let message = "send hello, command or ping";
+            Err(error_text(id.as_deref(), ErrorCode::UnknownType, message, None))
+        }
+    }
+}
+
+/// Reads the first frame of a client; otherwise the `error` message to answer with.
+pub fn read_hello(text: &str) -> Result<Hello, Utf8Bytes> {
+    match serde_json::from_str(text) {
+        Ok(ClientMessage::Hello(hello)) => Ok(hello),
+        _ => {
+            let message = "send a hello first, as the protocol says";
+            Err(error_text(None, ErrorCode::BadHello, message, None))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_told_apart() {
+        let command = r#"{"type":"command","id":"a1","command":{"type":"whatever"}}"#;
+        assert_eq!(read(command), Ok(ClientFrame::Command("a1".into())));
+        assert_eq!(read(r#"{"type":"ping"}"#), Ok(ClientFrame::Ping));
+        assert_eq!(read(r#"{"type":"hello","x":1}"#), Ok(ClientFrame::Hello));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let long_id = format!(r#"{{"type":"command","id":"{}"}}"#, "x".repeat(37));
+        let cases = [
+            ("", "malformed"),
+            ("[]", "malformed"),
+            (r#"{"id":"a"}"#, "malformed"),
+            (r#"{"type":"command"}"#, "invalid_id"),
+            (r#"{"type":"command","id":""}"#, "invalid_id"),
+            (&long_id, "invalid_id"),
+            (r#"{"type":"dance"}"#, "unknown_type"),
+        ];
+        for (text, code) in cases {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(&format!(r#""code":"{code}""#)), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Everything on the public port: sockets, teams, history and the page.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json, Router,
+    extract::{DefaultBodyLimit, Path, Query, State, WebSocketUpgrade, rejection::JsonRejection},
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use poker_core::{
+    ErrorCode, TeamSlug,
+    history::TeamHistory,
+    limits::{MESSAGE_BYTES_MAX, TEAM_NAME_CHARS_MAX},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    csv,
+    hub::Hub,
+    limits::{
+        HTTP_BODY_BYTES_MAX, READ_BUFFER_BYTES, RETRY_AFTER_SECONDS, WRITE_BUFFER_BYTES,
+        WRITE_BUFFER_BYTES_MAX,
+    },
+    outbox::Outbox,
+    server::{Permit, Sockets},
+    session, slug,
+};
+use crate::{history::History, metrics::GatewayMetrics, web};
+
+/// What requests are answered from.
+#[derive(Clone)]
+pub struct App {
+    pub hub: Arc<Hub>,
+    pub sockets: Arc<Sockets>,
+    pub metrics: GatewayMetrics,
+    /// None: no history is kept.
+    pub history: Option<History>,
+}
+
+/// The public routes.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/ws", get(open_socket))
+        .route("/api/teams", post(make_team))
+        .route("/api/teams/{slug}/history", get(history))
+        .route("/api/{*rest}", get(no_such_path).post(no_such_path))
+        .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        .with_state(app)
+        .merge(web::router())
+}
+
+/// An error as every API answers it.
+struct Failure {
+    status: StatusCode,
+    code: String,
+    message: String,
+}
+
+impl Failure {
+    fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.name(),
+            message: message.into(),
+        }
+    }
+
+    fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "code": self.code, "message": self.message });
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let retry_after = RETRY_AFTER_SECONDS.into();
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after);
+        }
+        response
+    }
+}
+
+fn parse_team(slug: &str) -> Result<TeamSlug, Failure> {
+    TeamSlug::parse(slug)
+        .map_err(|refusal| Failure::new(StatusCode::BAD_REQUEST, refusal.code, refusal.message))
+}
+
+#[derive(Deserialize)]
+struct SocketQuery {
+    team: String,
+}
+
+async fn open_socket(
+    State(app): State<App>,
+    Query(query): Query<SocketQuery>,
+    permit: Option<Extension<Permit>>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
+    let team = parse_team(&query.team)?;
+    let Some(seat) = app.sockets.take_seat() else {
+        return Err(Failure {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "too_many".to_owned(),
+            message: "this server has no room for another connection: try again shortly".to_owned(),
+        });
+    };
+    let sockets = app.sockets.clone();
+    let upgrade = upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| {
+        sockets.track(async move {
+            let _held = (seat, permit);
+            let outbox = Arc::new(Outbox::default());
+            session::run(socket, team.as_str(), app.hub, outbox, app.metrics).await;
+        })
+    }))
+}
+
+#[derive(Deserialize)]
+struct NewTeam {
+    name: String,
+}
+
+#[derive(Serialize)]
+struct MadeTeam {
+    slug: String,
+}
+
+async fn make_team(
+    body: Result<Json<NewTeam>, JsonRejection>,
+) -> Result<(StatusCode, Json<MadeTeam>), Failure> {
+    let Json(team) = body
+        .map_err(|rejection| Failure::new(rejection.status(), ErrorCode::Malformed, rejection.body_text()))?;
+    let name = team.name.trim();
+    if name.is_empty() || name.chars().count() > TEAM_NAME_CHARS_MAX {
+        let message = format!("give the team a name of 1 to {TEAM_NAME_CHARS_MAX} characters");
+        return Err(Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorCode::InvalidName,
+            message,
+        ));
+    }
+    let mut random = [0; slug::RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|_| Failure::unavailable("no randomness: try again"))?;
+    let slug = slug::from_name(name, random);
+    Ok((StatusCode::CREATED, Json(MadeTeam { slug })))
+}
+
+#[derive(Deserialize)]
+struct HistoryQuery {
+    format: Option<String>,
+}
+
+async fn history(
+    State(app): State<App>,
+    Path(team): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Response, Failure> {
+    let team = parse_team(&team)?;
+    let rounds = match &app.history {
+        Some(history) => history.rounds(team.as_str()).await.map_err(|cause| {
+            tracing::warn!(%cause, "history cannot be read");
+            Failure::unavailable("history cannot be read at the moment: try again shortly")
+        })?,
+        None => Vec::new(),
+    };
+    match query.format.as_deref() {
+        None | Some("json") => {
+            let team = team.to_string();
+            Ok(Json(TeamHistory { team, rounds }).into_response())
+        }
+        Some("csv") => {
+            let name = format!("attachment; filename=\"{team}-history.csv\"");
+            let headers: [(HeaderName, String); 2] = [
+                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+                (header::CONTENT_DISPOSITION, name),
+            ];
+            let table = csv::export(&rounds)
+                .map_err(|_| Failure::unavailable("cannot write the table: try again"))?;
+            Ok((headers, table).into_response())
+        }
+        Some(_) => Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Malformed,
+            "format is json or csv",
+        )),
+    }
+}
+
+async fn no_such_path() -> Failure {
+    Failure {
+        status: StatusCode::NOT_FOUND,
+        code: "not_found".to_owned(),
+        message: "there is no such API path".to_owned(),
+    }
+}

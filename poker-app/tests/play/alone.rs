@@ -1,0 +1,389 @@
+//! Everything in one process.
+
+use std::{net::SocketAddr, path::Path};
+
+use futures::SinkExt;
+use poker_app::{
+    all::All,
+    cli::{AllArgs, LogFormat},
+};
+use poker_core::{
+    ErrorCode,
+    limits::MESSAGE_BYTES_MAX,
+    protocol::{ClientMessage, Command, Event, RestartReason, ServerMessage},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    client::{Client, hello, open, receive, send, send_binary, send_text},
+    process::{Process, free_port, is_listening, local, until},
+};
+
+async fn start(data: &Path) -> (All, SocketAddr) {
+    let args = AllArgs {
+        listen: local(0),
+        data: data.to_owned(),
+        admin_listen: None,
+        log: LogFormat::Text,
+    };
+    let all = All::start(&args).await.unwrap();
+    let address = all.address;
+    (all, address)
+}
+
+/// Status and body of a request without a client library.
+async fn http(address: SocketAddr, request: &str) -> (u16, String) {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
+    let head = head.replace('\n', "\r\n");
+    let length = body.len();
+    let text = format!("{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer[9..12].parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_team_is_made_estimates_and_finds_its_round_in_the_history() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let request = "POST /api/teams HTTP/1.1\ncontent-type: application/json\n\n{\"name\":\"Blue Team\"}";
+    let (status, body) = http(address, request).await;
+    assert_eq!(status, 201);
+    let team = serde_json::from_str::<serde_json::Value>(&body).unwrap()["slug"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(team.starts_with("blue-team-"), "{team}");
+    let mut ada = Client::join(address, &team, "Ada").await;
+    let mut ben = Client::join(address, &team, "Ben").await;
+    assert!(ben.room.participants[0].facilitator);
+    let titles = vec!["=Login".to_owned()];
+    ada.command(Command::AddStories { titles }).await.unwrap();
+    let event = ada
+        .until_event(|event| matches!(event, Event::StoriesChanged { .. }))
+        .await;
+    let Event::StoriesChanged { stories } = event else {
+        unreachable!()
+    };
+    let story = stories[0].id;
+    ada.command(Command::SelectStory { story }).await.unwrap();
+    let event = ben
+        .until_event(|event| matches!(event, Event::RoundStarted { .. }))
+        .await;
+    let Event::RoundStarted { number, .. } = event else {
+        unreachable!()
+    };
+    ada.vote(number, "2").await.unwrap();
+    ben.vote(number, "xyzzy").await.unwrap();
+    ada.command(Command::Reveal { round: number })
+        .await
+        .unwrap_or_default();
+    let event = ben
+        .until_event(|event| matches!(event, Event::Revealed { .. }))
+        .await;
+    let Event::Revealed { votes, .. } = event else {
+        unreachable!()
+    };
+    assert_eq!(votes.len(), 2);
+    let card = "2".to_owned();
+    ada.command(Command::SaveEstimate { round: number, card })
+        .await
+        .unwrap();
+    let path = format!("GET /api/teams/{team}/history");
+    until("the round is in the history", async || {
+        let (_, body) = http(address, &format!("{path} HTTP/1.1")).await;
+        body.contains("\"estimate\":\"2\"")
+    })
+    .await;
+    let (status, csv) = http(address, &format!("{path}?format=csv HTTP/1.1")).await;
+    assert_eq!(status, 200);
+    assert!(csv.contains("'=Login"), "{csv}");
+    assert_eq!(csv.lines().count(), 3);
+    all.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_byte_to_others_tells_a_vote_before_the_reveal() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut ada = Client::join(address, "secret", "Ada").await;
+    let mut ben = Client::join(address, "secret", "Ben").await;
+    let mut cy = Client::join(address, "secret", "Cy").await;
+    for card in ["xyzzy", "plugh", "xyzzy"] {
+        ben.vote(1, card).await.unwrap();
+    }
+    assert_eq!(ben.your_vote.as_deref(), Some("xyzzy"));
+    for watcher in [&mut ada, &mut cy] {
+        let event = watcher
+            .until_event(|event| matches!(event, Event::Voted { .. }))
+            .await;
+        assert!(matches!(event, Event::Voted { has_voted: true, .. }));
+    }
+    let mut late = Client::join(address, "secret", "Dee").await;
+    assert_eq!(late.room.round.voted, [ben.you.clone()]);
+    assert_eq!(late.room.round.votes, None);
+    assert_eq!(late.your_vote, None);
+    late.command(Command::Rename { name: "Di".into() }).await.unwrap();
+    ada.command(Command::Reveal { round: 1 }).await.unwrap();
+    for watcher in [&mut ada, &mut cy, &mut late] {
+        if !watcher
+            .frames
+            .iter()
+            .any(|frame| frame.contains(r#""type":"revealed""#))
+        {
+            watcher
+                .until_event(|event| matches!(event, Event::Revealed { .. }))
+                .await;
+        }
+        let before = watcher
+            .frames
+            .iter()
+            .take_while(|frame| !frame.contains(r#""type":"revealed""#));
+        for frame in before {
+            assert!(!frame.contains("xyzzy") && !frame.contains("plugh"), "{frame}");
+        }
+    }
+    all.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_back_gets_exactly_the_missed_events() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut ada = Client::join(address, "resume", "Ada").await;
+    let mut ben = Client::join(address, "resume", "Ben").await;
+    ada.until_event(|event| matches!(event, Event::ParticipantJoined { .. }))
+        .await;
+    ben.socket.close(None).await.unwrap();
+    for title in ["a", "b", "c"] {
+        let titles = vec![title.to_owned()];
+        ada.command(Command::AddStories { titles }).await.unwrap();
+    }
+    assert!(ben.return_to(address, "resume").await, "the gap is small");
+    // `next` checks that every event is the one after the last.
+    ben.until_event(|event| matches!(event, Event::StoriesChanged { stories } if stories.len() == 3))
+        .await;
+    assert_eq!(ben.snapshots, 1);
+    ben.vote(1, "2").await.unwrap();
+    all.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tabs_are_one_person_who_sees_the_own_vote_in_both() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut one = Client::join(address, "tabs", "Ada").await;
+    let mut two = Client::join(address, "tabs", "Ada").await;
+    assert_eq!(one.you, two.you);
+    assert_eq!(two.room.participants.len(), 1);
+    one.vote(1, "xyzzy").await.unwrap();
+    let card = two
+        .until(|message| match message {
+            ServerMessage::YourVote { card, .. } => Some(card),
+            _ => None,
+        })
+        .await;
+    assert_eq!(card.as_deref(), Some("xyzzy"));
+    one.socket.close(None).await.unwrap();
+    two.vote(1, "1").await.unwrap();
+    let three = Client::join(address, "tabs", "Ben").await;
+    assert!(three.room.participants[0].connected, "one tab is still open");
+    all.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_refused_and_the_socket_goes_on() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut ada = Client::join(address, "wrong", "Ada").await;
+    let mut ben = Client::join(address, "wrong", "Ben").await;
+    let frames = [
+        ("{", ErrorCode::Malformed),
+        (r#"{"type":"dance"}"#, ErrorCode::UnknownType),
+        (
+            r#"{"type":"command","command":{"type":"reveal","round":1}}"#,
+            ErrorCode::InvalidId,
+        ),
+        (
+            r#"{"type":"command","id":"x","command":{"type":"dance"}}"#,
+            ErrorCode::UnknownType,
+        ),
+        (
+            r#"{"type":"command","id":"x","command":{"type":"vote","round":"one"}}"#,
+            ErrorCode::Malformed,
+        ),
+        (r#"{"type":"hello","protocol":1}"#, ErrorCode::BadHello),
+    ];
+    for (text, expected) in frames {
+        send_text(&mut ben.socket, text).await;
+        let code = ben.until(error_code).await;
+        assert_eq!(code, expected, "{text}");
+    }
+    send_binary(&mut ben.socket, b"\x00\xff").await;
+    assert_eq!(ben.until(error_code).await, ErrorCode::Malformed);
+    let out_of_turn = [
+        (Command::Reveal { round: 1 }, ErrorCode::NotFacilitator),
+        (
+            Command::Vote {
+                round: 9,
+                card: "1".into(),
+            },
+            ErrorCode::StaleRound,
+        ),
+        (
+            Command::Vote {
+                round: 1,
+                card: "7".into(),
+            },
+            ErrorCode::UnknownCard,
+        ),
+        (Command::TakeFacilitator {}, ErrorCode::FacilitatorPresent),
+    ];
+    for (command, expected) in out_of_turn {
+        assert_eq!(ben.command(command).await.unwrap_err().code, expected);
+    }
+    send_text(&mut ben.socket, r#"{"type":"ping"}"#).await;
+    ben.until(|message| matches!(message, ServerMessage::Pong {}).then_some(()))
+        .await;
+    ben.vote(1, "1").await.unwrap();
+    ada.vote(1, "2").await.unwrap();
+    all.stop().await;
+}
+
+fn error_code(message: ServerMessage) -> Option<ErrorCode> {
+    match message {
+        ServerMessage::Error(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_is_slowed_down_and_an_oversized_frame_ends_only_its_own_socket() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut ada = Client::join(address, "flood", "Ada").await;
+    let mut ben = Client::join(address, "flood", "Ben").await;
+    for _ in 0..150 {
+        ben.socket.feed(ping()).await.unwrap();
+    }
+    ben.socket.flush().await.unwrap();
+    assert_eq!(ben.until(error_code).await, ErrorCode::RateLimited);
+    let huge = format!(r#"{{"type":"ping","x":"{}"}}"#, "x".repeat(MESSAGE_BYTES_MAX));
+    send_text(&mut ben.socket, &huge).await;
+    while receive(&mut ben.socket).await.is_ok() {}
+    ada.vote(1, "2").await.unwrap();
+    all.stop().await;
+}
+
+fn ping() -> tokio_tungstenite::tungstenite::Message {
+    tokio_tungstenite::tungstenite::Message::text(r#"{"type":"ping"}"#)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_come_in_is_told_why() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let nobody = ClientMessage::Hello(hello("Ada", false, None));
+    let mut bad_key = hello("Ada", true, None);
+    bad_key.key = "short".into();
+    let mut old = hello("Ada", true, None);
+    old.protocol = 0;
+    let cases = [
+        (serde_json::to_string(&nobody).unwrap(), 4001, "team_not_found"),
+        (hello_text(bad_key), 4000, "bad_hello"),
+        (hello_text(old), 4000, "unsupported_protocol"),
+        (
+            r#"{"type":"command","id":"a","command":{"type":"reveal","round":1}}"#.to_owned(),
+            4000,
+            "bad_hello",
+        ),
+        ("nonsense".to_owned(), 4000, "bad_hello"),
+    ];
+    for (number, (text, code, reason)) in cases.into_iter().enumerate() {
+        let mut socket = open(address, &format!("nobody-{number}")).await;
+        send_text(&mut socket, &text).await;
+        let told = receive(&mut socket).await.unwrap();
+        assert!(told.contains(r#""type":"error""#), "{told}");
+        let frame = receive(&mut socket).await.unwrap_err().unwrap();
+        assert_eq!(
+            (u16::from(frame.code), frame.reason.as_str()),
+            (code, reason),
+            "{text}"
+        );
+    }
+    let (status, _) = http(address, "GET /ws?team=NO HTTP/1.1\nconnection: upgrade\nupgrade: websocket\nsec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==").await;
+    assert_eq!(status, 400);
+    all.stop().await;
+}
+
+fn hello_text(hello: poker_core::protocol::Hello) -> String {
+    serde_json::to_string(&ClientMessage::Hello(hello)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_loses_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut ada = Client::join(address, "again", "Ada").await;
+    let mut ben = Client::join(address, "again", "Ben").await;
+    let titles = vec!["Login".to_owned()];
+    ada.command(Command::AddStories { titles }).await.unwrap();
+    ben.vote(1, "xyzzy").await.unwrap();
+    all.stop().await;
+    let (all, address) = start(data.path()).await;
+    let again = Client::join(address, "again", "Ben").await;
+    assert_eq!(again.you, ben.you);
+    assert_eq!(again.your_vote.as_deref(), Some("xyzzy"));
+    assert_eq!(again.room.stories[0].title, "Login");
+    assert_eq!(again.room.participants.len(), 2);
+    assert!(again.seen.epoch > ben.seen.epoch);
+    let resumed = ada.return_to(address, "again").await;
+    assert!(!resumed, "another epoch gives a snapshot");
+    ada.until(|message| matches!(message, ServerMessage::Snapshot { .. }).then_some(()))
+        .await;
+    assert_eq!(ada.room.round.voted, [ben.you]);
+    all.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_closes_sockets_with_a_date_to_return_and_exits_cleanly() {
+    let data = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let listen = local(port).to_string();
+    let folder = data.path().to_str().unwrap();
+    let mut process = Process::poker_app(&["all", "--listen", &listen, "--data", folder]);
+    until("the program listens", async || is_listening(port).await).await;
+    let mut ada = Client::join(local(port), "bye", "Ada").await;
+    let mut silent = open(local(port), "bye").await;
+    ada.vote(1, "2").await.unwrap();
+    process.terminate();
+    let frame = loop {
+        if let Err(frame) = receive(&mut ada.socket).await {
+            break frame.unwrap();
+        }
+    };
+    assert_eq!(u16::from(frame.code), 1012);
+    let reason: RestartReason = serde_json::from_str(&frame.reason).unwrap();
+    assert!(reason.retry_after_ms <= 1_000);
+    while receive(&mut silent).await.is_ok() {}
+    assert!(process.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_comes_with_a_policy_that_keeps_foreign_scripts_out() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let (status, page) = http(address, "GET /t/blue HTTP/1.1").await;
+    assert_eq!(status, 200);
+    assert!(page.contains("<html"));
+    let (status, body) = http(address, "GET /api/nothing HTTP/1.1").await;
+    assert_eq!(status, 404);
+    assert!(body.contains("not_found"));
+    let mut ada = Client::join(address, "page", "Ada").await;
+    send(&mut ada.socket, &ClientMessage::Ping {}).await;
+    all.stop().await;
+}

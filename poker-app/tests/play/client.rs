@@ -1,0 +1,223 @@
+//! A browser's side of the protocol.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures::{SinkExt, StreamExt};
+use poker_core::protocol::{
+    ClientMessage, Command, CreateRoom, DeckChoice, DeckKind, ErrorMessage, Event, Hello, Resume, Role,
+    RoomView, ServerMessage,
+};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Bytes, Message, protocol::CloseFrame},
+};
+
+/// Nothing in these tests takes this long unless it is stuck.
+pub const STUCK: Duration = Duration::from_secs(30);
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+pub async fn open(address: SocketAddr, team: &str) -> Socket {
+    let url = format!("ws://{address}/ws?team={team}");
+    timeout(STUCK, connect_async(url)).await.unwrap().unwrap().0
+}
+
+/// The next text, or the close frame.
+pub async fn receive(socket: &mut Socket) -> Result<String, Option<CloseFrame>> {
+    loop {
+        let message = timeout(STUCK, socket.next()).await.expect("the server is silent");
+        match message {
+            Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+            Some(Ok(Message::Close(frame))) => return Err(frame),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Err(None),
+        }
+    }
+}
+
+/// Somebody in a room, who checks that no event is missing and none comes twice.
+pub struct Client {
+    pub socket: Socket,
+    pub you: String,
+    /// The room as of the last snapshot.
+    pub room: RoomView,
+    pub your_vote: Option<String>,
+    pub seen: Resume,
+    /// Everything received after the first snapshot, as it came.
+    pub frames: Vec<String>,
+    pub snapshots: usize,
+    commands: u64,
+    name: String,
+}
+
+pub fn hello(name: &str, create: bool, resume: Option<Resume>) -> Hello {
+    let key = name
+        .bytes()
+        .fold(7u128, |key, byte| key.wrapping_mul(257).wrapping_add(byte.into()));
+    Hello {
+        protocol: 1,
+        key: format!("{key:032x}"),
+        name: name.split('#').next().unwrap_or_default().to_owned(),
+        role: Role::Voter,
+        create: create.then(|| CreateRoom {
+            name: "Blue".into(),
+            deck: DeckChoice {
+                kind: DeckKind::Custom,
+                cards: Some(["1", "2", "xyzzy", "plugh"].map(str::to_owned).to_vec()),
+            },
+        }),
+        resume,
+    }
+}
+
+impl Client {
+    /// Joins, making the team when it does not exist.
+    pub async fn join(address: SocketAddr, team: &str, name: &str) -> Client {
+        let mut socket = open(address, team).await;
+        send(&mut socket, &ClientMessage::Hello(hello(name, true, None))).await;
+        let welcome = message(&receive(&mut socket).await.unwrap());
+        let ServerMessage::Welcome {
+            you, resumed: false, ..
+        } = welcome
+        else {
+            panic!("{welcome:?}");
+        };
+        let snapshot = message(&receive(&mut socket).await.unwrap());
+        let ServerMessage::Snapshot {
+            epoch,
+            seq,
+            room,
+            your_vote,
+        } = snapshot
+        else {
+            panic!("{snapshot:?}");
+        };
+        Client {
+            socket,
+            you,
+            room: *room,
+            your_vote,
+            seen: Resume { epoch, seq },
+            frames: Vec::new(),
+            snapshots: 1,
+            commands: 0,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Connects again, as after a lost connection.
+    pub async fn return_to(&mut self, address: SocketAddr, team: &str) -> bool {
+        self.socket = open(address, team).await;
+        let hello = hello(&self.name, false, Some(self.seen));
+        send(&mut self.socket, &ClientMessage::Hello(hello)).await;
+        match message(&receive(&mut self.socket).await.unwrap()) {
+            ServerMessage::Welcome { you, resumed, .. } => {
+                assert_eq!(you, self.you);
+                resumed
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next message; panics when the socket closes.
+    pub async fn next(&mut self) -> ServerMessage {
+        let text = receive(&mut self.socket).await.unwrap();
+        let message = message(&text);
+        self.frames.push(text);
+        match &message {
+            ServerMessage::Event { epoch, seq, .. } => {
+                assert_eq!(*epoch, self.seen.epoch);
+                assert_eq!(*seq, self.seen.seq + 1, "an event is missing or came twice");
+                self.seen.seq = *seq;
+            }
+            ServerMessage::Snapshot {
+                epoch,
+                seq,
+                room,
+                your_vote,
+            } => {
+                assert!(*epoch >= self.seen.epoch);
+                self.seen = Resume {
+                    epoch: *epoch,
+                    seq: *seq,
+                };
+                self.room = (**room).clone();
+                self.your_vote.clone_from(your_vote);
+                self.snapshots += 1;
+            }
+            ServerMessage::YourVote { card, .. } => self.your_vote.clone_from(card),
+            _ => {}
+        }
+        message
+    }
+
+    /// Reads until `wanted` says so.
+    pub async fn until<T>(&mut self, mut wanted: impl FnMut(ServerMessage) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(self.next().await) {
+                return found;
+            }
+        }
+    }
+
+    pub async fn until_event(&mut self, mut wanted: impl FnMut(&Event) -> bool) -> Event {
+        self.until(|message| match message {
+            ServerMessage::Event { event, .. } if wanted(&event) => Some(event),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Sends a command and returns its id.
+    pub async fn send(&mut self, command: Command) -> String {
+        self.commands += 1;
+        let id = format!("{}-{}", self.name, self.commands);
+        let message = ClientMessage::Command {
+            id: id.clone(),
+            command,
+        };
+        send(&mut self.socket, &message).await;
+        id
+    }
+
+    /// Sends a command and waits for its answer.
+    pub async fn command(&mut self, command: Command) -> Result<u64, ErrorMessage> {
+        let sent = self.send(command).await;
+        self.answer(&sent).await
+    }
+
+    /// Waits for the answer to a command.
+    pub async fn answer(&mut self, sent: &str) -> Result<u64, ErrorMessage> {
+        self.until(|message| match message {
+            ServerMessage::Ack { id, seq } if id == *sent => Some(Ok(seq)),
+            ServerMessage::Error(error) if error.id.as_deref() == Some(sent) => Some(Err(error)),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn vote(&mut self, round: u64, card: &str) -> Result<u64, ErrorMessage> {
+        let card = card.to_owned();
+        self.command(Command::Vote { round, card }).await
+    }
+}
+
+pub async fn send(socket: &mut Socket, message: &ClientMessage) {
+    send_text(socket, &serde_json::to_string(message).unwrap()).await;
+}
+
+pub async fn send_text(socket: &mut Socket, text: &str) {
+    socket.send(Message::text(text)).await.unwrap();
+}
+
+pub async fn send_binary(socket: &mut Socket, bytes: &'static [u8]) {
+    socket
+        .send(Message::Binary(Bytes::from_static(bytes)))
+        .await
+        .unwrap();
+}
+
+pub fn message(text: &str) -> ServerMessage {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
