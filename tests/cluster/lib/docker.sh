@@ -138,6 +138,11 @@ sweep_machine() {
 	((EUID == 0)) || return 0
 	end_processes
 	unmount_all
+	local link
+	# A dead node's end of the wire can outlive it for minutes.
+	for link in $(ip -o link show master "$BRIDGE" 2>/dev/null | grep -oE '^[0-9]+: [^@:]+' | cut -d' ' -f2); do
+		ip link delete "$link" 2>/dev/null || true
+	done
 	ip link delete "$BRIDGE" 2>/dev/null || true
 	if ip -4 -o address show dev docker0 2>/dev/null | grep -qF " $DEFAULT_BRIDGE_ADDRESS/"; then
 		ip link delete docker0
