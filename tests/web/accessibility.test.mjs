@@ -31,7 +31,10 @@ after(() => browser.close())
 
 async function check(page, name) {
   await page.addScriptTag({ content: axe }).catch(() => page.evaluate(axe))
-  for (const [size, viewport] of Object.entries({ wide: WIDE, narrow: NARROW })) {
+  for (const [size, viewport] of Object.entries({
+    wide: WIDE,
+    narrow: NARROW,
+  })) {
     await page.setViewportSize(viewport)
     for (const scheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
@@ -40,7 +43,9 @@ async function check(page, name) {
         (tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } }),
         TAGS,
       )
-      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
+      const found = violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
+      )
       assert.deepEqual(found, [], state)
       await screenshot(page, state)
     }
@@ -62,7 +67,8 @@ function smallTargets(page) {
     return [...targets].flatMap((target) => {
       const label = target.matches('[role=switch], .segment input') ? target.parentElement : target
       const { width, height } = label.getBoundingClientRect()
-      const hidden = !target.checkVisibility({ visibilityProperty: true }) || target.matches('.skip')
+      const hidden =
+        !target.checkVisibility({ visibilityProperty: true }) || target.matches('.skip')
       return hidden || (width >= least && height >= least)
         ? []
         : [`${target.outerHTML.slice(0, 120)} ${width}x${height}`]

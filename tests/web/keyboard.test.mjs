@@ -51,7 +51,6 @@ test('a whole round in at most six keystrokes, and the focus rests on the next s
   await ada.locator('.story').first().getByRole('button').first().click()
   await ada.getByRole('heading', { name: 'One' }).waitFor()
   await vote(ben, '8')
-  await ada.locator('body').press('Escape')
 
   const { press, pressed } = keys(ada)
   await press('8')

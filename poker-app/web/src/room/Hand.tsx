@@ -66,6 +66,8 @@ function Cards({ chosen, saved, enabled, canClear }: CardsProps) {
       role="radiogroup"
       aria-labelledby="hand-title"
       aria-disabled={!enabled}
+      // Without a card to press, the row itself must be reachable to be scrolled by the keyboard.
+      tabIndex={enabled ? undefined : 0}
     >
       {room.deck.cards.map((card) => (
         <label key={card} className="card" data-chosen={card === chosen || undefined}>

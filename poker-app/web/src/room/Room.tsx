@@ -86,7 +86,7 @@ function useRoomContext(
   const round = room.round.number
   const next = primary(state, room, choices.picked)
 
-  // After Next the focus rests on the story; it is only moved for whoever asked for it.
+  // After Next, or another story, the focus rests on the story; it is only moved for whoever asked for it.
   const leading = useRef(false)
   useEffect(() => {
     if (!leading.current) return
@@ -97,6 +97,12 @@ function useRoomContext(
   function startNext() {
     leading.current = true
     send({ type: 'next_story', round })
+  }
+
+  function select(story: number) {
+    if (story === room.round.story) return heading.current?.focus({ preventScroll: true })
+    leading.current = true
+    send({ type: 'select_story', story })
   }
 
   function lead() {
@@ -124,5 +130,6 @@ function useRoomContext(
     lead,
     voteAgain: () => send({ type: 'vote_again', round }),
     next: startNext,
+    select,
   }
 }

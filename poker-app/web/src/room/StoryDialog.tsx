@@ -9,7 +9,7 @@ import { useRoom } from './useRoom'
 export function StoryDialog({ story, onClose }: { story: Story; onClose: () => void }) {
   const t = useTexts()
   const id = useId()
-  const { room, send } = useRoom()
+  const { room, send, select } = useRoom()
   const [title, setTitle] = useState(story.title)
   const index = room.stories.findIndex((one) => one.id === story.id)
   const act = (command: Command) => () => {
@@ -65,7 +65,10 @@ export function StoryDialog({ story, onClose }: { story: Story; onClose: () => v
         <button
           type="button"
           className="button"
-          onClick={act({ type: 'select_story', story: story.id })}
+          onClick={() => {
+            select(story.id)
+            onClose()
+          }}
         >
           <Icon name="play" />
           {t.story.select}

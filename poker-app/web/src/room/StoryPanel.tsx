@@ -63,7 +63,7 @@ export function StoryPanel({ open, onClose }: Props) {
 
 function StoryList({ onChosen }: { onChosen: () => void }) {
   const t = useTexts()
-  const { room, isFacilitator, send } = useRoom()
+  const { room, isFacilitator, send, select } = useRoom()
   const [edited, setEdited] = useState<number | null>(null)
   const [dragged, setDragged] = useState<number | null>(null)
   const story = room.stories.find(({ id }) => id === edited)
@@ -101,8 +101,8 @@ function StoryList({ onChosen }: { onChosen: () => void }) {
                 type="button"
                 className="story-main"
                 onClick={() => {
-                  if (one.id !== room.round.story) send({ type: 'select_story', story: one.id })
                   onChosen()
+                  select(one.id)
                 }}
               >
                 <StoryRow story={one} current={one.id === room.round.story} />

@@ -8,7 +8,7 @@ import { chosenCard, type Choice } from './view'
 
 export interface Choices {
   vote: Choice
-  /** The estimate picked in place of the nearest card. */
+  /** The estimate picked in place of the median. */
   picked: Card | null
   /** Chooses at once. */
   choose: (card: Card) => void

@@ -19,6 +19,7 @@ export interface RoomContext {
   lead: () => void
   voteAgain: () => void
   next: () => void
+  select: (story: number) => void
 }
 
 export const RoomContext = createContext<RoomContext | null>(null)

@@ -88,7 +88,7 @@ export type Primary =
   | { kind: 'save'; card: Card }
   | { kind: 'next'; last: boolean }
 
-/** The one next thing for the facilitator; `picked` is the estimate chosen in place of the nearest. */
+/** The one next thing for the facilitator; `picked` is the estimate chosen in place of the median. */
 export function primary(state: RoomState, room: RoomView, picked: Card | null): Primary {
   const { round } = room
   if (round.phase === 'voting') return { kind: 'reveal', enabled: round.voted.length > 0 }
@@ -99,12 +99,12 @@ export function primary(state: RoomState, room: RoomView, picked: Card | null): 
   return { kind: 'next', last: nextStory(room) === null }
 }
 
-/** The estimate that Save would save: what was picked, else what was saved, else the nearest card. */
+/** The estimate that Save would save: what was picked, else what was saved, else the median. */
 export function estimate(state: RoomState, room: RoomView, picked: Card | null): Card | null {
   if (room.round.phase !== 'revealed') return null
   if (picked !== null && room.deck.cards.includes(picked)) return picked
   const saved = state.savedRound === room.round.number ? currentStory(room)?.estimate : null
-  return saved ?? room.round.stats?.nearest ?? room.round.stats?.median ?? null
+  return saved ?? room.round.stats?.median ?? null
 }
 
 /** Votes that stay in the round although their voter has left. */
