@@ -1,0 +1,155 @@
+//! The generator against the whole product, also through a proxy that cuts connections.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
+
+use clap::Parser;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::broadcast,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{LoadArgs, measure, prepare, report::Report};
+use crate::{
+    all::All,
+    cli::{AllArgs, LogFormat},
+};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: LoadArgs,
+}
+
+async fn product(data: &Path) -> All {
+    let args = AllArgs {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data: data.join("poker-data"),
+        admin_listen: None,
+        log: LogFormat::Text,
+    };
+    All::start(&args).await.unwrap()
+}
+
+async fn load(address: SocketAddr, line: &str, stop: &CancellationToken) -> Report {
+    let line = format!("load --url ws://{address} --ramp-seconds 0 {line}");
+    let args = Line::try_parse_from(line.split_whitespace()).unwrap().args;
+    let shared = Arc::new(prepare(&args).await.unwrap());
+    measure(&args, shared, stop).await.unwrap()
+}
+
+/// Every connection through it is cut whenever `cuts` fires.
+async fn proxy(target: SocketAddr, cuts: broadcast::Sender<()>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut inner, _)) = listener.accept().await {
+            let mut cut = cuts.subscribe();
+            tokio::spawn(async move {
+                let mut outer = TcpStream::connect(target).await.unwrap();
+                tokio::select! {
+                    _ = copy_bidirectional(&mut inner, &mut outer) => {}
+                    _ = cut.recv() => {}
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_run_against_the_product_loses_nothing_and_records_every_vote() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = product(folder.path()).await;
+    let record = folder.path().join("votes.jsonl");
+    let line = format!(
+        "--teams 3 --participants 4 --rate 120 --seconds 2 --record {}",
+        record.display()
+    );
+    let report = load(all.address, &line, &CancellationToken::new()).await;
+    assert!(report.is_good(), "{}", report.table());
+    assert_eq!((report.teams_ready, report.sockets_joined), (3, 12));
+    assert_eq!(
+        (report.votes_acked, report.votes_unseen, report.rounds_unrevealed),
+        (report.votes_sent, 0, 0)
+    );
+    assert_eq!(
+        (report.seq_gaps, report.sockets_closed_by_server),
+        (0, 0),
+        "{}",
+        report.table()
+    );
+    assert_eq!(report.latency_ms.vote_to_seen.count, report.votes_acked);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let lines = std::fs::read_to_string(record).unwrap();
+    let votes: BTreeSet<String> = lines
+        .lines()
+        .map(|line| {
+            let vote: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(vote["team"].as_str().unwrap().starts_with(&report.team_prefix));
+            format!("{} {} {}", vote["team"], vote["round"], vote["participant"])
+        })
+        .collect();
+    assert_eq!(votes.len() as u64, report.votes_acked);
+}
+
+#[tokio::test]
+async fn cut_connections_are_resumed_without_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = product(folder.path()).await;
+    let (cuts, _) = broadcast::channel(1);
+    let address = proxy(all.address, cuts.clone()).await;
+    let stop = CancellationToken::new();
+    let cutting = tokio::spawn(async move {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(500));
+        for _ in 0..5 {
+            pace.tick().await;
+            let _ = cuts.send(());
+        }
+    });
+    let report = load(address, "--teams 2 --participants 3 --rate 60 --seconds 4", &stop).await;
+    cutting.await.unwrap();
+    assert!(report.is_good(), "{}", report.table());
+    assert!(
+        report.reconnects > 0 && report.sockets_closed_by_server > 0,
+        "{}",
+        report.table()
+    );
+    assert_eq!(report.votes_acked, report.votes_sent, "{}", report.table());
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_run_with_its_rounds_revealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = product(folder.path()).await;
+    let stop = CancellationToken::new();
+    let line = "--teams 1 --participants 3 --rate 30 --seconds 3600 --keep-open";
+    let running = load(all.address, line, &stop);
+    tokio::pin!(running);
+    let soon = tokio::time::sleep(std::time::Duration::from_secs(1));
+    tokio::select! {
+        _ = &mut running => panic!("ended by itself"),
+        () = soon => stop.cancel(),
+    }
+    let report = running.await;
+    assert!(report.is_good() && report.seconds < 60.0, "{}", report.table());
+    assert_eq!(report.rounds_unrevealed, 0);
+}
+
+#[tokio::test]
+async fn a_missing_server_is_reported() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let stop = CancellationToken::new();
+    let running = load(address, "--teams 1 --participants 1 --seconds 1", &stop);
+    tokio::pin!(running);
+    tokio::select! {
+        _ = &mut running => panic!("ended by itself"),
+        () = tokio::time::sleep(std::time::Duration::from_secs(1)) => stop.cancel(),
+    }
+    let report = running.await;
+    assert!(!report.is_good());
+    assert!(report.errors["connect"] > 0);
+}
