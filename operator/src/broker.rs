@@ -296,16 +296,29 @@ mod tests {
 
     fn due(broker: &Broker, after_seconds: u64) -> Vec<Wish> {
         let now = Instant::now() + Duration::from_secs(after_seconds);
-        broker.take_due(4, now).0.into_iter().map(|(_, _, wish)| wish).collect()
+        broker
+            .take_due(4, now)
+            .0
+            .into_iter()
+            .map(|(_, _, wish)| wish)
+            .collect()
     }
 
     #[test]
     fn looks_then_carries_out_then_rests() {
         let broker = Broker::default();
-        assert!(matches!(broker.look(&cluster(), &topic()), TopicObserved::Unknown { .. }));
+        assert!(matches!(
+            broker.look(&cluster(), &topic()),
+            TopicObserved::Unknown { .. }
+        ));
         assert_eq!(due(&broker, 0), [Wish::Look]);
         assert_eq!(due(&broker, 0), [], "one visit at a time");
-        assert!(broker.keep(&cluster(), &topic(), &Wish::Look, Ok(Found::Topic(TopicObserved::Absent))));
+        assert!(broker.keep(
+            &cluster(),
+            &topic(),
+            &Wish::Look,
+            Ok(Found::Topic(TopicObserved::Absent))
+        ));
         assert_eq!(broker.look(&cluster(), &topic()), TopicObserved::Absent);
         assert_eq!(due(&broker, 1), [], "nothing new to do");
 
@@ -332,7 +345,11 @@ mod tests {
         assert_eq!(due(&broker, 0), [], "looking does not hurry");
         assert_eq!(due(&broker, limits::BROKER_RETRY_SECONDS), [Wish::Look]);
         assert!(!fail(Wish::Look), "the same reason is none");
-        assert_eq!(due(&broker, limits::BROKER_RETRY_SECONDS), [], "the second wait is longer");
+        assert_eq!(
+            due(&broker, limits::BROKER_RETRY_SECONDS),
+            [],
+            "the second wait is longer"
+        );
 
         assert!(!broker.delete(&cluster(), &topic()));
         assert_eq!(due(&broker, 0), [Wish::Delete]);
@@ -345,9 +362,15 @@ mod tests {
         let broker = Broker::default();
         broker.look(&cluster(), &topic());
         due(&broker, 0);
-        let other = Topic { brokers: "other:9092".to_owned(), ..topic() };
+        let other = Topic {
+            brokers: "other:9092".to_owned(),
+            ..topic()
+        };
         broker.look(&cluster(), &other);
         assert!(!broker.keep(&cluster(), &topic(), &Wish::Look, Ok(Found::Topic(PRESENT))));
-        assert!(matches!(broker.look(&cluster(), &other), TopicObserved::Unknown { .. }));
+        assert!(matches!(
+            broker.look(&cluster(), &other),
+            TopicObserved::Unknown { .. }
+        ));
     }
 }

@@ -143,7 +143,11 @@ impl Elector {
     }
 
     fn decide(&mut self) -> Decision {
-        let seen = self.lease.as_ref().map(view);
+        let seen = match &self.lease {
+            Some(lease) => Some(view(lease)),
+            // Its holder may not know yet that it was deleted: that counts as a change of the lease.
+            None => self.sighting.is_some().then(vanished),
+        };
         let now = self.now();
         self.sighting = seen
             .as_ref()
@@ -245,6 +249,15 @@ async fn in_time<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Res
     match tokio::time::timeout(limits::WRITE_TIMEOUT, request).await {
         Ok(result) => result,
         Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
+    }
+}
+
+fn vanished() -> lease::Lease {
+    let holder = Some("whoever held the deleted lease".to_owned());
+    lease::Lease {
+        holder,
+        duration: DURATION,
+        resource_version: "deleted".to_owned(),
     }
 }
 

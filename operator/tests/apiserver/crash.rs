@@ -5,18 +5,20 @@ use crate::{
     world::World,
 };
 use axum::http::StatusCode;
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More writes than any pass over a minimal cluster sends.
 const WRITES_MAX: usize = 100;
+const RUNS_AT_ONCE: usize = 4;
 
 fn spec() -> Value {
     json!({"version": "1.0.0", "shards": {"replicas": 2}, "gateway": {"replicas": 1}})
 }
 
 /// The children without what differs from run to run: ids, times, addresses, the password.
-async fn shape(world: &World) -> BTreeMap<String, Value> {
+pub async fn shape(world: &World) -> BTreeMap<String, Value> {
     let mut children = world.children().await;
     for (name, child) in &mut children {
         let object = child.as_object_mut().unwrap();
@@ -32,10 +34,29 @@ async fn shape(world: &World) -> BTreeMap<String, Value> {
         let owners = meta["ownerReferences"].as_array().map_or(0, Vec::len);
         object["metadata"] = json!({"name": meta["name"], "labels": meta["labels"], "owners": owners});
     }
-    let text = serde_json::to_string(&children)
-        .unwrap()
-        .replace(&world.namespace, "NAMESPACE");
-    serde_json::from_str(&text).unwrap()
+    // The revision is a hash over values that hold the namespace.
+    let gateway = children
+        .keys()
+        .find_map(|name| name.strip_prefix("Deployment/demo-gateway-"));
+    let revision = gateway.unwrap_or("none").to_owned();
+    let text = serde_json::to_string(&children).unwrap();
+    serde_json::from_str(
+        &text
+            .replace(&world.namespace, "NAMESPACE")
+            .replace(&revision, "REVISION"),
+    )
+    .unwrap()
+}
+
+/// What differs, in one line an object.
+pub fn difference(reference: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> Vec<String> {
+    let names: BTreeSet<_> = reference.keys().chain(other.keys()).collect();
+    let differ = names
+        .into_iter()
+        .filter(|name| reference.get(*name) != other.get(*name));
+    differ
+        .map(|name| format!("{name}: {:?}\n  is {:?}", reference.get(name), other.get(name)))
+        .collect()
 }
 
 /// Runs the scenario with one operator until it dies or is quiet, then with another one.
@@ -62,10 +83,20 @@ async fn run(name: &str, faults: Faults) -> (BTreeMap<String, Value>, usize) {
 async fn sweep(name: &str, fault: Fault) {
     let (reference, writes) = run(name, Faults::none()).await;
     assert!((10..WRITES_MAX).contains(&writes), "{writes} writes");
-    for nth in 1..=writes {
+    let reference = &reference;
+    let runs = (1..=writes).map(async |nth| {
         let (shape, _) = run(&format!("{name}-{nth}"), Faults::at(nth, fault)).await;
-        assert_eq!(shape, reference, "{fault:?} at write {nth}");
-    }
+        let difference = difference(reference, &shape);
+        assert!(
+            difference.is_empty(),
+            "{fault:?} at write {nth}:\n{}",
+            difference.join("\n")
+        );
+    });
+    stream::iter(runs)
+        .buffer_unordered(RUNS_AT_ONCE)
+        .collect::<()>()
+        .await;
 }
 
 #[tokio::test]

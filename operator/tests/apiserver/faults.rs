@@ -11,7 +11,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, Service, ServiceExt, buffer::Buffer};
@@ -27,8 +26,6 @@ pub enum Fault {
     LoseReply,
     /// The server answers with this status and does nothing.
     Answer(StatusCode),
-    /// The write arrives late.
-    Delay(Duration),
 }
 
 /// Faults by number of the write, from 1.
@@ -138,7 +135,6 @@ where
             match fault {
                 Some(Fault::Drop) => return Err("request lost".into()),
                 Some(Fault::Answer(status)) => return Ok(answer(status)),
-                Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
                 Some(Fault::Crash | Fault::LoseReply) | None => {}
             }
             let response = inner.oneshot(request).await?;

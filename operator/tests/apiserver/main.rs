@@ -4,7 +4,9 @@
 mod children;
 mod crash;
 mod faults;
+mod finalizer;
 mod leadership;
 mod server;
 mod validation;
+mod walks;
 mod world;

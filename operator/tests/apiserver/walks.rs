@@ -1,0 +1,94 @@
+//! Walks between wanted states: whatever the way, the end is that of a fresh install.
+
+use crate::{
+    crash::{difference, shape},
+    faults::Faults,
+    world::{Kubelet, World},
+};
+use poker_operator_api::PokerCluster;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Shards and gateways that are replaced go at once: no pod here can say that it is empty.
+fn spec(change: Value) -> Value {
+    let mut spec = json!({
+        "version": "1.0.0",
+        "gateway": {"replicas": 1, "drainDeadlineSeconds": 0},
+        "shards": {"replicas": 2, "drainDeadlineSeconds": 0},
+    });
+    merge(&mut spec, change);
+    spec
+}
+
+fn merge(into: &mut Value, change: Value) {
+    match (into, change) {
+        (Value::Object(into), Value::Object(change)) => {
+            for (key, value) in change {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, change) => *into = change,
+    }
+}
+
+async fn settle(world: &World) {
+    world
+        .until::<PokerCluster>("demo", "settled", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let reconciled = status
+                .conditions
+                .iter()
+                .any(|found| found.type_ == "Reconciling" && found.status == "False");
+            let current = status.observed_generation == cluster.metadata.generation;
+            current && reconciled && status.draining.is_empty()
+        })
+        .await;
+}
+
+/// The children after these states one after the other, without what tells how many there were.
+async fn walk(name: &str, states: Vec<Value>) -> BTreeMap<String, Value> {
+    let world = World::new(name).await;
+    let operator = world.operator("a", &Faults::none()).await;
+    let _kubelet = Kubelet::start(&world);
+    for (number, state) in states.into_iter().enumerate() {
+        if number == 0 {
+            world.create("demo", state).await.unwrap();
+        } else {
+            world.replace_spec("demo", state).await;
+        }
+        settle(&world).await;
+    }
+    operator.until_quiet(&world, "demo").await;
+    let mut shape = shape(&world).await;
+    let routes = &mut shape.get_mut("ConfigMap/demo-routes").unwrap()["data"]["routes.json"];
+    let mut table: Value = serde_json::from_str(routes.as_str().unwrap()).unwrap();
+    table["version"] = json!("any");
+    *routes = table;
+    operator.stop().await;
+    world.remove().await;
+    shape
+}
+
+#[tokio::test]
+async fn a_changed_cluster_equals_a_fresh_one() {
+    let table = [
+        ("database", json!({"database": {"none": {}}})),
+        (
+            "ingress",
+            json!({"gateway": {"expose": {"ingress": {"host": "poker.example"}}}}),
+        ),
+        ("shards", json!({"shards": {"replicas": 1}})),
+        ("version", json!({"version": "2.0.0"})),
+    ];
+    for (name, change) in table {
+        let plain = || spec(json!({}));
+        let there = walk(&format!("walk-{name}"), vec![plain(), spec(change.clone())]).await;
+        let fresh = walk(&format!("fresh-{name}"), vec![spec(change.clone())]).await;
+        let differ = difference(&fresh, &there);
+        assert!(differ.is_empty(), "to {name}: {}", differ.join("\n"));
+        let back = walk(&format!("back-{name}"), vec![spec(change), plain()]).await;
+        let fresh = walk(&format!("plain-{name}"), vec![plain()]).await;
+        let differ = difference(&fresh, &back);
+        assert!(differ.is_empty(), "back from {name}: {}", differ.join("\n"));
+    }
+}
