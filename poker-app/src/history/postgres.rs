@@ -5,7 +5,7 @@ use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 use futures::future::try_join_all;
 use poker_core::history::{HistoryEvent, HistoryKind, HistoryRound, HistoryStats, HistoryStory, HistoryVote};
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Config, NoTls, Row, Transaction, error::SqlState, types::ToSql};
+use tokio_postgres::{Client, Config, NoTls, Row, Statement, Transaction, error::SqlState, types::ToSql};
 
 use super::{HistoryError, Written, fold::time_text, migrations};
 use crate::shard::limits::{DATABASE_CONNECT_TIMEOUT, DATABASE_TIMEOUT, HISTORY_ROUNDS_MAX};
@@ -15,7 +15,35 @@ use crate::shard::limits::{DATABASE_CONNECT_TIMEOUT, DATABASE_TIMEOUT, HISTORY_R
 pub struct PostgresHistory {
     config: Arc<Config>,
     reader: Arc<Mutex<Option<Arc<Client>>>>,
-    writer: Arc<Mutex<Option<Client>>>,
+    writer: Arc<Mutex<Option<Writer>>>,
+}
+
+/// A connection with its statements prepared.
+struct Writer {
+    client: Client,
+    statements: Statements,
+}
+
+struct Statements {
+    insert_event: Statement,
+    upsert_team: Statement,
+    upsert_round: Statement,
+    delete_votes: Statement,
+    insert_votes: Statement,
+    upsert_estimate: Statement,
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Statements, tokio_postgres::Error> {
+        Ok(Statements {
+            insert_event: client.prepare(INSERT_EVENT).await?,
+            upsert_team: client.prepare(UPSERT_TEAM).await?,
+            upsert_round: client.prepare(UPSERT_ROUND).await?,
+            delete_votes: client.prepare(DELETE_VOTES).await?,
+            insert_votes: client.prepare(INSERT_VOTES).await?,
+            upsert_estimate: client.prepare(UPSERT_ESTIMATE).await?,
+        })
+    }
 }
 
 /// Keeps what has just been inserted: nothing when the event was there already.
@@ -127,33 +155,41 @@ impl PostgresHistory {
 
     /// All in one transaction; where one of them cannot be stored, each in its own.
     pub async fn write(&self, events: &[HistoryEvent]) -> Result<Written, HistoryError> {
-        let mut writer = self.writer.lock().await;
+        let mut kept = self.writer.lock().await;
         // Taken out while in use: a call that is given up leaves a connection in an unknown state.
-        let mut client = match writer.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
-            None => self.connect().await?,
+        let mut writer = match kept.take().filter(|writer| !writer.client.is_closed()) {
+            Some(writer) => writer,
+            None => self.connect_writer().await?,
         };
-        let written = match bounded_write(&mut client, events).await {
+        let written = match bounded_write(&mut writer, events).await {
             Ok(written) => written,
-            Err(WriteError::Data) => {
-                let mut written = Written::default();
-                for event in events {
-                    match bounded_write(&mut client, std::slice::from_ref(event)).await {
-                        Ok(one) => {
-                            written.stored += one.stored;
-                            written.repeated += one.repeated;
-                        }
-                        Err(WriteError::Data) => written.refused += 1,
-                        Err(WriteError::Other(error)) => return Err(error),
-                    }
-                }
-                written
-            }
+            Err(WriteError::Data) => write_each(&mut writer, events).await?,
             Err(WriteError::Other(error)) => return Err(error),
         };
-        *writer = Some(client);
+        *kept = Some(writer);
         Ok(written)
     }
+
+    async fn connect_writer(&self) -> Result<Writer, HistoryError> {
+        let client = self.connect().await?;
+        let statements = bounded(Statements::prepare(&client)).await?;
+        Ok(Writer { client, statements })
+    }
+}
+
+async fn write_each(writer: &mut Writer, events: &[HistoryEvent]) -> Result<Written, HistoryError> {
+    let mut written = Written::default();
+    for event in events {
+        match bounded_write(writer, std::slice::from_ref(event)).await {
+            Ok(one) => {
+                written.stored += one.stored;
+                written.repeated += one.repeated;
+            }
+            Err(WriteError::Data) => written.refused += 1,
+            Err(WriteError::Other(error)) => return Err(error),
+        }
+    }
+    Ok(written)
 }
 
 enum WriteError {
@@ -162,10 +198,11 @@ enum WriteError {
     Other(HistoryError),
 }
 
-async fn bounded_write(client: &mut Client, events: &[HistoryEvent]) -> Result<Written, WriteError> {
+async fn bounded_write(writer: &mut Writer, events: &[HistoryEvent]) -> Result<Written, WriteError> {
+    let Writer { client, statements } = writer;
     let work = async {
         let transaction = client.transaction().await?;
-        let written = write_all(&transaction, events).await?;
+        let written = write_all(&transaction, statements, events).await?;
         transaction.commit().await?;
         Ok(written)
     };
@@ -187,19 +224,14 @@ fn write_error(error: tokio_postgres::Error) -> WriteError {
 
 async fn write_all(
     transaction: &Transaction<'_>,
+    statements: &Statements,
     events: &[HistoryEvent],
 ) -> Result<Written, tokio_postgres::Error> {
-    let insert = transaction.prepare(INSERT_EVENT).await?;
-    let inserts = events.iter().map(|event| {
-        let insert = insert.clone();
-        async move {
-            let body = serde_json::to_value(event).unwrap_or_default();
-            let (epoch, seq, at) = (big(event.epoch), big(event.seq), big(event.at_ms));
-            let kind = kind_of(event);
-            transaction
-                .execute(&insert, &[&event.team, &epoch, &seq, &kind, &at, &body])
-                .await
-        }
+    let inserts = events.iter().map(|event| async move {
+        let body = serde_json::to_value(event).unwrap_or_default();
+        let (epoch, seq, at) = (big(event.epoch), big(event.seq), big(event.at_ms));
+        let row: [&(dyn ToSql + Sync); 6] = [&event.team, &epoch, &seq, &kind_of(event), &at, &body];
+        transaction.execute(&statements.insert_event, &row).await
     });
     // Polled together, so the statements travel in one go.
     let inserted = try_join_all(inserts).await?;
@@ -210,7 +242,7 @@ async fn write_all(
             continue;
         }
         written.stored += 1;
-        project(transaction, event).await?;
+        project(transaction, statements, event).await?;
     }
     Ok(written)
 }
@@ -224,20 +256,24 @@ fn kind_of(event: &HistoryEvent) -> &'static str {
 }
 
 /// Keeps the tables that reports read up to date with a new event.
-async fn project(transaction: &Transaction<'_>, event: &HistoryEvent) -> Result<(), tokio_postgres::Error> {
+async fn project(
+    transaction: &Transaction<'_>,
+    statements: &Statements,
+    event: &HistoryEvent,
+) -> Result<(), tokio_postgres::Error> {
     let team = &event.team;
     let (epoch, seq, at) = (big(event.epoch), big(event.seq), big(event.at_ms));
     match &event.kind {
         HistoryKind::TeamNamed { name } => {
             transaction
-                .execute(UPSERT_TEAM, &[team, name, &epoch, &seq])
+                .execute(&statements.upsert_team, &[team, name, &epoch, &seq])
                 .await?;
         }
         HistoryKind::EstimateSaved { round, story, card } => {
             let (round, story_id) = (big(*round), i64::from(story.id));
             transaction
                 .execute(
-                    UPSERT_ESTIMATE,
+                    &statements.upsert_estimate,
                     &[team, &round, &story_id, &story.title, card, &epoch, &seq],
                 )
                 .await?;
@@ -260,11 +296,11 @@ async fn project(transaction: &Transaction<'_>, event: &HistoryEvent) -> Result<
             ];
             let delete: [&(dyn ToSql + Sync); 4] = [team, &round, &epoch, &seq];
             let insert: [&(dyn ToSql + Sync); 7] = [team, &round, &epoch, &seq, &people, &names, &cards];
-            // Polled in this order, so they travel and run in this order.
-            tokio::try_join!(
-                transaction.execute(UPSERT_ROUND, &upsert),
-                transaction.execute(DELETE_VOTES, &delete),
-                transaction.execute(INSERT_VOTES, &insert),
+            // Polled in this order, so they travel and run in this order (tokio's own macro would shuffle them).
+            futures::try_join!(
+                transaction.execute(&statements.upsert_round, &upsert),
+                transaction.execute(&statements.delete_votes, &delete),
+                transaction.execute(&statements.insert_votes, &insert),
             )?;
         }
     }

@@ -43,6 +43,7 @@ pub struct Outbox {
     routes: Routes,
     /// Events known to wait.
     gauge: Gauge,
+    notices: mpsc::UnboundedReceiver<(Arc<str>, u64)>,
     teams: HashMap<Arc<str>, Waiting>,
     ready: VecDeque<Arc<str>>,
     sending: FuturesUnordered<Pin<Box<dyn Future<Output = Sent> + Send>>>,
@@ -63,8 +64,8 @@ struct Sent {
 }
 
 impl Outbox {
-    /// Starts the task; it ends when every handle is gone.
-    pub fn start(store: Store, sink: Sink, me: Me, routes: Routes, gauge: Gauge) -> OutboxHandle {
+    /// Run it with [`Outbox::run`].
+    pub fn new(store: Store, sink: Sink, me: Me, routes: Routes, gauge: Gauge) -> (Outbox, OutboxHandle) {
         let (notices, queue) = mpsc::unbounded_channel();
         let outbox = Outbox {
             store,
@@ -72,25 +73,28 @@ impl Outbox {
             me,
             routes,
             gauge,
+            notices: queue,
             teams: HashMap::new(),
             ready: VecDeque::new(),
             sending: FuturesUnordered::new(),
             failing: false,
         };
-        tokio::spawn(outbox.run(queue));
-        OutboxHandle { notices }
+        (outbox, OutboxHandle { notices })
     }
 
-    async fn run(mut self, mut notices: mpsc::UnboundedReceiver<(Arc<str>, u64)>) {
+    /// Ends when every handle is gone.
+    pub async fn run(mut self) {
         let mut sweep = tokio::time::interval(OUTBOX_SWEEP_PERIOD);
         loop {
             tokio::select! {
-                notice = notices.recv() => match notice {
+                notice = self.notices.recv() => match notice {
                     Some((team, events)) => self.add(team, events),
                     None => return,
                 },
                 Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.on_sent(sent),
                 _ = sweep.tick() => self.sweep().await,
+                // Teams that are this shard's from now on.
+                Ok(()) = self.routes.changed() => self.sweep().await,
             }
             while self.sending.len() < OUTBOX_ROOMS_AT_ONCE_MAX
                 && let Some(team) = self.ready.pop_front()

@@ -10,7 +10,7 @@ pub mod ownership;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tokio::{net::TcpListener, sync::mpsc, time::Instant};
+use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use self::link_server::LinkServer;
@@ -33,31 +33,36 @@ pub const PENDING_STORE: &str = "store";
 /// How often a shard on its way out looks whether it may end.
 const SHUTDOWN_POLL_PERIOD: Duration = Duration::from_millis(20);
 
-/// A running shard. Its tasks end when it and the links it serves are gone.
+/// A running shard; dropping it ends it at once.
 pub struct Shard {
     links: LinkServer,
     inputs: mpsc::Sender<Input>,
     metrics: ShardMetrics,
     stop: CancellationToken,
+    tasks: Vec<AbortHandle>,
 }
 
 impl Shard {
     /// Starts the engine and, with a `sink`, the task that empties the outboxes into it.
     pub fn start(me: Me, store: Store, sink: Option<Sink>, routes: Routes, metrics: ShardMetrics) -> Shard {
+        let mut tasks = Vec::new();
         let outbox = sink.map(|sink| {
             let gauge = metrics.outbox_events.clone();
-            Outbox::start(store.clone(), sink, me.clone(), routes.clone(), gauge)
+            let (outbox, handle) = Outbox::new(store.clone(), sink, me.clone(), routes.clone(), gauge);
+            tasks.push(tokio::spawn(outbox.run()).abort_handle());
+            handle
         });
         let table = routes.borrow().clone();
         let engine = Engine::new(me, store, outbox, metrics.clone(), table);
         let (inputs, mailbox) = mpsc::channel(MAILBOX_INPUTS_MAX);
-        tokio::spawn(engine.run(mailbox, routes));
+        tasks.push(tokio::spawn(engine.run(mailbox, routes)).abort_handle());
         let stop = CancellationToken::new();
         Shard {
             links: LinkServer::new(inputs.clone(), stop.clone()),
             inputs,
             metrics,
             stop,
+            tasks,
         }
     }
 
@@ -87,6 +92,9 @@ impl Shard {
 impl Drop for Shard {
     fn drop(&mut self) {
         self.stop.cancel();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 

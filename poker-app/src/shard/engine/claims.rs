@@ -132,7 +132,7 @@ impl Engine {
             }
             Ok(Claim::Refused { .. }) => self.refuse_all(inputs, ErrorCode::Unavailable, REFUSED_RETRY_MS),
             Err(error) => {
-                tracing::warn!(%error, "cannot claim a room");
+                self.store_fails(&error);
                 self.refuse_all(inputs, ErrorCode::Unavailable, 5 * REFUSED_RETRY_MS);
             }
         }

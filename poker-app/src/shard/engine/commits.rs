@@ -55,7 +55,7 @@ impl Engine {
         let store = self.store.clone();
         let answer = Box::pin(async move {
             let answer = store.commit(writes).await;
-            if answer.is_err() {
+            if failed(&answer) {
                 tokio::time::sleep(COMMIT_RETRY_DELAY).await;
             }
             answer
@@ -69,12 +69,13 @@ impl Engine {
         };
         match answer {
             Ok(results) => {
+                self.store_answers();
                 for (written, result) in commit.rooms.into_iter().zip(results) {
                     self.on_written(written, result);
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, rooms = commit.rooms.len(), "cannot write rooms, trying again");
+                self.store_fails(&error);
                 for written in commit.rooms {
                     self.write_again(written);
                 }
@@ -87,7 +88,7 @@ impl Engine {
             Ok(Committed::Stored) => self.on_stored(written),
             Ok(Committed::Lost { owner, table }) => self.on_lost(&written.team, written.epoch, owner, table),
             Err(error) => {
-                tracing::warn!(%error, "cannot write a room, trying again");
+                self.store_fails(&error);
                 self.write_again(written);
             }
         }
@@ -118,6 +119,21 @@ impl Engine {
             self.notify_available(&written.team);
         }
         self.leave_if_settled(&written.team);
+    }
+
+    /// One log line when trouble with the store begins and one when it ends.
+    pub(super) fn store_fails(&mut self, error: &StoreError) {
+        if !self.store_failing {
+            self.store_failing = true;
+            tracing::warn!(%error, "changes wait for the store");
+        }
+    }
+
+    fn store_answers(&mut self) {
+        if self.store_failing {
+            self.store_failing = false;
+            tracing::info!("the store answers again");
+        }
     }
 
     fn write_again(&mut self, written: Written) {
@@ -213,11 +229,18 @@ impl Engine {
         }
         let links = self.forget(team);
         self.metrics.shard.moves("fenced").inc();
-        tracing::info!("lost a room to a newer owner");
+        tracing::debug!("lost a room to a newer owner");
         // A newer owner at the same address is this process's successor.
         let owner = Some(owner).filter(|owner| !owner.is_empty() && **owner != *self.me.address);
         for link in links {
             outputs::send_moved(&link, team, owner.clone(), table);
         }
+    }
+}
+
+fn failed(answer: &CommitAnswer) -> bool {
+    match answer {
+        Ok(results) => results.iter().any(Result::is_err),
+        Err(_) => true,
     }
 }

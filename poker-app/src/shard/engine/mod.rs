@@ -89,6 +89,7 @@ pub struct Engine {
     claims_waiting: VecDeque<(Arc<str>, u64, bool)>,
     releases: FuturesUnordered<Task<Vec<Arc<str>>>>,
     draining: bool,
+    store_failing: bool,
 }
 
 /// Handles of the metrics that the engine touches often.
@@ -131,6 +132,7 @@ impl Engine {
             claims_waiting: VecDeque::new(),
             releases: FuturesUnordered::new(),
             draining: false,
+            store_failing: false,
         }
     }
 

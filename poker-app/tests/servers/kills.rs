@@ -1,0 +1,210 @@
+//! A thousand killed shards: no acknowledged vote is lost.
+//!
+//! Two shards serve the rooms. Again and again one of them is killed in the middle of voting, or lives on without
+//! knowing that it was replaced. Its successor must show, for every voter, the last vote that anybody acknowledged or
+//! the one still under way; and where even the predecessor acknowledged that one, exactly that one.
+
+use std::time::Instant;
+
+use poker_app::{link::ToGateway, store::Store};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+use crate::support::{Link, Server, TestShard, answer_to, table, your_vote};
+
+const SEED: u64 = 0x706f_6b65;
+const KILLS: usize = 1_000;
+const TEAMS: u64 = 6;
+const VOTERS_PER_TEAM: u64 = 2;
+const CARDS: [&str; 8] = ["1", "2", "3", "5", "8", "13", "21", "?"];
+
+struct Voter {
+    session: u64,
+    team: String,
+    votes: usize,
+    acknowledged: Option<&'static str>,
+    under_way: Option<(String, &'static str)>,
+}
+
+struct Place {
+    id: u32,
+    address: String,
+    shard: TestShard,
+    link: Link,
+}
+
+impl Place {
+    fn start(id: u32, generation: usize, store: &Store, addresses: &[String; 2], version: u64) -> Place {
+        let address = addresses[id as usize].clone();
+        let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
+        let shard = TestShard::start(id, &address, store.clone(), None, table(version, &shards));
+        let link = shard.link();
+        assert!(address.ends_with(&generation.to_string()));
+        Place {
+            id,
+            address,
+            shard,
+            link,
+        }
+    }
+}
+
+/// An address of the shard's `generation`th process.
+fn address(id: u32, generation: usize) -> String {
+    format!("shard-{id}-{generation}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
+    let server = Server::redis().await;
+    let store = server.store();
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut addresses = [address(0, 0), address(1, 0)];
+    let mut places = [0, 1].map(|id| Place::start(id, 0, &store, &addresses, 1));
+    let mut voters = voters();
+    for voter in &mut voters {
+        let place = &mut places[home(&addresses, 1, &voter.team)];
+        place.link.enter(voter.session, &voter.team, 1).await;
+    }
+    let (mut pauses_ms, mut ghosts, begin) = (Vec::new(), 0, Instant::now());
+    for kill in 1..=KILLS {
+        let version = kill as u64 + 1;
+        let victim = random.random_range(0..2);
+        for voter in &mut voters {
+            let place = &mut places[home(&addresses, version - 1, &voter.team)];
+            vote(voter, &mut place.link, &mut random).await;
+        }
+        let mut here: Vec<&mut Voter> = voters
+            .iter_mut()
+            .filter(|voter| home(&addresses, version - 1, &voter.team) == victim)
+            .collect();
+        let answers = random.random_range(0..=here.len());
+        await_answers(&mut places[victim].link, &mut here, answers).await;
+        addresses[victim] = address(victim as u32, kill);
+        let successor = Place::start(victim as u32, kill, &store, &addresses, version);
+        let Place {
+            id,
+            address: gone,
+            shard,
+            mut link,
+        } = std::mem::replace(&mut places[victim], successor);
+        assert!(id as usize == victim && gone != addresses[victim]);
+        let is_ghost = random.random_bool(0.3);
+        ghosts += usize::from(is_ghost);
+        let died = Instant::now();
+        let ghost = is_ghost.then_some(shard);
+        let mut shown = Vec::new();
+        for voter in &mut here {
+            let (_, texts) = places[victim]
+                .link
+                .enter(voter.session, &voter.team, version)
+                .await;
+            shown.push(your_vote(&texts));
+        }
+        drain_answers(&mut link, &mut here).await;
+        for (voter, shown) in here.iter().zip(shown) {
+            check(voter, shown.as_deref());
+        }
+        pauses_ms.push(died.elapsed().as_secs_f64() * 1e3);
+        for voter in &mut here {
+            resend(voter, &mut places[victim].link).await;
+        }
+        drop(ghost);
+        // The other shard's votes are answered in peace, and it learns the new table.
+        let other = &mut places[1 - victim];
+        let mut there: Vec<&mut Voter> = voters
+            .iter_mut()
+            .filter(|voter| home(&addresses, version, &voter.team) != victim)
+            .collect();
+        let waiting = there.iter().filter(|voter| voter.under_way.is_some()).count();
+        await_answers(&mut other.link, &mut there, waiting).await;
+        let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
+        other.shard.routes.send_replace(table(version, &shards).into());
+    }
+    let votes: usize = voters.iter().map(|voter| voter.votes).sum();
+    pauses_ms.sort_by(f64::total_cmp);
+    println!(
+        "{KILLS} kills ({ghosts} of them alive but replaced), {votes} votes, 0 lost; rooms back after p50 {:.1} ms, \
+         p99 {:.1} ms, max {:.1} ms; {:.1} s in all",
+        pauses_ms[KILLS / 2],
+        pauses_ms[KILLS * 99 / 100],
+        pauses_ms[KILLS - 1],
+        begin.elapsed().as_secs_f64()
+    );
+}
+
+fn voters() -> Vec<Voter> {
+    let seats = (0..TEAMS).flat_map(|team| (0..VOTERS_PER_TEAM).map(move |seat| (team, seat)));
+    seats
+        .map(|(team, seat)| Voter {
+            session: 1 + team * VOTERS_PER_TEAM + seat,
+            team: format!("team-{team}"),
+            votes: 0,
+            acknowledged: None,
+            under_way: None,
+        })
+        .collect()
+}
+
+/// Index of the shard that the table gives the team to: the hash knows ids, not addresses.
+fn home(addresses: &[String; 2], version: u64, team: &str) -> usize {
+    let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
+    table(version, &shards).route(team)[0].id as usize
+}
+
+async fn vote(voter: &mut Voter, link: &mut Link, random: &mut StdRng) {
+    let card = *CARDS.choose(random).unwrap();
+    voter.votes += 1;
+    let id = format!("{}-{}", voter.session, voter.votes);
+    link.vote(voter.session, &id, card).await;
+    voter.under_way = Some((id, card));
+}
+
+/// Notes an acknowledgement. Whether it was one of these voters'.
+fn note(frame: &ToGateway, voters: &mut [&mut Voter]) -> bool {
+    for voter in voters {
+        let Some((id, card)) = &voter.under_way else {
+            continue;
+        };
+        if answer_to(frame, id) == Some(true) {
+            voter.acknowledged = Some(card);
+            voter.under_way = None;
+            return true;
+        }
+    }
+    false
+}
+
+async fn await_answers(link: &mut Link, voters: &mut [&mut Voter], mut answers: usize) {
+    while answers > 0 {
+        let frame = link.try_next().await.expect("the link is open");
+        answers -= usize::from(note(&frame, voters));
+    }
+}
+
+/// What the predecessor said before it died or was fenced.
+async fn drain_answers(link: &mut Link, voters: &mut [&mut Voter]) {
+    while let Some(frame) = link.try_now().await {
+        note(&frame, voters);
+    }
+}
+
+fn check(voter: &Voter, shown: Option<&str>) {
+    let under_way = voter.under_way.as_ref().map(|(_, card)| *card);
+    let is_known = shown == voter.acknowledged || (under_way.is_some() && shown == under_way);
+    assert!(
+        is_known,
+        "vote {} of session {}: shown {shown:?}, acknowledged {:?}, under way {under_way:?}",
+        voter.votes, voter.session, voter.acknowledged
+    );
+}
+
+/// As a gateway does after a move: the same command with the same id.
+async fn resend(voter: &mut Voter, link: &mut Link) {
+    let Some((id, card)) = voter.under_way.clone() else {
+        return;
+    };
+    link.vote(voter.session, &id, card).await;
+    assert!(link.answer(&id).await);
+    voter.acknowledged = Some(card);
+    voter.under_way = None;
+}

@@ -1,0 +1,9 @@
+//! The shard, its store, its log and the worker against real servers: Redis, Kafka and PostgreSQL.
+
+mod kills;
+mod log;
+mod redis_faults;
+mod shards;
+mod store;
+mod support;
+mod throughput;

@@ -1,0 +1,97 @@
+//! Redis dies and comes back, with and without its data.
+
+use poker_app::link::ToGateway;
+
+use crate::support::{Server, TestShard, answer_to, table, until, your_vote};
+
+const A: &str = "a:7000";
+const B: &str = "b:7000";
+
+fn notice(frame: &ToGateway) -> Option<&'static str> {
+    let ToGateway::ToSession { text, .. } = frame else {
+        return None;
+    };
+    ["store_unavailable", "store_available"]
+        .into_iter()
+        .find(|code| text.contains(&format!("\"{code}\"")))
+}
+
+#[tokio::test]
+async fn redis_killed_and_back_loses_no_acknowledged_vote() {
+    let mut server = Server::redis().await;
+    let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
+    let mut link = shard.link();
+    link.enter(1, "team", 1).await;
+    link.vote(1, "v1", "3").await;
+    assert!(link.answer("v1").await);
+    server.kill();
+    link.vote(1, "v2", "5").await;
+    let told = link
+        .next(|frame| {
+            assert_eq!(
+                answer_to(&frame, "v2"),
+                None,
+                "nothing is acknowledged without the store"
+            );
+            notice(&frame)
+        })
+        .await;
+    assert_eq!(told, "store_unavailable");
+    server.restart();
+    let (mut acknowledged, mut told) = (false, false);
+    while !(acknowledged && told) {
+        let frame = link.try_next().await.unwrap();
+        acknowledged |= answer_to(&frame, "v2") == Some(true);
+        told |= notice(&frame) == Some("store_available");
+    }
+    let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
+    let (_, texts) = other.link().enter(1, "team", 2).await;
+    assert_eq!(your_vote(&texts).as_deref(), Some("5"));
+}
+
+#[tokio::test]
+async fn redis_back_empty_gets_back_what_owners_hold() {
+    let server = Server::redis().await;
+    let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
+    let mut link = shard.link();
+    for team in 0..50 {
+        let team_name = format!("team-{team}");
+        link.enter(team, &team_name, 1).await;
+        let id = format!("v{team}");
+        link.vote(team, &id, "21").await;
+        assert!(link.answer(&id).await);
+    }
+    let client = redis::Client::open(server.redis_url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
+    let store = server.store();
+    let teams: Vec<_> = (0..50).map(|team| format!("team-{team}").into()).collect();
+    until("the owner restores every room", async || {
+        store.check(&teams).await.unwrap().iter().all(Option::is_some)
+    })
+    .await;
+    let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
+    let mut link = other.link();
+    for (team, name) in teams.iter().enumerate() {
+        let (_, texts) = link.enter(team as u64, name, 2).await;
+        assert_eq!(your_vote(&texts).as_deref(), Some("21"));
+    }
+}
+
+#[tokio::test]
+async fn a_shard_starts_before_its_redis() {
+    let mut server = Server::redis().await;
+    server.kill();
+    let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
+    let mut link = shard.link();
+    link.open(1, "team", 1).await;
+    let retry_ms = link
+        .next(|frame| match frame {
+            ToGateway::Refused { retry_ms, .. } => Some(retry_ms),
+            _ => None,
+        })
+        .await;
+    assert!(retry_ms > 0);
+    server.restart();
+    link.enter(1, "team", 1).await;
+}

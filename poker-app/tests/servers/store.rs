@@ -1,0 +1,186 @@
+//! The rules of ownership, the same for both stores.
+
+use std::sync::Arc;
+
+use poker_app::store::{Claim, ClaimRequest, Committed, RedbStore, RoomWrite, Store};
+
+use crate::support::{Server, until};
+
+fn claim(team: &str, table: u64, owner: &str) -> ClaimRequest {
+    ClaimRequest {
+        team: team.into(),
+        table,
+        owner: owner.into(),
+        create: true,
+    }
+}
+
+fn write(team: &str, epoch: u64, owner: &str, state: &str) -> RoomWrite {
+    RoomWrite {
+        team: team.into(),
+        epoch,
+        seq: 1,
+        table: 1,
+        owner: owner.into(),
+        state: state.into(),
+        history: Vec::new(),
+    }
+}
+
+async fn own(store: &Store, request: &ClaimRequest) -> (u64, Option<String>) {
+    match store.claim(request).await.unwrap() {
+        Claim::Owned { epoch, state, .. } => (epoch, state.map(|state| String::from_utf8(state).unwrap())),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn commit(store: &Store, write: RoomWrite) -> Committed {
+    let mut results = store.commit(vec![write]).await.unwrap();
+    results.remove(0).unwrap()
+}
+
+/// Both stores; the server lives as long as its guard.
+async fn stores() -> (Server, tempfile::TempDir, Vec<Store>) {
+    let server = Server::redis().await;
+    let dir = tempfile::tempdir().unwrap();
+    let redb = Store::Redb(RedbStore::open(&dir.path().join("rooms")).unwrap());
+    let stores = vec![server.store(), redb];
+    (server, dir, stores)
+}
+
+#[tokio::test]
+async fn only_the_newest_claimant_writes() {
+    let (_server, _dir, stores) = stores().await;
+    for store in stores {
+        let (older, state) = own(&store, &claim("team", 1, "a")).await;
+        assert_eq!(state, None);
+        assert_eq!(
+            commit(&store, write("team", older, "a", "first")).await,
+            Committed::Stored
+        );
+        let (newer, state) = own(&store, &claim("team", 2, "b")).await;
+        assert_eq!((newer, state.as_deref()), (older + 1, Some("first")));
+        let lost = Committed::Lost {
+            owner: "b".into(),
+            table: 2,
+        };
+        assert_eq!(commit(&store, write("team", older, "a", "late")).await, lost);
+        // Even a claimant that believes in the same epoch: its store came back older than it was.
+        assert_eq!(commit(&store, write("team", newer, "c", "late")).await, lost);
+        assert_eq!(
+            commit(&store, write("team", newer, "b", "second")).await,
+            Committed::Stored
+        );
+        let (_, state) = own(&store, &claim("team", 2, "b")).await;
+        assert_eq!(state.as_deref(), Some("second"));
+    }
+}
+
+#[tokio::test]
+async fn an_older_table_claims_nothing_and_hears_who_owns_the_room() {
+    let (_server, _dir, stores) = stores().await;
+    for store in stores {
+        own(&store, &claim("team", 5, "a")).await;
+        let refused = Claim::Refused {
+            owner: "a".into(),
+            table: 5,
+            retry_ms: 0,
+        };
+        assert_eq!(store.claim(&claim("team", 4, "b")).await.unwrap(), refused);
+    }
+}
+
+#[tokio::test]
+async fn a_room_is_made_only_on_request() {
+    let (_server, _dir, stores) = stores().await;
+    for store in stores {
+        let mut request = claim("team", 1, "a");
+        request.create = false;
+        assert_eq!(store.claim(&request).await.unwrap(), Claim::Missing);
+        own(&store, &claim("team", 1, "a")).await;
+        own(&store, &request).await;
+    }
+}
+
+#[tokio::test]
+async fn a_recent_claim_on_the_same_table_holds_until_it_is_released_or_old() {
+    let server = Server::redis().await;
+    let store = server.store();
+    let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
+    let answer = store.claim(&claim("team", 1, "b")).await.unwrap();
+    assert!(
+        matches!(&answer, Claim::Refused { owner, retry_ms, .. } if owner == "a" && *retry_ms > 0),
+        "{answer:?}"
+    );
+    let team: Arc<str> = "team".into();
+    store.release("b", &[(team.clone(), epoch)]).await.unwrap();
+    assert!(matches!(
+        store.claim(&claim("team", 1, "b")).await.unwrap(),
+        Claim::Refused { .. }
+    ));
+    store.release("a", &[(team, epoch)]).await.unwrap();
+    own(&store, &claim("team", 1, "b")).await;
+    until("the hold-down ends", async || {
+        matches!(
+            store.claim(&claim("team", 1, "c")).await.unwrap(),
+            Claim::Owned { .. }
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_newest_owner_restores_a_room_that_the_store_forgot() {
+    let (_server, _dir, stores) = stores().await;
+    for store in stores {
+        assert_eq!(
+            commit(&store, write("team", 7, "b", "held")).await,
+            Committed::Stored
+        );
+        let stamp = store.check(&["team".into(), "none".into()]).await.unwrap();
+        assert_eq!(
+            stamp[0].as_ref().map(|stamp| (stamp.epoch, stamp.seq)),
+            Some((7, 1))
+        );
+        assert_eq!(stamp[1], None);
+        let lost = Committed::Lost {
+            owner: "b".into(),
+            table: 1,
+        };
+        assert_eq!(commit(&store, write("team", 6, "a", "older")).await, lost);
+        assert_eq!(
+            commit(&store, write("team", 8, "c", "newer")).await,
+            Committed::Stored
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_outbox_keeps_events_in_order_until_they_are_delivered() {
+    let (_server, _dir, stores) = stores().await;
+    for store in stores {
+        let events = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let bytes = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect::<Vec<_>>()
+        };
+        let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
+        for names in [&["e1", "e2"][..], &["e3"]] {
+            let history = events(names);
+            let write = RoomWrite {
+                history,
+                ..write("team", epoch, "a", "s")
+            };
+            assert_eq!(commit(&store, write).await, Committed::Stored);
+        }
+        assert_eq!(store.outbox("team", 2).await.unwrap(), bytes(&["e1", "e2"]));
+        assert_eq!(store.outboxes().await.unwrap(), [Arc::<str>::from("team")]);
+        // An event that is not there any more takes no other with it.
+        store.trim("team", &bytes(&["e0", "e2"])).await.unwrap();
+        assert_eq!(store.outbox("team", 9).await.unwrap(), bytes(&["e1", "e3"]));
+        store.trim("team", &bytes(&["e1", "e3"])).await.unwrap();
+        assert!(store.outboxes().await.unwrap().is_empty());
+    }
+}
