@@ -142,7 +142,7 @@ test('the room in every state', async () => {
 
   await ada.getByRole('button', { name: 'Timer' }).click()
   await check(ada, 'timer-menu')
-  await ada.getByRole('button', { name: 'Start a timer of 2 minutes' }).click()
+  await ada.getByRole('button', { name: 'Start 2 min' }).click()
   await ada.getByRole('timer').waitFor()
   await check(ada, 'timer')
 

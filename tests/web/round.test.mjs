@@ -230,7 +230,7 @@ test("stories: paste a list, change, move, remove", async () => {
   await ada.getByRole("button", { name: "Remove" }).click();
   await becomes("Third,Two");
   await ada.getByRole("button", { name: "Edit Two" }).click();
-  await ada.getByRole("button", { name: "Estimate this now" }).click();
+  await ada.getByRole("button", { name: "Estimate now" }).click();
   await ada.getByRole("heading", { name: "Two" }).waitFor();
   await ada.locator(".story").nth(1).dragTo(ada.locator(".story").nth(0));
   await becomes("Two,Third");
@@ -241,7 +241,7 @@ test("the timer runs for everyone", async () => {
   const url = await createTeam(ada);
   const ben = await join(browser, url, "Ben");
   await ada.getByRole("button", { name: "Timer" }).click();
-  await ada.getByRole("button", { name: "Start a timer of 2 minutes" }).click();
+  await ada.getByRole("button", { name: "Start 2 min" }).click();
   for (const page of [ada, ben])
     await page
       .getByRole("timer")

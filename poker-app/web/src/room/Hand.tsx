@@ -9,7 +9,7 @@ import { estimateShown, useRoom } from './useRoom'
 export function Hand() {
   const t = useTexts()
   const context = useRoom()
-  const { room, you, isFacilitator, choices, send } = context
+  const { room, you, isFacilitator, choices, primary, send } = context
   const voting = room.round.phase === 'voting'
   if (you?.role === 'observer' && (voting || !isFacilitator)) {
     return (
@@ -41,7 +41,8 @@ export function Hand() {
   )
 
   function status(): string {
-    if (!voting) return estimating ? '' : t.hand.revealed
+    if (estimating) return card !== null && primary.kind === 'next' ? t.round.savedAs(card) : ''
+    if (!voting) return t.hand.revealed
     if (choices.vote.card === null) return t.hand.none
     return choices.vote.saved ? t.hand.sent : t.hand.sending
   }

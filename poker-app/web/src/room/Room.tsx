@@ -37,9 +37,11 @@ export function Room({ client, view, room, showHistory }: Props) {
   return (
     <RoomContext value={context}>
       <title>{`${room.name} – ${t.app.name}`}</title>
-      <a className="skip" href="#hand">
-        {t.app.skip}
-      </a>
+      {!showHistory && (
+        <a className="skip" href="#hand">
+          {t.app.skip}
+        </a>
+      )}
       <div className="room">
         <Header
           machine={view.machine}
