@@ -22,19 +22,16 @@ pub mod reasons {
     pub const SECRET_MISSING: &str = "SecretMissing";
     pub const TOPIC_CANNOT_SHRINK: &str = "TopicCannotShrink";
     pub const PAUSED: &str = "Paused";
-    pub const RESUMED: &str = "Resumed";
     pub const APPLY_FAILED: &str = "ApplyFailed";
     pub const STARTING: &str = "Starting";
     pub const ROLLING_OUT: &str = "RollingOut";
     pub const ROLLED_OUT: &str = "RolledOut";
     pub const SCALING: &str = "Scaling";
-    pub const SCALED: &str = "Scaled";
     pub const DRAINING: &str = "Draining";
-    pub const DRAIN_DEADLINE: &str = "DrainDeadline";
+    pub const DRAINED: &str = "Drained";
     pub const GATEWAYS_UNAVAILABLE: &str = "GatewaysUnavailable";
     pub const SHARDS_UNAVAILABLE: &str = "ShardsUnavailable";
     pub const SERVERS_UNAVAILABLE: &str = "ServersUnavailable";
     pub const TOPIC_UNAVAILABLE: &str = "TopicUnavailable";
     pub const READY: &str = "Ready";
-    pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
 }

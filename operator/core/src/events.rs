@@ -78,6 +78,13 @@ fn draining(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec
             format!("{} hands over what it holds", begun.deployment),
         ));
     }
+    for ended in old.draining.iter().filter(|d| !is_in(new, &d.deployment)) {
+        let message = format!(
+            "{} no longer drains: it is empty, its time is up, or it is wanted again",
+            ended.deployment
+        );
+        events.push(normal(reasons::DRAINED, message));
+    }
 }
 
 fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<EventDraft>) {

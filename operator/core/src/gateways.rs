@@ -40,8 +40,6 @@ pub struct Next {
     pub kept: BTreeSet<String>,
     pub deleted: BTreeSet<String>,
     pub draining: BTreeMap<String, Timestamp>,
-    /// Those of `deleted` that did not get empty in time.
-    pub overdue: BTreeSet<String>,
 }
 
 /// The next step of the handover.
@@ -67,14 +65,10 @@ pub fn next(handover: &Handover) -> Next {
         let age = handover.now.duration_since(since);
         let held = handover.held.get(revision);
         let settled = age >= SignedDuration::from_secs(GATEWAY_SETTLE_SECONDS);
-        let overdue = age >= handover.deadline;
         let is_empty = held == Some(&0) && settled;
         // One that never served, or has no pod, holds no socket.
         let is_gone = settled && (seen.pods == 0 || held.is_none() && seen.ready == 0 && !seen.ever_ready);
-        if is_empty || is_gone || overdue {
-            if !is_empty && !is_gone {
-                next.overdue.insert(revision.clone());
-            }
+        if is_empty || is_gone || age >= handover.deadline {
             next.deleted.insert(revision.clone());
         } else {
             next.kept.insert(revision.clone());

@@ -67,8 +67,6 @@ pub struct Facts {
     pub shards: ShardFacts,
     /// Deployments that drain, and since when.
     pub draining: BTreeMap<String, Timestamp>,
-    /// Deployments deleted at the deadline although they still held something, or did not answer.
-    pub overdue: Vec<String>,
 }
 
 /// The gateways' part of [`Facts`].

@@ -82,7 +82,6 @@ fn paused(valid: &Validated, seen: &Observed) -> Plan {
             .iter()
             .map(|d| (d.deployment.clone(), d.since.0))
             .collect(),
-        overdue: Vec::new(),
     };
     Plan {
         children: Children::default(),
@@ -323,12 +322,6 @@ fn facts(
             .iter()
             .map(|(revision, at)| (names.gateway(revision), *at)),
     );
-    let mut overdue: Vec<String> = shards
-        .overdue
-        .iter()
-        .map(|(id, revision)| names.shard(*id, revision))
-        .collect();
-    overdue.extend(gateways.overdue.iter().map(|revision| names.gateway(revision)));
     Facts {
         paused: false,
         revision: valid.revision.clone(),
@@ -343,7 +336,6 @@ fn facts(
             routes_version: shards.table.version,
         },
         draining,
-        overdue,
     }
 }
 

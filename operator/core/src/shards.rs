@@ -57,8 +57,6 @@ pub struct Next {
     pub deleted: BTreeSet<Key>,
     /// Deployments on their way out, and since when.
     pub draining: BTreeMap<Key, Timestamp>,
-    /// Those of `deleted` that did not get empty in time.
-    pub overdue: BTreeSet<Key>,
 }
 
 /// The link address of a shard, as in the table.
@@ -83,15 +81,6 @@ pub fn next(membership: &Membership) -> Next {
         membership.dispose(key, *seen, &mut next);
     }
     next
-}
-
-/// Whether something may be given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Emptiness {
-    Empty,
-    Holds,
-    /// Still holds something, or does not say, but had its time.
-    Overdue,
 }
 
 type Entries = BTreeMap<u32, ShardRoute>;
@@ -233,26 +222,18 @@ impl Membership<'_> {
         };
         entries.retain(|id, entry| {
             let key = (*id, entry.revision.clone());
-            let holds = self.deployments.contains_key(&key) && self.emptiness(&key) == Emptiness::Holds;
+            let holds = self.deployments.contains_key(&key) && !self.may_go(&key);
             entry.state == ShardState::Active || !was_draining(id) || holds
         });
     }
 
-    /// Says `Empty` only when the shard follows the table in use: before, it may still get rooms.
-    fn emptiness(&self, key: &Key) -> Emptiness {
+    /// Whether a shard holds nothing, or had its time. It only counts as empty when it follows the
+    /// table in use: before, it may still get rooms.
+    fn may_go(&self, key: &Key) -> bool {
         let version = self.table.map_or(0, |t| t.version);
-        let empty = self
-            .held
-            .get(key)
-            .is_some_and(|h| h.held == 0 && h.routes_version >= version);
-        let since = self.draining.get(key);
-        if empty {
-            Emptiness::Empty
-        } else if since.is_some_and(|at| self.now.duration_since(*at) >= self.deadline) {
-            Emptiness::Overdue
-        } else {
-            Emptiness::Holds
-        }
+        let is_empty = |h: &Held| h.held == 0 && h.routes_version >= version;
+        let had_its_time = |at: &Timestamp| self.now.duration_since(*at) >= self.deadline;
+        self.held.get(key).is_some_and(is_empty) || self.draining.get(key).is_some_and(had_its_time)
     }
 
     fn table_of(&self, entries: Entries) -> RoutingTable {
@@ -297,11 +278,7 @@ impl Membership<'_> {
         }
         let untouched = was.is_none() && becomes.is_none();
         let never_used = !seen.ready && !seen.ever_ready && self.held.get(key).is_none_or(|h| h.held == 0);
-        let emptiness = self.emptiness(key);
-        if untouched && (never_used || emptiness != Emptiness::Holds) {
-            if !never_used && emptiness == Emptiness::Overdue {
-                next.overdue.insert(key.clone());
-            }
+        if untouched && (never_used || self.may_go(key)) {
             next.deleted.insert(key.clone());
             return;
         }

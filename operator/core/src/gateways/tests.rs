@@ -49,29 +49,25 @@ fn new_gateways_get_the_sockets_when_they_are_ready() {
 #[test]
 fn old_gateways_stay_until_their_last_socket_or_the_deadline() {
     let both = [(OLD, seen(2, 2)), (NEW, seen(2, 2))];
-    // (seconds since the handover, sockets held, deleted, overdue)
+    // (seconds since the handover, sockets held, deleted)
     let table = [
-        (0, Some(0), false, false),
-        (9, Some(0), false, false),
-        (10, Some(0), true, false),
-        (10, Some(1), false, false),
-        (10, None, false, false),
-        (599, Some(1), false, false),
-        (600, Some(1), true, true),
-        (600, None, true, true),
+        (0, Some(0), false),
+        (9, Some(0), false),
+        (10, Some(0), true),
+        (10, Some(1), false),
+        (10, None, false),
+        (599, Some(1), false),
+        (600, Some(1), true),
+        (600, None, true),
     ];
-    for (age, held, deleted, overdue) in table {
+    for (age, held, deleted) in table {
         let mut handover = handover(Some(NEW), &both);
         handover
             .draining
             .insert(OLD.to_owned(), Timestamp::from_second(1_000 - age).unwrap());
         handover.held.extend(held.map(|held| (OLD.to_owned(), held)));
         let next = next(&handover);
-        assert_eq!(
-            (next.deleted.contains(OLD), next.overdue.contains(OLD)),
-            (deleted, overdue),
-            "{age} s, {held:?}"
-        );
+        assert_eq!(next.deleted.contains(OLD), deleted, "{age} s, {held:?}");
         assert_eq!(next.kept.contains(OLD), !deleted);
     }
 }
