@@ -1,5 +1,5 @@
-import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
 import {
   BASE,
   addStories,
@@ -16,280 +16,256 @@ import {
   seat,
   seats,
   vote,
-} from "./lib/browser.mjs";
+} from './lib/browser.mjs'
 
-let browser;
-before(async () => (browser = await launch()));
-after(() => browser.close());
+let browser
+before(async () => (browser = await launch()))
+after(() => browser.close())
 
-const status = (page) => page.getByTestId("vote-status");
+const status = (page) => page.getByTestId('vote-status')
 
 async function useOwnCards(page, cards) {
-  await page.getByRole("button", { name: "Settings" }).click();
-  await page.getByLabel("Deck").selectOption("custom");
-  await page.getByLabel(/Cards, separated/).fill(cards);
-  await page.getByRole("button", { name: "Use these cards" }).click();
-  await page.keyboard.press("Escape");
+  await page.getByRole('button', { name: 'Settings' }).click()
+  await page.getByLabel('Deck').selectOption('custom')
+  await page.getByLabel(/Cards, separated/).fill(cards)
+  await page.getByRole('button', { name: 'Use these cards' }).click()
+  await page.keyboard.press('Escape')
 }
 
-test("a round: create, join, vote, reveal, save, next story", async () => {
-  const ada = await newPage(browser);
-  const url = await createTeam(ada);
-  assert.match(url, /\/t\/payments-team-[a-z2-7]{6}$/);
-  await addStories(ada, ["PAY-480", "PAY-481", "PAY-482"]);
-  await ada.locator(".story").first().getByRole("button").first().click();
-  await ada.getByRole("heading", { name: "PAY-480" }).waitFor();
-  const ben = await join(browser, url, "Ben");
-  const chen = await join(browser, url, "Chen");
-  await seats(ada).nth(2).waitFor();
+test('a round: create, join, vote, reveal, save, next story', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  assert.match(url, /\/t\/payments-team-[a-z0-9]{6}$/)
+  await addStories(ada, ['PAY-480', 'PAY-481', 'PAY-482'])
+  await ada.locator('.story').first().getByRole('button').first().click()
+  await ada.getByRole('heading', { name: 'PAY-480' }).waitFor()
+  const ben = await join(browser, url, 'Ben')
+  const chen = await join(browser, url, 'Chen')
+  await seats(ada).nth(2).waitFor()
 
-  assert.equal(await primary(ada).getAttribute("aria-disabled"), "true");
-  await vote(ada, "5");
-  await vote(ben, "13");
-  await ada.getByText("2 of 3 have voted").waitFor();
-  await ada.getByText("Waiting for Chen").waitFor();
-  await vote(chen, "5");
-  await ada.getByText("Everyone has voted").waitFor();
+  assert.equal(await primary(ada).getAttribute('aria-disabled'), 'true')
+  await vote(ada, '5')
+  await vote(ben, '13')
+  await ada.getByText('2 of 3 have voted').waitFor()
+  await ada.getByText('Waiting for Chen').waitFor()
+  await vote(chen, '5')
+  await ada.getByText('Everyone has voted').waitFor()
 
-  await primary(ada).click();
+  await primary(ada).click()
   for (const page of [ada, ben, chen]) {
-    const result = page.getByTestId("result");
-    await result.waitFor();
+    const result = page.getByTestId('result')
+    await result.waitFor()
     assert.equal(
-      await page.getByTestId("summary").textContent(),
-      "Ben 13, Ada and Chen 5: talk first.",
-    );
+      await page.getByTestId('summary').textContent(),
+      'Ben 13, Ada and Chen 5: talk first.',
+    )
     assert.match(
-      await result.locator(".figures").innerText(),
+      await result.locator('.figures').innerText(),
       /Median\s+5\s+Mean\s+7\.7\s+Agreement\s+6[67] %/,
-    );
-    const bars = await result
-      .locator(".histogram li .visually-hidden")
-      .allTextContents();
-    assert.deepEqual(bars, ["5: 2 votes", "13: 1 vote"]);
-    await seat(page, "Ben")
-      .getByText("chose 13")
-      .waitFor({ state: "attached" });
+    )
+    const bars = await result.locator('.histogram li .visually-hidden').allTextContents()
+    assert.deepEqual(bars, ['5: 2 votes', '13: 1 vote'])
+    await seat(page, 'Ben').getByText('chose 13').waitFor({ state: 'attached' })
   }
 
-  assert.match(await primary(ada).innerText(), /Save 5/);
-  await card(ada, "8").click();
-  assert.match(await primary(ada).innerText(), /Save 8/);
-  await primary(ada).click();
-  await ben
-    .locator(".story")
-    .first()
-    .getByText("estimated 8")
-    .waitFor({ state: "attached" });
-  await primary(ada).getByText("Next story").waitFor();
-  await primary(ada).click();
+  assert.match(await primary(ada).innerText(), /Save 5/)
+  await card(ada, '8').click()
+  assert.match(await primary(ada).innerText(), /Save 8/)
+  await primary(ada).click()
+  await ben.locator('.story').first().getByText('estimated 8').waitFor({ state: 'attached' })
+  await primary(ada).getByText('Next story').waitFor()
+  await primary(ada).click()
   for (const page of [ada, ben, chen]) {
-    await page.getByRole("heading", { name: "PAY-481" }).waitFor();
-    await page.getByText("0 of 3 have voted").waitFor();
-    assert.equal(await hand(page).locator("input:checked").count(), 0);
-    assert.deepEqual(page.problems, []);
+    await page.getByRole('heading', { name: 'PAY-481' }).waitFor()
+    await page.getByText('0 of 3 have voted').waitFor()
+    assert.equal(await hand(page).locator('input:checked').count(), 0)
+    assert.deepEqual(page.problems, [])
   }
-});
+})
 
-test("before the reveal no vote is in anything that another browser gets", async () => {
-  const ada = await newPage(browser);
-  const url = await createTeam(ada);
-  const ben = await join(browser, url, "Ben");
-  await useOwnCards(ada, "kiwi mango papaya");
-  await card(ben, "mango").waitFor();
-  const known = framesOf(ben).length;
+test('before the reveal no vote is in anything that another browser gets', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben')
+  await useOwnCards(ada, 'kiwi mango papaya')
+  await card(ben, 'mango').waitFor()
+  const known = framesOf(ben).length
 
-  for (const name of ["kiwi", "papaya", "mango"]) {
-    await vote(ada, name);
-    await ben.getByText("1 of 2 have voted").waitFor();
+  for (const name of ['kiwi', 'papaya', 'mango']) {
+    await vote(ada, name)
+    await ben.getByText('1 of 2 have voted').waitFor()
   }
-  await seat(ben, "Ada").getByText("has voted").waitFor({ state: "attached" });
-  const told = framesOf(ben).slice(known).join("\n");
-  assert.ok(told.includes('"voted"'), "Ben is told that Ada has voted");
-  const shown = await ben.locator("main").evaluate((main) => {
-    const copy = main.cloneNode(true);
-    copy.querySelector("#hand").remove();
-    return copy.outerHTML;
-  });
-  for (const name of ["kiwi", "mango", "papaya"]) {
-    assert.ok(!told.includes(name), `a frame to Ben holds ${name}`);
-    assert.ok(!shown.includes(name), `the page of Ben holds ${name}`);
+  await seat(ben, 'Ada').getByText('has voted').waitFor({ state: 'attached' })
+  const told = framesOf(ben).slice(known).join('\n')
+  assert.ok(told.includes('"voted"'), 'Ben is told that Ada has voted')
+  const shown = await ben.locator('main').evaluate((main) => {
+    const copy = main.cloneNode(true)
+    copy.querySelector('#hand').remove()
+    return copy.outerHTML
+  })
+  for (const name of ['kiwi', 'mango', 'papaya']) {
+    assert.ok(!told.includes(name), `a frame to Ben holds ${name}`)
+    assert.ok(!shown.includes(name), `the page of Ben holds ${name}`)
   }
   // Neither does a snapshot, as a newcomer gets it, say more than the deck.
-  const eve = await join(browser, url, "Eve", { observer: true });
+  const eve = await join(browser, url, 'Eve', { observer: true })
   const snapshot = framesOf(eve)
     .map((text) => JSON.parse(text))
-    .find(({ type }) => type === "snapshot");
-  delete snapshot.room.deck;
-  assert.ok(!JSON.stringify(snapshot).includes("mango"));
+    .find(({ type }) => type === 'snapshot')
+  delete snapshot.room.deck
+  assert.ok(!JSON.stringify(snapshot).includes('mango'))
 
-  await primary(ada).click();
-  await seat(ben, "Ada")
-    .getByText("chose mango")
-    .waitFor({ state: "attached" });
-});
+  await primary(ada).click()
+  await seat(ben, 'Ada').getByText('chose mango').waitFor({ state: 'attached' })
+})
 
-test("a reload keeps the seat and the vote", async () => {
-  const ada = await newPage(browser);
-  const url = await createTeam(ada);
-  const ben = await join(browser, url, "Ben");
-  await vote(ben, "8");
-  await ben.reload();
-  await live(ben);
-  await ben.getByTestId("tick").waitFor();
-  assert.ok(await card(ben, "8").isChecked());
-  assert.equal(await seats(ada).count(), 2);
-  await seat(ada, "Ben").getByText("has voted").waitFor({ state: "attached" });
-});
+test('a reload keeps the seat and the vote', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben')
+  await vote(ben, '8')
+  await ben.reload()
+  await live(ben)
+  await ben.getByTestId('tick').waitFor()
+  assert.ok(await card(ben, '8').isChecked())
+  assert.equal(await seats(ada).count(), 2)
+  await seat(ada, 'Ben').getByText('has voted').waitFor({ state: 'attached' })
+})
 
-test("two tabs of one person are one person with one vote", async () => {
-  const ada = await newPage(browser);
-  const url = await createTeam(ada);
-  const ben = await join(browser, url, "Ben");
-  const second = await pageIn(ben.context());
-  await second.goto(url);
-  await live(second);
-  assert.equal(await seats(ada).count(), 2);
-  await vote(ben, "8");
-  await second.getByTestId("tick").waitFor();
-  assert.ok(await card(second, "8").isChecked());
-  await vote(second, "3");
-  await ben.locator('#hand input[value="3"]:checked').waitFor();
-  await ada.getByText("1 of 2 have voted").waitFor();
-  await ben.close();
-  await vote(second, "5");
-  assert.equal(await seat(ada, "Ben").getByText("away").count(), 0);
-});
+test('two tabs of one person are one person with one vote', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben')
+  const second = await pageIn(ben.context())
+  await second.goto(url)
+  await live(second)
+  assert.equal(await seats(ada).count(), 2)
+  await vote(ben, '8')
+  await second.getByTestId('tick').waitFor()
+  assert.ok(await card(second, '8').isChecked())
+  await vote(second, '3')
+  await ben.locator('#hand input[value="3"]:checked').waitFor()
+  await ada.getByText('1 of 2 have voted').waitFor()
+  await ben.close()
+  await vote(second, '5')
+  assert.equal(await seat(ada, 'Ben').getByText('away').count(), 0)
+})
 
-test("a vote can be taken back, and given again after the reveal", async () => {
-  const ada = await newPage(browser);
-  await createTeam(ada);
-  await vote(ada, "8");
-  await card(ada, "8").click();
-  await status(ada).getByText("No card chosen").waitFor();
-  await ada.getByText("0 of 1 have voted").waitFor();
-  await vote(ada, "5");
-  await primary(ada).click();
-  await ada.getByTestId("summary").getByText("One estimate: 5.").waitFor();
-  await ada.getByRole("button", { name: "Vote again" }).click();
-  await ada.getByText("0 of 1 have voted").waitFor();
-  await vote(ada, "3");
-});
+test('a vote can be taken back, and given again after the reveal', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  await vote(ada, '8')
+  await card(ada, '8').click()
+  await status(ada).getByText('No card chosen').waitFor()
+  await ada.getByText('0 of 1 have voted').waitFor()
+  await vote(ada, '5')
+  await primary(ada).click()
+  await ada.getByTestId('summary').getByText('One estimate: 5.').waitFor()
+  await ada.getByRole('button', { name: 'Vote again' }).click()
+  await ada.getByText('0 of 1 have voted').waitFor()
+  await vote(ada, '3')
+})
 
-test("the cards turn by themselves when everyone has voted", async () => {
-  const ada = await newPage(browser);
-  const url = await createTeam(ada);
-  const ben = await join(browser, url, "Ben");
-  await ada.getByRole("button", { name: "Settings" }).click();
-  await ada.getByRole("switch", { name: "Reveal by itself" }).click();
-  await ada.keyboard.press("Escape");
-  await card(ada, "5").click();
-  await ada.getByText("1 of 2 have voted").waitFor();
-  await card(ben, "8").click();
-  await ada.getByTestId("summary").getByText("Close: 5 or 8.").waitFor();
-});
+test('the cards turn by themselves when everyone has voted', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben')
+  await ada.getByRole('button', { name: 'Settings' }).click()
+  await ada.getByRole('switch', { name: 'Reveal by itself' }).click()
+  await ada.keyboard.press('Escape')
+  await card(ada, '5').click()
+  await ada.getByText('1 of 2 have voted').waitFor()
+  await card(ben, '8').click()
+  await ada.getByTestId('summary').getByText('Close: 5 or 8.').waitFor()
+})
 
-test("other decks", async () => {
-  const ada = await newPage(browser);
-  await createTeam(ada);
-  await ada.getByRole("button", { name: "Settings" }).click();
-  await ada.getByLabel("Deck").selectOption("t_shirt");
-  await ada.keyboard.press("Escape");
-  await card(ada, "XL").waitFor();
-  await useOwnCards(ada, "1, 2, 3");
-  await card(ada, "XL").waitFor({ state: "detached" });
+test('other decks', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  await ada.getByRole('button', { name: 'Settings' }).click()
+  await ada.getByLabel('Deck').selectOption('t_shirt')
+  await ada.keyboard.press('Escape')
+  await card(ada, 'XL').waitFor()
+  await useOwnCards(ada, '1, 2, 3')
+  await card(ada, 'XL').waitFor({ state: 'detached' })
   assert.deepEqual(
     await hand(ada)
-      .locator("input")
+      .locator('input')
       .evaluateAll((all) => all.map(({ value }) => value)),
-    ["1", "2", "3"],
-  );
-});
+    ['1', '2', '3'],
+  )
+})
 
-test("stories: paste a list, change, move, remove", async () => {
-  const ada = await newPage(browser);
-  await createTeam(ada);
-  await addStories(ada, ["- One", "2. Two", "Three"]);
-  const titles = () => ada.locator(".story-title").allTextContents();
+test('stories: paste a list, change, move, remove', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  await addStories(ada, ['- One', '2. Two', 'Three'])
+  const titles = () => ada.locator('.story-title').allTextContents()
   const becomes = (expected) =>
     ada.waitForFunction(
       (wanted) =>
-        [...document.querySelectorAll(".story-title")]
-          .map((one) => one.textContent)
-          .join() === wanted,
+        [...document.querySelectorAll('.story-title')].map((one) => one.textContent).join() ===
+        wanted,
       expected,
-    );
-  assert.deepEqual(await titles(), ["One", "Two", "Three"]);
-  await ada.getByRole("button", { name: "Edit Three" }).click();
-  await ada.getByRole("button", { name: "Move up" }).click();
-  await becomes("One,Three,Two");
-  await ada.getByLabel("Title").fill("Third");
-  await ada.getByRole("button", { name: "Save" }).click();
-  await becomes("One,Third,Two");
-  await ada.getByRole("button", { name: "Edit One" }).click();
-  await ada.getByRole("button", { name: "Remove" }).click();
-  await becomes("Third,Two");
-  await ada.getByRole("button", { name: "Edit Two" }).click();
-  await ada.getByRole("button", { name: "Estimate now" }).click();
-  await ada.getByRole("heading", { name: "Two" }).waitFor();
-  await ada.locator(".story").nth(1).dragTo(ada.locator(".story").nth(0));
-  await becomes("Two,Third");
-});
+    )
+  assert.deepEqual(await titles(), ['One', 'Two', 'Three'])
+  await ada.getByRole('button', { name: 'Edit Three' }).click()
+  await ada.getByRole('button', { name: 'Move up' }).click()
+  await becomes('One,Three,Two')
+  await ada.getByLabel('Title').fill('Third')
+  await ada.getByRole('button', { name: 'Save' }).click()
+  await becomes('One,Third,Two')
+  await ada.getByRole('button', { name: 'Edit One' }).click()
+  await ada.getByRole('button', { name: 'Remove' }).click()
+  await becomes('Third,Two')
+  await ada.getByRole('button', { name: 'Edit Two' }).click()
+  await ada.getByRole('button', { name: 'Estimate now' }).click()
+  await ada.getByRole('heading', { name: 'Two' }).waitFor()
+  await ada.locator('.story').nth(1).dragTo(ada.locator('.story').nth(0))
+  await becomes('Two,Third')
+})
 
-test("the timer runs for everyone", async () => {
-  const ada = await newPage(browser);
-  const url = await createTeam(ada);
-  const ben = await join(browser, url, "Ben");
-  await ada.getByRole("button", { name: "Timer" }).click();
-  await ada.getByRole("button", { name: "Start 2 min" }).click();
+test('the timer runs for everyone', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben')
+  await ada.getByRole('button', { name: 'Timer' }).click()
+  await ada.getByRole('button', { name: 'Start 2 min' }).click()
   for (const page of [ada, ben])
     await page
-      .getByRole("timer")
+      .getByRole('timer')
       .getByText(/^(2:00|1:5\d)$/)
-      .waitFor();
-  await ada.getByRole("button", { name: "Stop" }).click();
-  await ben.getByRole("timer").waitFor({ state: "detached" });
-});
+      .waitFor()
+  await ada.getByRole('button', { name: 'Stop' }).click()
+  await ben.getByRole('timer').waitFor({ state: 'detached' })
+})
 
-test("history is listed and downloads as CSV", async () => {
-  const ada = await newPage(browser);
-  const url = await createTeam(ada);
-  await addStories(ada, ['Refund, "partial"']);
-  await ada.locator(".story").first().getByRole("button").first().click();
-  await ada.getByRole("heading", { name: "Refund" }).waitFor();
-  await vote(ada, "8");
-  await primary(ada).click();
-  await primary(ada).getByText("Save 8").waitFor();
-  await primary(ada).click();
-  await primary(ada).getByText("New round").waitFor();
-  await ada.getByRole("link", { name: "History and export" }).click();
-  const round = ada.locator(".history-round");
+test('history is listed and downloads as CSV', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  await addStories(ada, ['Refund, "partial"'])
+  await ada.locator('.story').first().getByRole('button').first().click()
+  await ada.getByRole('heading', { name: 'Refund' }).waitFor()
+  await vote(ada, '8')
+  await primary(ada).click()
+  await primary(ada).getByText('Save 8').waitFor()
+  await primary(ada).click()
+  await primary(ada).getByText('New round').waitFor()
+  await ada.getByRole('link', { name: 'History and export' }).click()
+  const round = ada.locator('.history-round')
   // History is written behind the round, so it may take a moment.
-  while (
-    (await round.count()) === 0 ||
-    !(await round.innerText()).match(/Estimate\s+8/)
-  ) {
-    await ada.reload();
-    await ada.locator(".history-round, .history .hint").first().waitFor();
+  while ((await round.count()) === 0 || !(await round.innerText()).match(/Estimate\s+8/)) {
+    await ada.reload()
+    await ada.locator('.history-round, .history .hint').first().waitFor()
   }
-  assert.match(
-    await round.innerText(),
-    /Refund, "partial"[\s\S]*Ada 8[\s\S]*Median\s+8/,
-  );
-  const link = ada.getByRole("link", { name: "Download CSV" });
-  const [download] = await Promise.all([
-    ada.waitForEvent("download"),
-    link.click(),
-  ]);
-  const csv = await (
-    await download.createReadStream()
-  )
-    .setEncoding("utf8")
-    .toArray();
-  assert.match(csv.join(""), /"Refund, ""partial"""/);
-  const slug = new URL(url).pathname.split("/").at(-1);
-  const json = await (await fetch(`${BASE}/api/teams/${slug}/history`)).json();
-  assert.equal(json.rounds[0].estimate, "8");
-  await ada.getByRole("link", { name: "Back to the room" }).click();
-  await primary(ada).waitFor();
-});
+  assert.match(await round.innerText(), /Refund, "partial"[\s\S]*Ada 8[\s\S]*Median\s+8/)
+  const link = ada.getByRole('link', { name: 'Download CSV' })
+  const [download] = await Promise.all([ada.waitForEvent('download'), link.click()])
+  const csv = await (await download.createReadStream()).setEncoding('utf8').toArray()
+  assert.match(csv.join(''), /"Refund, ""partial"""/)
+  const slug = new URL(url).pathname.split('/').at(-1)
+  const json = await (await fetch(`${BASE}/api/teams/${slug}/history`)).json()
+  assert.equal(json.rounds[0].estimate, '8')
+  await ada.getByRole('link', { name: 'Back to the room' }).click()
+  await primary(ada).waitFor()
+})

@@ -1,140 +1,125 @@
 // One browser for a test file, and people in it: each with a context, so a key, of their own.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join as joinPath } from "node:path";
-import { chromium } from "playwright-core";
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join as joinPath } from 'node:path'
+import { chromium } from 'playwright-core'
 
-export const BASE = process.env.POKER_URL;
-export const WIDE = { width: 1280, height: 800 };
-export const NARROW = { width: 390, height: 844 };
+export const BASE = process.env.POKER_URL
+export const WIDE = { width: 1280, height: 800 }
+export const NARROW = { width: 390, height: 844 }
 
 const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
 
 export async function launch() {
   // Downloads and the profile live in a folder that goes with the browser.
-  const scratch = mkdtempSync(joinPath(tmpdir(), "poker-web-"));
+  const scratch = mkdtempSync(joinPath(tmpdir(), 'poker-web-'))
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: FLAGS,
     downloadsPath: scratch,
-  });
-  browser.on("disconnected", () =>
-    rmSync(scratch, { recursive: true, force: true }),
-  );
-  return browser;
+  })
+  browser.on('disconnected', () => rmSync(scratch, { recursive: true, force: true }))
+  return browser
 }
 
 /** A page of a new person. `page.problems` holds whatever the page complained about. */
 export async function newPage(browser, options = {}) {
   const context = await browser.newContext({
     viewport: WIDE,
-    locale: "en-GB",
-    colorScheme: "light",
-    reducedMotion: "reduce",
+    locale: 'en-GB',
+    colorScheme: 'light',
+    reducedMotion: 'reduce',
     ...options,
-  });
-  return pageIn(context);
+  })
+  return pageIn(context)
 }
 
 export async function pageIn(context) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(8_000);
-  page.problems = [];
-  page.received = [];
-  page.on("pageerror", (error) => page.problems.push(error.message));
-  page.on("console", (message) => {
-    const expected = /WebSocket connection|ERR_|Failed to load resource/;
-    if (message.type() === "error" && !expected.test(message.text())) {
-      page.problems.push(message.text());
+  const page = await context.newPage()
+  page.setDefaultTimeout(8_000)
+  page.problems = []
+  page.received = []
+  page.on('pageerror', (error) => page.problems.push(error.message))
+  page.on('console', (message) => {
+    const expected = /WebSocket connection|ERR_|Failed to load resource/
+    if (message.type() === 'error' && !expected.test(message.text())) {
+      page.problems.push(message.text())
     }
-  });
-  page.on("websocket", (socket) => {
-    socket.on("framereceived", ({ payload }) =>
-      page.received.push(String(payload)),
-    );
-  });
-  return page;
+  })
+  page.on('websocket', (socket) => {
+    socket.on('framereceived', ({ payload }) => page.received.push(String(payload)))
+  })
+  return page
 }
 
 /** Everything that this page has been told over its sockets. */
-export const framesOf = (page) => page.received;
+export const framesOf = (page) => page.received
 
 /** Makes a team and enters its room as the facilitator; gives the address to share. */
-export async function createTeam(
-  page,
-  team = "Payments team",
-  name = "Ada",
-  base = BASE,
-) {
-  await page.goto(`${base}/`);
-  await page.getByLabel("What is your team called?").fill(team);
-  await page.getByRole("button", { name: "Start estimating" }).click();
-  await enter(page, name);
-  return page.url();
+export async function createTeam(page, team = 'Payments team', name = 'Ada', base = BASE) {
+  await page.goto(`${base}/`)
+  await page.getByLabel('What is your team called?').fill(team)
+  await page.getByRole('button', { name: 'Start estimating' }).click()
+  await enter(page, name)
+  return page.url()
 }
 
-export async function join(
-  browser,
-  url,
-  name,
-  { observer = false, ...options } = {},
-) {
-  const page = await newPage(browser, options);
-  await page.goto(url);
-  await page.getByLabel("Your name").waitFor();
-  if (observer) await page.getByRole("radio", { name: /Observe/ }).check();
-  await enter(page, name);
-  return page;
+export async function join(browser, url, name, { observer = false, ...options } = {}) {
+  const page = await newPage(browser, options)
+  await page.goto(url)
+  await page.getByLabel('Your name').waitFor()
+  if (observer) await page.getByRole('radio', { name: /Observe/ }).check()
+  await enter(page, name)
+  return page
 }
 
 async function enter(page, name) {
-  await page.getByLabel("Your name").fill(name);
-  await page.getByRole("button", { name: "Enter the room" }).click();
-  await live(page);
+  await page.getByLabel('Your name').fill(name)
+  await page.getByRole('button', { name: 'Enter the room' }).click()
+  await live(page)
 }
 
 export async function live(page) {
-  await page.locator("[data-testid=pill][data-kind=live]").waitFor();
-  await page.locator(".round, .history").first().waitFor();
+  await page.locator('[data-testid=pill][data-kind=live]').waitFor()
+  await page.locator('.round, .history').first().waitFor()
 }
 
-export const primary = (page) => page.getByTestId("primary");
-export const hand = (page) => page.locator("#hand");
-export const card = (page, name) =>
-  hand(page).getByRole("radio", { name, exact: true });
-export const seats = (page) => page.getByTestId("seat");
-export const seat = (page, name) => seats(page).filter({ hasText: name });
+export const primary = (page) => page.getByTestId('primary')
+export const hand = (page) => page.locator('#hand')
+export const card = (page, name) => hand(page).getByRole('radio', { name, exact: true })
+export const seats = (page) => page.getByTestId('seat')
+export const seat = (page, name) => seats(page).filter({ hasText: name })
 
 /** Chooses a card and waits for its tick: the server has it. */
 export async function vote(page, name) {
-  await card(page, name).click();
-  await page.getByTestId("tick").waitFor();
+  await card(page, name).click()
+  await page.getByTestId('tick').waitFor()
 }
 
 export async function addStories(page, titles) {
-  await page.getByLabel("Add or paste stories").fill(titles.join("\n"));
-  await page.getByLabel("Add or paste stories").press("Enter");
+  await page.getByLabel('Add or paste stories').fill(titles.join('\n'))
+  await page.getByLabel('Add or paste stories').press('Enter')
   await page
-    .locator(".story")
+    .locator('.story')
     .nth(titles.length - 1)
-    .waitFor();
+    .waitFor()
 }
 
 export async function screenshot(page, name) {
-  const folder = process.env.SCREENSHOTS;
-  if (!folder) return;
-  mkdirSync(folder, { recursive: true });
+  const folder = process.env.SCREENSHOTS
+  if (!folder) return
+  mkdirSync(folder, { recursive: true })
   await page.screenshot({
     path: joinPath(folder, `${name}.png`),
-    animations: "disabled",
-  });
+    animations: 'disabled',
+  })
 }

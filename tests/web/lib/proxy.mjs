@@ -1,52 +1,52 @@
 // A line between browser and server that can be cut (sockets closed, nobody answers) or frozen
 // (sockets stay open, nothing passes): what a lost network looks like from a page.
-import { createServer, connect } from "node:net";
-import { once } from "node:events";
-import { BASE } from "./browser.mjs";
+import { createServer, connect } from 'node:net'
+import { once } from 'node:events'
+import { BASE } from './browser.mjs'
 
 export async function startLine() {
-  const target = new URL(BASE);
-  const port = Number(target.port || 80);
-  const sockets = new Set();
-  let isCut = false;
+  const target = new URL(BASE)
+  const port = Number(target.port || 80)
+  const sockets = new Set()
+  let isCut = false
 
   const server = createServer((client) => {
-    if (isCut) return client.destroy();
-    const upstream = connect({ host: target.hostname, port });
+    if (isCut) return client.destroy()
+    const upstream = connect({ host: target.hostname, port })
     for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", () => socket.destroy());
-      socket.on("close", () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
+      sockets.add(socket)
+      socket.on('error', () => socket.destroy())
+      socket.on('close', () => {
+        sockets.delete(socket)
+        client.destroy()
+        upstream.destroy()
+      })
     }
-    client.pipe(upstream);
-    upstream.pipe(client);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+    client.pipe(upstream)
+    upstream.pipe(client)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
 
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     cut() {
-      isCut = true;
-      for (const socket of sockets) socket.destroy();
+      isCut = true
+      for (const socket of sockets) socket.destroy()
     },
     /** Nothing passes any more, and nobody is told. */
     freeze() {
       for (const socket of sockets) {
-        socket.unpipe();
-        socket.pause();
+        socket.unpipe()
+        socket.pause()
       }
     },
     mend() {
-      isCut = false;
+      isCut = false
     },
     close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
+      for (const socket of sockets) socket.destroy()
+      server.close()
     },
-  };
+  }
 }

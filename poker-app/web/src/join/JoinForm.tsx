@@ -94,5 +94,5 @@ function RoleChoice({ role, onChange }: { role: Role; onChange: (role: Role) => 
 
 /** "payments-team-4k2x9q" → "payments team": the name itself comes with the room. */
 function readableName(slug: string): string {
-  return slug.replace(/-[a-z2-7]{6}$/, '').replaceAll('-', ' ')
+  return slug.replace(/-[a-z0-9]{6}$/, '').replaceAll('-', ' ')
 }

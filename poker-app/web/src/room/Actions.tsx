@@ -1,4 +1,5 @@
 import { useTexts } from '../i18n'
+import { Icon } from '../ui/Icon'
 import { Timer } from './Timer'
 import { useRoom } from './useRoom'
 import { facilitator, facilitatorMissing } from './view'
@@ -31,7 +32,8 @@ function VoteAgain() {
   if (room.round.phase === 'voting') return null
   return (
     <button type="button" className="button" aria-keyshortcuts="V" onClick={voteAgain}>
-      {t.round.again}
+      <Icon name="again" />
+      <span className="wide-label">{t.round.again}</span>
     </button>
   )
 }

@@ -25,7 +25,8 @@ function Countdown({ timer }: { timer: TimerView }) {
       </span>
       {isFacilitator && (
         <button type="button" className="button" onClick={() => send({ type: 'stop_timer' })}>
-          {t.timer.stop}
+          <Icon name="close" />
+          <span className="wide-label">{t.timer.stop}</span>
         </button>
       )}
     </div>
@@ -65,7 +66,7 @@ function StartTimer() {
         onClick={() => setOpen(!open)}
       >
         <Icon name="clock" />
-        {t.timer.label}
+        <span className="wide-label">{t.timer.label}</span>
       </button>
       {open && (
         <ul className="timer-menu">
