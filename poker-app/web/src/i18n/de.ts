@@ -38,7 +38,7 @@ export const de: Catalogue = {
   },
   pill: {
     label: 'Verbindung',
-    live: 'Verbunden',
+    live: 'Live',
     saving: 'Speichert…',
     checking: 'Wird geprüft…',
     connecting: 'Verbindet…',
