@@ -109,16 +109,7 @@ async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
             resend(voter, &mut places[victim].link).await;
         }
         drop(ghost);
-        // The other shard's votes are answered in peace, and it learns the new table.
-        let other = &mut places[1 - victim];
-        let mut there: Vec<&mut Voter> = voters
-            .iter_mut()
-            .filter(|voter| home(&addresses, version, &voter.team) != victim)
-            .collect();
-        let waiting = there.iter().filter(|voter| voter.under_way.is_some()).count();
-        await_answers(&mut other.link, &mut there, waiting).await;
-        let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
-        other.shard.routes.send_replace(table(version, &shards).into());
+        settle(&mut places[1 - victim], &mut voters, &addresses, version).await;
     }
     let votes: usize = voters.iter().map(|voter| voter.votes).sum();
     pauses_ms.sort_by(f64::total_cmp);
@@ -130,6 +121,18 @@ async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
         pauses_ms[KILLS - 1],
         begin.elapsed().as_secs_f64()
     );
+}
+
+/// The shard that lives on answers the votes of its teams in peace, and learns the new table.
+async fn settle(place: &mut Place, voters: &mut [Voter], addresses: &[String; 2], version: u64) {
+    let mut here: Vec<&mut Voter> = voters
+        .iter_mut()
+        .filter(|voter| home(addresses, version, &voter.team) == place.id as usize)
+        .collect();
+    let waiting = here.iter().filter(|voter| voter.under_way.is_some()).count();
+    await_answers(&mut place.link, &mut here, waiting).await;
+    let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
+    place.shard.routes.send_replace(table(version, &shards).into());
 }
 
 fn voters() -> Vec<Voter> {

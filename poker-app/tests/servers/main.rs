@@ -1,4 +1,5 @@
 //! The shard, its store, its log and the worker against real servers: Redis, Kafka and PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod kills;
 mod log;
