@@ -30,7 +30,11 @@ pub struct Driver {
 
 impl Driver {
     pub async fn run(self) {
-        if !self.team.until_joined(self.ready_timeout).await {
+        let joined = tokio::select! {
+            joined = self.team.until_joined(self.ready_timeout) => joined,
+            () = self.shared.ending.cancelled() => false,
+        };
+        if !joined {
             self.shared.stats.error("team_not_ready");
             return;
         }

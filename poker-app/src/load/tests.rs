@@ -1,6 +1,6 @@
 //! The generator against the whole product, also through a proxy that cuts connections.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use clap::Parser;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LoadArgs, measure, prepare, report::Report};
+use super::{LoadArgs, measure, prepare, shared::Shared, stats::Totals};
 use crate::{
     all::All,
     cli::{AllArgs, LogFormat},
@@ -32,11 +32,18 @@ async fn product(data: &Path) -> All {
     All::start(&args).await.unwrap()
 }
 
-async fn load(address: SocketAddr, line: &str, stop: &CancellationToken) -> Report {
+/// A run about to start, and what it counts.
+async fn prepared(address: SocketAddr, line: &str) -> (LoadArgs, Arc<Shared>) {
     let line = format!("load --url ws://{address} --ramp-seconds 0 {line}");
     let args = Line::try_parse_from(line.split_whitespace()).unwrap().args;
     let shared = Arc::new(prepare(&args).await.unwrap());
-    measure(&args, shared, stop).await.unwrap()
+    (args, shared)
+}
+
+async fn until(shared: &Shared, holds: impl Fn(&Totals) -> bool) {
+    while !holds(&shared.stats.totals()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Every connection through it is cut whenever `cuts` fires.
@@ -67,7 +74,8 @@ async fn a_run_against_the_product_loses_nothing_and_records_every_vote() {
         "--teams 3 --participants 4 --rate 120 --seconds 2 --record {}",
         record.display()
     );
-    let report = load(all.address, &line, &CancellationToken::new()).await;
+    let (args, shared) = prepared(all.address, &line).await;
+    let report = measure(&args, shared, &CancellationToken::new()).await.unwrap();
     assert!(report.is_good(), "{}", report.table());
     assert_eq!((report.teams_ready, report.sockets_joined), (3, 12));
     assert_eq!(
@@ -100,16 +108,15 @@ async fn cut_connections_are_resumed_without_loss() {
     let all = product(folder.path()).await;
     let (cuts, _) = broadcast::channel(1);
     let address = proxy(all.address, cuts.clone()).await;
-    let stop = CancellationToken::new();
-    let cutting = tokio::spawn(async move {
-        let mut pace = tokio::time::interval(std::time::Duration::from_millis(500));
-        for _ in 0..5 {
-            pace.tick().await;
+    let (args, shared) = prepared(address, "--teams 2 --participants 3 --rate 60 --seconds 4").await;
+    let counts = shared.clone();
+    tokio::spawn(async move {
+        for votes in (10..=100).step_by(30) {
+            until(&counts, |totals| totals.counts.votes_acked >= votes).await;
             let _ = cuts.send(());
         }
     });
-    let report = load(address, "--teams 2 --participants 3 --rate 60 --seconds 4", &stop).await;
-    cutting.await.unwrap();
+    let report = measure(&args, shared, &CancellationToken::new()).await.unwrap();
     assert!(report.is_good(), "{}", report.table());
     assert!(
         report.reconnects > 0 && report.sockets_closed_by_server > 0,
@@ -123,17 +130,16 @@ async fn cut_connections_are_resumed_without_loss() {
 async fn an_interrupt_ends_the_run_with_its_rounds_revealed() {
     let folder = tempfile::tempdir().unwrap();
     let all = product(folder.path()).await;
-    let stop = CancellationToken::new();
     let line = "--teams 1 --participants 3 --rate 30 --seconds 3600 --keep-open";
-    let running = load(all.address, line, &stop);
-    tokio::pin!(running);
-    let soon = tokio::time::sleep(std::time::Duration::from_secs(1));
-    tokio::select! {
-        _ = &mut running => panic!("ended by itself"),
-        () = soon => stop.cancel(),
-    }
-    let report = running.await;
-    assert!(report.is_good() && report.seconds < 60.0, "{}", report.table());
+    let (args, shared) = prepared(all.address, line).await;
+    let stop = CancellationToken::new();
+    let interrupt = async {
+        until(&shared, |totals| totals.counts.votes_acked > 0).await;
+        stop.cancel();
+    };
+    let (report, ()) = tokio::join!(measure(&args, shared.clone(), &stop), interrupt);
+    let report = report.unwrap();
+    assert!(report.is_good(), "{}", report.table());
     assert_eq!(report.rounds_unrevealed, 0);
 }
 
@@ -142,14 +148,12 @@ async fn a_missing_server_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
+    let (args, shared) = prepared(address, "--teams 1 --participants 1 --seconds 1").await;
     let stop = CancellationToken::new();
-    let running = load(address, "--teams 1 --participants 1 --seconds 1", &stop);
-    tokio::pin!(running);
-    tokio::select! {
-        _ = &mut running => panic!("ended by itself"),
-        () = tokio::time::sleep(std::time::Duration::from_secs(1)) => stop.cancel(),
-    }
-    let report = running.await;
-    assert!(!report.is_good());
-    assert!(report.errors["connect"] > 0);
+    let interrupt = async {
+        until(&shared, |totals| totals.errors.contains_key("connect")).await;
+        stop.cancel();
+    };
+    let (report, ()) = tokio::join!(measure(&args, shared.clone(), &stop), interrupt);
+    assert!(!report.unwrap().is_good());
 }

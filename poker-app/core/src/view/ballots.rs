@@ -70,3 +70,15 @@ impl fmt::Debug for Ballots {
         formatter.debug_list().entries(self.voters()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_debug_print_shows_who_voted_and_not_what() {
+        let mut ballots = Ballots::default();
+        ballots.cast("p1", "Ada", String::from("13"));
+        assert_eq!(format!("{ballots:?}"), r#"["p1"]"#);
+    }
+}
