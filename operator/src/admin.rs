@@ -23,8 +23,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    pub fn wait_for(&self, part: &str, why: impl Into<String>) {
-        self.lock().insert(part.to_owned(), why.into());
+    /// Returns whether that is news.
+    pub fn wait_for(&self, part: &str, why: &str) -> bool {
+        self.lock().insert(part.to_owned(), why.to_owned()).as_deref() != Some(why)
     }
 
     pub fn done(&self, part: &str) {
@@ -110,8 +111,9 @@ mod tests {
     #[test]
     fn ready_means_nothing_pending() {
         let readiness = Readiness::default();
-        readiness.wait_for("crd", "install it");
-        readiness.wait_for("crd", "install it, please");
+        assert!(readiness.wait_for("crd", "install it"));
+        assert!(!readiness.wait_for("crd", "install it"));
+        assert!(readiness.wait_for("crd", "install it, please"));
         assert_eq!(readiness.pending(), ["install it, please"]);
         assert!(readiness.is_pending("crd"));
         readiness.done("crd");

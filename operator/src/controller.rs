@@ -92,7 +92,7 @@ pub async fn run(
     // Leadership is given up only after the last pass has ended.
     let release = CancellationToken::new();
     let elector = Elector::new(client, &options, metrics.clone());
-    let mut leader = AbortOnDropHandle::new(tokio::spawn(leader::run(elector, leadership, release.clone())));
+    let leader = AbortOnDropHandle::new(tokio::spawn(leader::run(elector, leadership, release.clone())));
     let mut parts = JoinSet::new();
     parts.spawn(admin::serve(
         listener,
@@ -108,41 +108,62 @@ pub async fn run(
     ));
     parts.spawn(broker::run(broker, triggers.clone(), metrics, stop.clone()));
     parts.spawn(look_at_all_when_leading(ctx.clone(), triggers, stop.clone()));
-    let mut reconciler = AbortOnDropHandle::new(tokio::spawn({
-        let next = stream::poll_fn(move |cx| queue.poll_recv(cx)).map(Ok::<_, Infallible>);
-        reconcile_all(
-            ctx,
-            next.take_until(stop.clone().cancelled_owned()).boxed(),
-            options.concurrency,
-        )
-    }));
+    let next = stream::poll_fn(move |cx| queue.poll_recv(cx)).map(Ok::<_, Infallible>);
+    let queue = next.take_until(stop.clone().cancelled_owned()).boxed();
+    let reconciler = reconcile_all(ctx, queue, options.concurrency, stop.clone());
+    let tasks = Tasks {
+        leader,
+        reconciler: AbortOnDropHandle::new(tokio::spawn(reconciler)),
+        parts,
+        watches,
+    };
+    tasks.supervise(&readiness, stop, release).await
+}
 
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        ended = &mut leader => {
-            ended.context("the leader election panicked")??;
-            bail!("the leader election ended");
+/// Everything that runs. Dropping it ends all at once.
+struct Tasks {
+    leader: AbortOnDropHandle<Result<()>>,
+    reconciler: AbortOnDropHandle<()>,
+    parts: JoinSet<Result<()>>,
+    watches: JoinSet<&'static str>,
+}
+
+impl Tasks {
+    /// Waits for `stop` and ends in order: passes first, then leadership.
+    async fn supervise(
+        mut self,
+        readiness: &Readiness,
+        stop: CancellationToken,
+        release: CancellationToken,
+    ) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            ended = &mut self.leader => {
+                ended.context("the leader election panicked")??;
+                bail!("the leader election ended");
+            }
+            ended = &mut self.reconciler => {
+                ended.context("the reconciler panicked")?;
+                bail!("the reconciler ended");
+            }
+            Some(ended) = self.parts.join_next() => {
+                ended.context("a part panicked")??;
+                bail!("a part ended");
+            }
+            Some(ended) = self.watches.join_next() => {
+                bail!("the watch of {} ended", ended.context("a watch panicked")?)
+            }
         }
-        ended = &mut reconciler => {
-            ended.context("the reconciler panicked")?;
-            bail!("the reconciler ended");
+        readiness.wait_for("shutdown", "shutting down");
+        let patience = Duration::from_secs(limits::SHUTDOWN_SECONDS);
+        if tokio::time::timeout(patience, self.reconciler).await.is_err() {
+            tracing::warn!("passes were still running: they are cut off");
         }
-        Some(ended) = parts.join_next() => {
-            ended.context("a part panicked")??;
-            bail!("a part ended");
-        }
-        Some(ended) = watches.join_next() => bail!("the watch of {} ended", ended.context("a watch panicked")?),
+        release.cancel();
+        let released = tokio::time::timeout(patience, self.leader).await;
+        released.context("the lease could not be given up in time")??
     }
-    readiness.wait_for("shutdown", "shutting down");
-    let patience = Duration::from_secs(limits::SHUTDOWN_SECONDS);
-    if tokio::time::timeout(patience, reconciler).await.is_err() {
-        tracing::warn!("passes were still running: they are cut off");
-    }
-    release.cancel();
-    tokio::time::timeout(patience, leader)
-        .await
-        .context("the lease could not be given up in time")??
 }
 
 /// Looks at clusters as the queue names them, until it ends and the running passes have ended.
@@ -150,10 +171,12 @@ async fn reconcile_all(
     ctx: Arc<Context>,
     queue: impl Stream<Item = Result<ReconcileRequest<Guarded>, Infallible>> + Send + Unpin,
     concurrency: u16,
+    stop: CancellationToken,
 ) {
     // Without all caches, what is missing in one would be made again or deleted.
-    if ctx.stores.ready().await.is_err() {
-        return;
+    tokio::select! {
+        () = stop.cancelled() => return,
+        ready = ctx.stores.ready() => if ready.is_err() { return },
     }
     let config = Config::default()
         .concurrency(concurrency)
@@ -163,6 +186,9 @@ async fn reconcile_all(
     let passes = applier(pass, retry, ctx.clone(), clusters, queue, config);
     passes
         .for_each(async |result| {
+            ctx.metrics
+                .clusters
+                .set(i64::try_from(ctx.stores.clusters.len()).unwrap_or(i64::MAX));
             if let Err(ControllerError::ObjectNotFound(gone)) = result {
                 ctx.forget(&(gone.namespace.clone().unwrap_or_default(), gone.name.clone()));
             }
@@ -172,7 +198,7 @@ async fn reconcile_all(
 
 /// What failed is tried again, each time after a longer wait.
 fn retry(object: Arc<Guarded>, error: &Error, ctx: Arc<Context>) -> Action {
-    let key = reconcile::key(&*object);
+    let key = reconcile::key(&object);
     let failures = ctx.failed(&key);
     ctx.metrics
         .reconcile_errors

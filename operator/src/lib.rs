@@ -18,6 +18,7 @@ mod lookup;
 mod metrics;
 mod observe;
 mod prometheus;
+mod readings;
 mod reconcile;
 mod report;
 mod sampler;

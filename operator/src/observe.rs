@@ -7,7 +7,8 @@ use crate::{
     error::Error,
     fence::ClusterKey,
     limits::PORT_KAFKA,
-    sampler::{Need, Reading, Source},
+    readings::Reading,
+    sampler::{Need, Source},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 /// The pass as the controller calls it: measured, bounded, and only for the leader.
 pub async fn pass(object: Arc<Guarded>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let key = key(&*object);
+    let key = key(&object);
     if !ctx.leadership.may_write() {
         return Ok(Action::await_change()); // a new leader looks at everything
     }

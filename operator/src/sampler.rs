@@ -6,10 +6,10 @@ use crate::{
     limits,
     metrics::{self, Metrics},
     prometheus::{self, QueryError, Series},
+    readings::{self, Reading, builtin_reading, custom_reading, stale_after},
     watches::Triggers,
 };
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
 use kube::runtime::{
     controller::{ReconcileReason, ReconcileRequest},
     reflector::ObjectRef,
@@ -39,23 +39,6 @@ pub struct Need {
     pub queries: BTreeMap<String, String>,
     /// Whether new values lead to decisions, so that the cluster is woken.
     pub wakes: bool,
-}
-
-/// The last that is known of a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
-    /// `series` is how many series went into the value, where that is known.
-    Fresh {
-        value: f64,
-        at: Timestamp,
-        series: Option<u64>,
-    },
-    Stale {
-        at: Timestamp,
-    },
-    Missing {
-        why: String,
-    },
 }
 
 #[derive(Debug, Clone)]
@@ -146,7 +129,8 @@ impl Sampler {
                 .entry(cluster.clone())
                 .or_default()
                 .insert(metric, new.clone());
-            if need.wakes && before.is_none_or(|before| !same_value(&before.reading, &new.reading)) {
+            if need.wakes && before.is_none_or(|before| !readings::same_value(&before.reading, &new.reading))
+            {
                 wake.insert(cluster);
             }
         }
@@ -156,25 +140,6 @@ impl Sampler {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn same_value(before: &Reading, after: &Reading) -> bool {
-    match (before, after) {
-        (
-            Reading::Fresh {
-                value: a, series: n, ..
-            },
-            Reading::Fresh {
-                value: b, series: m, ..
-            },
-        ) => a == b && n == m,
-        (Reading::Stale { .. }, Reading::Stale { .. }) => true,
-        (before, after) => before == after,
-    }
-}
-
-fn stale_after(interval: Duration) -> Duration {
-    Duration::from_secs(limits::STALE_SECONDS).max(interval * 3)
 }
 
 /// Runs the rounds until `stop`.
@@ -252,7 +217,7 @@ async fn round(
     let needs = sampler.needs_of(&source);
     let mut readings = Vec::new();
     for (builtin, series) in BUILTINS {
-        let answer = ask(&http, &metrics, &source, &builtin_query(series)).await;
+        let answer = ask(&http, &metrics, &source, &readings::builtin_query(series)).await;
         let answer = answer.as_deref();
         readings.extend(needs.iter().map(|(cluster, need)| {
             let reading = builtin_reading(answer, cluster, stale_after(need.interval));
@@ -326,199 +291,13 @@ async fn ask(
     answer
 }
 
-/// Sum, oldest sample and number of series of every cluster in one answer, all of the same instant.
-fn builtin_query(series: &str) -> String {
-    let by = "by (namespace, cluster)";
-    format!(
-        r#"label_replace(sum {by} ({series}), "what", "sum", "", "") or label_replace(min {by} (timestamp({series})), "what", "oldest", "", "") or label_replace(count {by} ({series}), "what", "count", "", "")"#
-    )
-}
-
-fn builtin_reading(
-    answer: Result<&[Series], &QueryError>,
-    cluster: &ClusterKey,
-    stale_after: Duration,
-) -> Reading {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            return Reading::Missing {
-                why: error.to_string(),
-            };
-        }
-    };
-    let find = |what: &str| {
-        let label = |series: &Series, name: &str| series.labels.get(name).cloned().unwrap_or_default();
-        answer.iter().find(|series| {
-            label(series, "what") == what
-                && label(series, "namespace") == cluster.0
-                && label(series, "cluster") == cluster.1
-        })
-    };
-    let (Some(sum), Some(oldest), Some(count)) = (find("sum"), find("oldest"), find("count")) else {
-        return Reading::Missing {
-            why: "Prometheus has no finite value of it: check that it scrapes the pods".to_owned(),
-        };
-    };
-    fresh_or_stale(sum, Some(oldest.value), Some(count.value as u64), stale_after)
-}
-
-fn custom_reading(
-    value: Result<Vec<Series>, QueryError>,
-    stamps: Result<Vec<Series>, QueryError>,
-    stale_after: Duration,
-) -> Reading {
-    let series = match value {
-        Ok(series) => series,
-        Err(error) => {
-            return Reading::Missing {
-                why: error.to_string(),
-            };
-        }
-    };
-    let stamp = match stamps {
-        Ok(stamps) => stamps.first().map(|stamp| stamp.value),
-        Err(QueryError::Refused(_)) => None, // a scalar has no timestamp
-        Err(error) => {
-            return Reading::Missing {
-                why: error.to_string(),
-            };
-        }
-    };
-    match series.as_slice() {
-        [one] => fresh_or_stale(one, stamp, None, stale_after),
-        [] => Reading::Missing {
-            why: "the query gives no finite value".to_owned(),
-        },
-        many => Reading::Missing {
-            why: format!("the query gives {} series: aggregate them to one", many.len()),
-        },
-    }
-}
-
-/// Ages are told by the clock of the Prometheus alone, so that ours may differ.
-fn fresh_or_stale(value: &Series, stamp: Option<f64>, series: Option<u64>, stale_after: Duration) -> Reading {
-    let asked = value.at;
-    let at = stamp
-        .and_then(|stamp| Timestamp::from_millisecond((stamp * 1000.0) as i64).ok())
-        .unwrap_or(asked);
-    if asked.duration_since(at).unsigned_abs() > stale_after && at < asked {
-        Reading::Stale { at }
-    } else {
-        Reading::Fresh {
-            value: value.value,
-            at,
-            series,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const AFTER: Duration = Duration::from_secs(75);
-
-    fn series(labels: &[(&str, &str)], value: f64) -> Series {
-        let labels = labels
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        Series {
-            labels,
-            value,
-            at: Timestamp::from_second(1_000).unwrap(),
-        }
-    }
-
-    fn answer(cluster: &str, oldest: f64) -> Vec<Series> {
-        let labels = |what: &'static str| [("namespace", "ns"), ("cluster", cluster), ("what", what)];
-        vec![
-            series(&labels("sum"), 12.0),
-            series(&labels("oldest"), oldest),
-            series(&labels("count"), 3.0),
-        ]
-    }
+    use jiff::Timestamp;
 
     fn key() -> ClusterKey {
         ("ns".to_owned(), "demo".to_owned())
-    }
-
-    #[test]
-    fn builtin_of_the_right_cluster_only() {
-        let at = Timestamp::from_second(990).unwrap();
-        let fresh = Reading::Fresh {
-            value: 12.0,
-            at,
-            series: Some(3),
-        };
-        assert_eq!(builtin_reading(Ok(&answer("demo", 990.0)), &key(), AFTER), fresh);
-        assert!(matches!(
-            builtin_reading(Ok(&answer("other", 990.0)), &key(), AFTER),
-            Reading::Missing { .. }
-        ));
-        assert!(matches!(
-            builtin_reading(Ok(&[]), &key(), AFTER),
-            Reading::Missing { .. }
-        ));
-        assert!(matches!(
-            builtin_reading(Err(&QueryError::Timeout), &key(), AFTER),
-            Reading::Missing { .. }
-        ));
-        let old = Timestamp::from_second(900).unwrap();
-        assert_eq!(
-            builtin_reading(Ok(&answer("demo", 900.0)), &key(), AFTER),
-            Reading::Stale { at: old }
-        );
-    }
-
-    #[test]
-    fn one_missing_part_makes_a_builtin_missing() {
-        for part in 0..3 {
-            let mut answer = answer("demo", 990.0);
-            answer.remove(part); // a NaN is left out by the parser
-            assert!(matches!(
-                builtin_reading(Ok(&answer), &key(), AFTER),
-                Reading::Missing { .. }
-            ));
-        }
-    }
-
-    #[test]
-    fn custom_queries_give_exactly_one_value() {
-        let one = || Ok(vec![series(&[], 5.0)]);
-        let asked = Timestamp::from_second(1_000).unwrap();
-        let fresh = Reading::Fresh {
-            value: 5.0,
-            at: asked,
-            series: None,
-        };
-        assert_eq!(
-            custom_reading(one(), Err(QueryError::Refused("scalar".into())), AFTER),
-            fresh
-        );
-        assert_eq!(
-            custom_reading(one(), Ok(vec![series(&[], 1_000.0)]), AFTER),
-            fresh
-        );
-        assert!(matches!(
-            custom_reading(one(), Ok(vec![series(&[], 900.0)]), AFTER),
-            Reading::Stale { .. }
-        ));
-        assert!(matches!(
-            custom_reading(one(), Err(QueryError::Timeout), AFTER),
-            Reading::Missing { .. }
-        ));
-        for bad in [
-            Ok(vec![]),
-            Ok(vec![series(&[], 1.0), series(&[], 2.0)]),
-            Err(QueryError::Status(500)),
-        ] {
-            assert!(matches!(
-                custom_reading(bad, Ok(vec![]), AFTER),
-                Reading::Missing { .. }
-            ));
-        }
     }
 
     #[test]
@@ -551,7 +330,7 @@ mod tests {
         assert!(keep(1.0).is_empty());
         assert_eq!(keep(2.0), [key()]);
         assert_eq!(sampler.read(&key(), "participants", Instant::now()), fresh(2.0));
-        let later = Instant::now() + AFTER + Duration::from_secs(1);
+        let later = Instant::now() + stale_after(interval) + Duration::from_secs(1);
         assert_eq!(sampler.read(&key(), "participants", later), Reading::Stale { at });
         sampler.need(&key(), None);
         assert!(

@@ -107,7 +107,7 @@ impl Starter<'_> {
         let kind = watch.kind;
         self.shared
             .readiness
-            .wait_for(kind, format!("the first list of kind {kind} is not complete"));
+            .wait_for(kind, &format!("the first list of kind {kind} is not complete"));
         let running = watches::run(watch, writer, self.shared.clone());
         self.tasks.spawn(async move {
             running.await;

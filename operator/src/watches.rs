@@ -201,8 +201,9 @@ fn report_failure<K: Resource>(watch: &Watch<K>, error: &watcher::Error, shared:
         } else {
             format!("cannot list {}: {error}", watch.kind)
         };
-        tracing::warn!(kind = watch.kind, "{why}");
-        shared.readiness.wait_for(watch.kind, why);
+        if shared.readiness.wait_for(watch.kind, &why) {
+            tracing::warn!(kind = watch.kind, "{why}");
+        }
     } else {
         tracing::info!(kind = watch.kind, error = %error, "watch is opened anew");
     }
