@@ -45,7 +45,7 @@ export async function newPage(browser, options = {}) {
 
 export async function pageIn(context) {
   const page = await context.newPage()
-  page.setDefaultTimeout(8_000)
+  page.setDefaultTimeout(30_000)
   page.problems = []
   page.received = []
   page.on('pageerror', (error) => page.problems.push(error.message))
