@@ -5,9 +5,9 @@
 REDIS_VERSION=7.0.15
 KAFKA_VERSION=4.3.1
 POSTGRES_VERSION=15
-PROMETHEUS_VERSION=2.42.0
+PROMETHEUS_VERSION=3.13.5 # its Go module calls it v0.313.5
 
-DEBIAN_PACKAGES=(libc6 dash tzdata redis-tools redis-server postgresql-15 prometheus)
+DEBIAN_PACKAGES=(libc6 dash tzdata redis-tools redis-server postgresql-15)
 JAVA_MODULES=java.base,java.logging,java.management,java.naming,java.rmi,java.security.jgss,java.security.sasl,java.sql,java.xml,jdk.crypto.ec,jdk.management,jdk.net,jdk.unsupported
 TRAINING_SECONDS=90
 
@@ -57,10 +57,23 @@ redis_image() {
 	IMAGE=(--cmd redis-server --user 999:999 --own /data=999:999 --workdir /data --env PATH=/usr/local/bin:/usr/bin)
 }
 
+# prometheus_folder: Debian's Prometheus cannot discover pods; this one discovers pods, files and HTTP
+# only, which leaves most of its modules out, and has no web page.
+prometheus_folder() {
+	local module=v0.${PROMETHEUS_VERSION/./}
+	grep -qF "prometheus/prometheus $module " "$IMAGES/prometheus/go.mod" || die "images/prometheus/go.mod: require github.com/prometheus/prometheus $module, or change PROMETHEUS_VERSION"
+	build_module prometheus "$IMAGES/prometheus" github.com/prometheus/prometheus/cmd/prometheus \
+		"-X github.com/prometheus/common/version.Version=$PROMETHEUS_VERSION" remove_all_sd,enable_kubernetes_sd
+}
+
 prometheus_image() {
-	local root=$1
+	local root=$1 folder
+	folder=$(prometheus_folder)
 	base_rootfs "$root"
-	add_programs "$root" /usr/bin/prometheus
+	add_file "$root" "$folder/prometheus" /bin/prometheus
+	if [[ -f /etc/ssl/certs/ca-certificates.crt ]]; then
+		add_file "$root" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+	fi
 	mkdir -p "$root/prometheus" "$root/etc/prometheus"
 	printf 'global: {scrape_interval: 15s}\n' >"$root/etc/prometheus/prometheus.yml"
 	expect_version "$root" "version $PROMETHEUS_VERSION" prometheus --version

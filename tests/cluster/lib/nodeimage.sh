@@ -14,7 +14,7 @@ node_image_up() {
 	writer=$(writer_folder)
 	kind_files=$(cd "$HERE/kube" && go mod download -json "sigs.k8s.io/kind@$KIND_VERSION" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/images/base/files
 	key=$(printf '%s\n' "$kube" "$helpers" "$writer" "$KIND_VERSION" "$(os_release)" \
-		"$(content_key "$HERE/lib/nodeimage.sh" "$HERE/node/manifests" "$ROOT/images/lib")" | sha256sum | cut -c1-16)
+		"$(content_key "$HERE/lib/nodeimage.sh" "$HERE/node/manifests" "$ROOT/images/lib/rootfs.sh")" | sha256sum | cut -c1-16)
 	image=planning-poker-node:$key
 	tar=$CACHE/cluster/node/$key.tar
 	printf '%s\n' "$image"

@@ -15,14 +15,14 @@ go_cached() {
 	printf '%s/cluster/go/%s-%s' "$CACHE" "$name" "$key"
 }
 
-# build_module NAME DIR PACKAGE [LDFLAGS]: prints the folder that holds the built binary NAME.
+# build_module NAME DIR PACKAGE [LDFLAGS [TAGS]]: prints the folder that holds the built binary NAME.
 build_module() {
-	local name=$1 dir=$2 package=$3 ldflags="-s -w ${4:-}" out
+	local name=$1 dir=$2 package=$3 ldflags="-s -w ${4:-}" tags=${5:-} out
 	need_go
-	out=$(go_cached "$name" "$(content_key "$dir") $package $ldflags")
+	out=$(go_cached "$name" "$(content_key "$dir") $package $ldflags${tags:+ $tags}")
 	if [[ ! -x $out/$name ]]; then
 		mkdir -p "$out"
-		step "build $name" go_build "$dir" "$out/$name" "$package" "$ldflags"
+		step "build $name" go_build "$dir" "$out/$name" "$package" "$ldflags" "$tags"
 	fi
 	printf '%s\n' "$out"
 }
@@ -30,7 +30,7 @@ build_module() {
 go_build() {
 	cd "$1" || return
 	# -v prints each package as it is compiled: the sign of life in a long build.
-	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags "$4" -o "$2.part" "$3"
+	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -tags "$5" -ldflags "$4" -o "$2.part" "$3"
 	mv "$2.part" "$2"
 }
 
