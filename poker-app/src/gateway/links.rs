@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt, stream::SplitSink};
+use futures::{SinkExt, StreamExt, stream::{SplitSink, SplitStream}};
 use rand::Rng;
 use tokio::{
     net::TcpStream,
@@ -121,10 +121,12 @@ async fn keep(link: Arc<Link>, name: String, hub: Weak<Hub>) {
     let mut delay = LINK_RETRY_DELAY_MIN;
     loop {
         let connected = timeout(LINK_SILENCE_MAX, TcpStream::connect(&*link.address)).await;
-        if let Ok(Ok(stream)) = connected {
+        if let Ok(Ok(stream)) = connected
+            && let Ok((sink, frames)) = greet(stream, &name).await
+        {
             tracing::info!(shard = %link.address, "link up");
-            let result = serve(&link, stream, &name, &hub).await;
-            tracing::info!(shard = %link.address, ?result, "link ended");
+            let end = serve(&link, sink, frames, &hub).await;
+            tracing::info!(shard = %link.address, ?end, "link ended");
             trying_since = Instant::now();
             delay = LINK_RETRY_DELAY_MIN;
         }
@@ -152,56 +154,73 @@ fn next_delay_max(trying_since: Instant) -> Duration {
     }
 }
 
-/// One connection, until it fails, falls silent, or is of no more use.
-async fn serve(link: &Link, stream: TcpStream, name: &str, hub: &Weak<Hub>) -> Result<(), LinkError> {
+type FrameSink = SplitSink<GatewayEnd<TcpStream>, ToShard>;
+type FrameStream = SplitStream<GatewayEnd<TcpStream>>;
+
+/// Says hello. The first answer proves that a shard listens, not just a kernel.
+async fn greet(stream: TcpStream, name: &str) -> Result<(FrameSink, FrameStream), LinkError> {
     stream.set_nodelay(true)?;
     let (mut sink, mut frames) = gateway_end(stream).split();
     let gateway = name.to_owned();
     sink.send(ToShard::Hello { gateway }).await?;
-    // The first answer proves that a shard listens, not just a kernel.
     sink.send(ToShard::Ping).await?;
     match timeout(LINK_SILENCE_MAX, frames.next()).await {
-        Ok(Some(frame)) => drop(frame?),
-        Ok(None) | Err(_) => return Ok(()),
+        Ok(Some(frame)) => frame.map(|_| (sink, frames)),
+        Ok(None) | Err(_) => Err(LinkError::Io(std::io::ErrorKind::TimedOut.into())),
     }
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum End {
+    /// The shard or the network closed it, or it is of no more use: a new one may succeed at once.
+    Closed,
+    /// The shard has not answered for a second.
+    Silent,
+    Failed(#[expect(dead_code, reason = "for the log")] LinkError),
+}
+
+/// One connection, until it ends.
+async fn serve(link: &Link, sink: FrameSink, mut frames: FrameStream, hub: &Weak<Hub>) -> End {
     let (sender, queue) = mpsc::unbounded_channel();
     *link.lock_frames() = Some(sender);
     link.set(UP);
     if let Some(hub) = hub.upgrade() {
         hub.links_changed();
     }
-    let result = tokio::select! {
-        result = read(link, &mut frames, hub) => result,
-        result = write(sink, queue) => result,
+    let end = tokio::select! {
+        end = read(link, &mut frames, hub) => end,
+        Err(error) = write(sink, queue) => End::Failed(error),
     };
     *link.lock_frames() = None;
-    link.set(TRYING);
+    link.set(match end {
+        End::Silent => DOWN,
+        End::Closed | End::Failed(_) => TRYING,
+    });
     if let Some(hub) = hub.upgrade() {
         hub.link_down(&link.address);
     }
-    result
+    end
 }
 
-async fn read(
-    link: &Link,
-    frames: &mut futures::stream::SplitStream<GatewayEnd<TcpStream>>,
-    hub: &Weak<Hub>,
-) -> Result<(), LinkError> {
+async fn read(link: &Link, frames: &mut FrameStream, hub: &Weak<Hub>) -> End {
     let mut used = Instant::now();
     loop {
         let frame = match timeout(LINK_SILENCE_MAX, frames.next()).await {
-            Ok(Some(frame)) => frame?,
-            Ok(None) | Err(_) => return Ok(()),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => return End::Failed(error),
+            Ok(None) => return End::Closed,
+            Err(_) => return End::Silent,
         };
         let Some(hub) = hub.upgrade() else {
-            return Ok(());
+            return End::Closed;
         };
-        if frame != ToGateway::Pong {
+        if !matches!(frame, ToGateway::Pong) {
             hub.from_shard(&link.address, frame);
             used = Instant::now();
         } else if used.elapsed() > LINK_IDLE_MAX {
             if !hub.has_use_for(&link.address) {
-                return Ok(());
+                return End::Closed;
             }
             used = Instant::now();
         }
@@ -209,7 +228,7 @@ async fn read(
 }
 
 async fn write(
-    mut sink: SplitSink<GatewayEnd<TcpStream>, ToShard>,
+    mut sink: FrameSink,
     mut queue: mpsc::UnboundedReceiver<ToShard>,
 ) -> Result<(), LinkError> {
     let mut ping = tokio::time::interval(LINK_PING_PERIOD);
