@@ -1,5 +1,7 @@
 //! Logs: JSON for a pod, text for a terminal. `POKER_LOG_FILTER` sets levels.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::LogFormat;
@@ -13,7 +15,11 @@ pub fn init(format: LogFormat) -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     let installed = match format {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
-        LogFormat::Text => logs.with_target(false).with_writer(std::io::stderr).try_init(),
+        LogFormat::Text => logs
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .try_init(),
     };
     installed.map_err(|cause| anyhow::anyhow!("cannot install the log writer: {cause}"))
 }

@@ -3,9 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use futures::{SinkExt, StreamExt};
-use poker_core::protocol::{
-    ClientMessage, Command, CreateRoom, DeckChoice, DeckKind, ErrorMessage, Event, Hello, Resume, Role,
-    RoomView, ServerMessage,
+use poker_core::{
+    ErrorCode,
+    protocol::{
+        ClientMessage, Command, CreateRoom, DeckChoice, DeckKind, ErrorMessage, Event, Hello, Phase, Resume,
+        Role, RoomView, ServerMessage,
+    },
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -25,15 +28,17 @@ pub async fn open(address: SocketAddr, team: &str) -> Socket {
 
 /// The next text, or the close frame.
 pub async fn receive(socket: &mut Socket) -> Result<String, Option<CloseFrame>> {
-    loop {
-        let message = timeout(STUCK, socket.next()).await.expect("the server is silent");
-        match message {
-            Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
-            Some(Ok(Message::Close(frame))) => return Err(frame),
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Err(None),
+    let told = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+                Some(Ok(Message::Close(frame))) => return Err(frame),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(None),
+            }
         }
-    }
+    };
+    timeout(STUCK, told).await.expect("the server is silent")
 }
 
 /// Somebody in a room, who checks that no event is missing and none comes twice.
@@ -126,10 +131,11 @@ impl Client {
         let message = message(&text);
         self.frames.push(text);
         match &message {
-            ServerMessage::Event { epoch, seq, .. } => {
+            ServerMessage::Event { epoch, seq, event } => {
                 assert_eq!(*epoch, self.seen.epoch);
                 assert_eq!(*seq, self.seen.seq + 1, "an event is missing or came twice");
                 self.seen.seq = *seq;
+                apply(&mut self.room, event);
             }
             ServerMessage::Snapshot {
                 epoch,
@@ -161,12 +167,18 @@ impl Client {
         }
     }
 
-    pub async fn until_event(&mut self, mut wanted: impl FnMut(&Event) -> bool) -> Event {
-        self.until(|message| match message {
-            ServerMessage::Event { event, .. } if wanted(&event) => Some(event),
-            _ => None,
-        })
-        .await
+    /// Reads until the room is as wanted.
+    pub async fn until_room(&mut self, wanted: impl Fn(&RoomView) -> bool) {
+        while !wanted(&self.room) {
+            self.next().await;
+        }
+    }
+
+    /// Reads until there has been one more snapshot than `before`.
+    pub async fn until_snapshot_after(&mut self, before: usize) {
+        while self.snapshots <= before {
+            self.next().await;
+        }
     }
 
     /// Sends a command and returns its id.
@@ -197,9 +209,54 @@ impl Client {
         .await
     }
 
-    pub async fn vote(&mut self, round: u64, card: &str) -> Result<u64, ErrorMessage> {
-        let card = card.to_owned();
+    /// Votes in the round there is.
+    pub async fn vote(&mut self, card: &str) -> Result<u64, ErrorMessage> {
+        let (round, card) = (self.room.round.number, card.to_owned());
         self.command(Command::Vote { round, card }).await
+    }
+
+    /// Reveals the round there is, unless that has happened.
+    pub async fn reveal(&mut self) {
+        let round = self.room.round.number;
+        if let Err(error) = self.command(Command::Reveal { round }).await {
+            assert_eq!(error.code, ErrorCode::AlreadyRevealed);
+        }
+    }
+}
+
+/// What these tests look at of an event.
+fn apply(room: &mut RoomView, event: &Event) {
+    match event {
+        Event::ParticipantJoined { participant } => room.participants.push(participant.clone()),
+        Event::ParticipantChanged { participant } => {
+            let known = room
+                .participants
+                .iter_mut()
+                .find(|known| known.id == participant.id);
+            *known.unwrap() = participant.clone();
+        }
+        Event::Voted {
+            participant,
+            has_voted,
+        } => {
+            room.round.voted.retain(|voter| voter != participant);
+            if *has_voted {
+                room.round.voted.push(participant.clone());
+            }
+        }
+        Event::Revealed { votes, .. } => {
+            room.round.phase = Phase::Revealed;
+            room.round.votes = Some(votes.clone());
+        }
+        Event::RoundStarted { number, story } => {
+            room.round.number = *number;
+            room.round.story = *story;
+            room.round.phase = Phase::Voting;
+            room.round.voted.clear();
+            room.round.votes = None;
+        }
+        Event::StoriesChanged { stories } => room.stories.clone_from(stories),
+        _ => {}
     }
 }
 

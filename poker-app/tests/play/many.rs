@@ -17,7 +17,7 @@ use poker_app::{
     shard::{Shard, ownership::Me},
     store::{RedisStore, Store},
 };
-use poker_core::protocol::{Command, Event, RoomView, ServerMessage};
+use poker_core::protocol::{Command, RoomView, ServerMessage};
 use poker_routing::{RoutingTable, ShardRoute, ShardState};
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, time::Instant};
@@ -111,7 +111,7 @@ async fn vote_on(mut client: Client, stop: Arc<AtomicBool>) -> (Client, String, 
     let (mut last, mut votes) = (String::new(), 0);
     while !stop.load(Ordering::Relaxed) {
         last = ["1", "2", "xyzzy", "plugh"][votes % 4].to_owned();
-        client.vote(1, &last).await.unwrap();
+        client.vote(&last).await.unwrap();
         votes += 1;
     }
     (client, last, votes)
@@ -136,8 +136,7 @@ async fn rooms_move_under_traffic_and_no_socket_closes_and_no_vote_is_lost() {
         two.give_all_to(version, (version % 2) as u32 ^ 1);
         for watcher in &mut watchers {
             let before = watcher.seen.epoch;
-            let snapshot = |message| matches!(message, ServerMessage::Snapshot { .. }).then_some(());
-            watcher.until(snapshot).await;
+            watcher.until_snapshot_after(watcher.snapshots).await;
             assert!(watcher.seen.epoch > before, "a new owner is a new epoch");
         }
     }
@@ -149,7 +148,7 @@ async fn rooms_move_under_traffic_and_no_socket_closes_and_no_vote_is_lost() {
         expected.insert((client.room.team.clone(), client.you.clone()), last);
     }
     for mut watcher in watchers {
-        watcher.command(Command::Reveal { round: 1 }).await.unwrap();
+        watcher.reveal().await;
         let again = Client::join(two.gateway, &watcher.room.team.clone(), "late").await;
         for vote in again.room.round.votes.clone().unwrap() {
             let key = (again.room.team.clone(), vote.participant);
@@ -166,12 +165,11 @@ async fn a_shard_that_ends_hands_its_rooms_over_without_a_new_table() {
     let (_redis, url) = Process::redis(folder.path()).await;
     let mut two = Two::start(&url).await;
     let mut ada = Client::join(two.gateway, "red", "Ada").await;
-    ada.vote(1, "2").await.unwrap();
+    ada.vote("2").await.unwrap();
     two.shards.remove(0).drain().await;
-    let until_snapshot = |message| matches!(message, ServerMessage::Snapshot { .. }).then_some(());
-    ada.until(until_snapshot).await;
+    ada.until_snapshot_after(1).await;
     assert_eq!(ada.your_vote.as_deref(), Some("2"));
-    ada.vote(1, "1").await.unwrap();
+    ada.vote("1").await.unwrap();
 }
 
 /// A shard as a process of its own.
@@ -214,8 +212,8 @@ async fn a_killed_shards_rooms_answer_again_at_the_other_and_the_socket_stays_op
     let (_gateway, address) = start_gateway(routes).await;
     let mut ada = Client::join(address, "red", "Ada").await;
     let mut ben = Client::join(address, "red", "Ben").await;
-    ada.vote(1, "2").await.unwrap();
-    ben.vote(1, "xyzzy").await.unwrap();
+    ada.vote("2").await.unwrap();
+    ben.vote("xyzzy").await.unwrap();
     shards[0].kill();
     let killed = Instant::now();
     let sent = ada
@@ -227,12 +225,11 @@ async fn a_killed_shards_rooms_answer_again_at_the_other_and_the_socket_stays_op
     ada.answer(&sent).await.unwrap();
     println!("answers again {} ms after the kill", killed.elapsed().as_millis());
     assert!(killed.elapsed() < Duration::from_secs(15), "it is stuck");
-    ada.command(Command::Reveal { round: 1 }).await.unwrap();
+    ada.reveal().await;
     let late = Client::join(address, "red", "late").await;
     assert_eq!(card(&late.room, &ada.you), Some("1"));
     assert_eq!(card(&late.room, &ben.you), Some("xyzzy"));
-    ben.until_event(|event| matches!(event, Event::Revealed { .. }))
-        .await;
+    ben.until_room(|room| room.round.votes.is_some()).await;
 }
 
 fn card<'a>(room: &'a RoomView, participant: &str) -> Option<&'a str> {
