@@ -123,10 +123,10 @@ impl Hub {
     }
 
     /// A frame of the shard at `address`.
-    pub fn from_shard(&self, address: &str, frame: ToGateway) {
+    pub fn hear(&self, address: &str, frame: ToGateway) {
         let Some(cell) = self.find(&frame) else { return };
         self.act(&mut cell.lock(), |team, world, out| {
-            team.from_shard(address, frame, world, out);
+            team.hear(address, frame, world, out);
         });
     }
 

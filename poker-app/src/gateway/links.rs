@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt, stream::{SplitSink, SplitStream}};
+use futures::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use rand::Rng;
 use tokio::{
     net::TcpStream,
@@ -216,7 +219,7 @@ async fn read(link: &Link, frames: &mut FrameStream, hub: &Weak<Hub>) -> End {
             return End::Closed;
         };
         if !matches!(frame, ToGateway::Pong) {
-            hub.from_shard(&link.address, frame);
+            hub.hear(&link.address, frame);
             used = Instant::now();
         } else if used.elapsed() > LINK_IDLE_MAX {
             if !hub.has_use_for(&link.address) {
@@ -227,10 +230,7 @@ async fn read(link: &Link, frames: &mut FrameStream, hub: &Weak<Hub>) -> End {
     }
 }
 
-async fn write(
-    mut sink: FrameSink,
-    mut queue: mpsc::UnboundedReceiver<ToShard>,
-) -> Result<(), LinkError> {
+async fn write(mut sink: FrameSink, mut queue: mpsc::UnboundedReceiver<ToShard>) -> Result<(), LinkError> {
     let mut ping = tokio::time::interval(LINK_PING_PERIOD);
     let mut frames = Vec::new();
     loop {

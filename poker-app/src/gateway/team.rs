@@ -142,7 +142,7 @@ impl Team {
     }
 
     /// A frame of the shard at `from`. What a shard says that no longer has the team is left out.
-    pub fn from_shard(&mut self, from: &str, frame: ToGateway, world: World, out: &mut Vec<Action>) {
+    pub fn hear(&mut self, from: &str, frame: ToGateway, world: World, out: &mut Vec<Action>) {
         if self.placement.address().is_none_or(|at| **at != *from) {
             return;
         }

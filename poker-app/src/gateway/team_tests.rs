@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn from(&mut self, shard: &str, frame: ToGateway) -> Vec<Action> {
-        self.act(|team, world, out| team.from_shard(shard, frame, world, out))
+        self.act(|team, world, out| team.hear(shard, frame, world, out))
     }
 
     fn settle(&mut self) -> Vec<Action> {
