@@ -27,11 +27,16 @@ pub struct LoadReport {
     pub votes_acked: u64,
     pub votes_lost: u64,
     pub votes_doubled: u64,
-    pub sockets_closed: u64,
+    pub sockets_closed_by_server: u64,
     pub seq_gaps: u64,
-    pub errors: u64,
-    pub ack_ms: Latency,
-    pub seen_ms: Latency,
+    pub latency_ms: Latencies,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Latencies {
+    pub vote_to_ack: Latency,
+    pub vote_to_seen: Latency,
 }
 
 /// Milliseconds.
@@ -50,7 +55,7 @@ impl LoadReport {
             (
                 self.votes_lost,
                 self.votes_doubled,
-                self.sockets_closed,
+                self.sockets_closed_by_server,
                 self.seq_gaps
             ),
             (0, 0, 0, 0),

@@ -99,7 +99,7 @@ async fn shards_come_and_go_and_a_version_is_rolled_out_under_load() -> Result<(
     report.assert_undisturbed();
     println!(
         "vote to everyone, worst while shards moved: {} ms",
-        report.seen_ms.max
+        report.latency_ms.vote_to_seen.max
     );
     assert_eq!(
         votes_in_database(&world, report.votes_acked).await?,
@@ -171,7 +171,7 @@ async fn a_killed_shard_costs_no_acknowledged_vote() -> Result<()> {
     report.assert_undisturbed();
     println!(
         "shard killed: the longest wait for an acknowledgement was {} ms",
-        report.ack_ms.max
+        report.latency_ms.vote_to_ack.max
     );
     assert_eq!(
         votes_in_database(&world, report.votes_acked).await?,
