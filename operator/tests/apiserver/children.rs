@@ -21,11 +21,21 @@ fn minimal() -> Value {
     json!({"version": "1.0.0"})
 }
 
-/// What does not change when nothing is written.
+/// What does not change when the operator writes nothing. Controllers write the status of some kinds, which
+/// changes their version but not their generation.
 fn versions(children: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let version = |child: &Value| {
+        let meta = &child["metadata"];
+        let generation = meta.get("generation").unwrap_or(&meta["resourceVersion"]);
+        json!([
+            generation,
+            meta["annotations"]["planningpoker.dev/planned"],
+            meta["labels"]
+        ])
+    };
     children
         .iter()
-        .map(|(name, child)| (name.clone(), child["metadata"]["resourceVersion"].clone()))
+        .map(|(name, child)| (name.clone(), version(child)))
         .collect()
 }
 
