@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CACHE := $(HOME)/.cache/planning-poker
+# Incremental state is of no use to a fresh clone.
+export CARGO_INCREMENTAL := 0
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 WEB := poker-app/web

@@ -68,7 +68,7 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     let decision = status
         .scaling
         .iter()
-        .find(|decision| decision.component == "shards")
+        .find(|decision| decision.component == "shard")
         .context("no decision in status")?;
     println!("{decision:?}");
     assert!(!decision.message.is_empty() && !decision.proposals.is_empty());

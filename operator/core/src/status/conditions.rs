@@ -84,8 +84,11 @@ fn set(conditions: &mut Vec<Condition>, type_: &str, say: Say, evidence: &Eviden
 }
 
 impl Evidence<'_> {
-    /// `None` keeps what was said: a spec that cannot be carried out stops nothing that runs.
+    /// `None` keeps what was said.
     fn ready(&self) -> Option<Say> {
+        if let Err(invalid) = self.valid {
+            return Some(self.not_followed(invalid));
+        }
         let Some(health) = self.health else {
             let known = self.status.conditions.iter().any(|c| c.type_ == types::READY);
             return (!known).then(|| self.not_started());
@@ -123,15 +126,24 @@ impl Evidence<'_> {
         })
     }
 
+    /// A spec that cannot be carried out stops nothing that runs.
+    fn not_followed(&self, invalid: &Invalid) -> Say {
+        let consequence = if self.was_complete {
+            "what ran before goes on running"
+        } else {
+            "nothing was started"
+        };
+        say(
+            false,
+            invalid.reason,
+            format!("{}; {consequence}", invalid.message),
+        )
+    }
+
     fn not_started(&self) -> Say {
-        match (self.valid, &self.outcome.applied) {
-            (Err(invalid), _) => say(
-                false,
-                invalid.reason,
-                format!("nothing was started: {}", invalid.message),
-            ),
-            (_, Err(failure)) => say(false, failure.reason, failure.message.clone()),
-            _ => say(false, reasons::STARTING, "nothing was started yet"),
+        match &self.outcome.applied {
+            Err(failure) => say(false, failure.reason, failure.message.clone()),
+            Ok(_) => say(false, reasons::STARTING, "nothing was started yet"),
         }
     }
 

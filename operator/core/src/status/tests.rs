@@ -113,7 +113,16 @@ fn an_invalid_spec_stalls_and_stops_nothing() {
             .clone()
     };
     assert_eq!(find(types::STALLED).reason, "TopicCannotShrink");
-    assert_eq!(find(types::READY).status, "True");
+    let ready = find(types::READY);
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "TopicCannotShrink")
+    );
+    assert!(
+        ready.message.ends_with("; what ran before goes on running"),
+        "{}",
+        ready.message
+    );
     assert_eq!((status.shards, status.version), (before.shards, before.version));
 }
 
