@@ -36,7 +36,7 @@ web-test: build ## The page: unit tests, then two browsers against the embedded 
 	cd $(WEB) && npm test
 	scripts/web-test
 
-e2e: images ## The whole system on a real cluster of three nodes
+e2e: build ## The whole system on a real cluster of three nodes
 	scripts/e2e
 
 lint: web ## Formatters, clippy, web linters, shellcheck, cargo deny, drift of generated files
