@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# Cargo is always asked for the whole workspace: for a part of it, it would build dependencies anew
+# with other features.
 CACHE := $(HOME)/.cache/planning-poker
 # Incremental state is of no use to a fresh clone.
 export CARGO_INCREMENTAL := 0
@@ -26,11 +28,11 @@ test: ## Everything CI checks: lint, unit, integration, web-test, e2e
 	scripts/test-all
 
 unit: web ## Tests that need no server
-	scripts/step "unit tests" cargo test --workspace --exclude e2e --lib --bins
+	scripts/step "unit tests" cargo test --workspace --lib --bins
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
 	scripts/need redis-server postgresql
-	scripts/step "integration tests" cargo test -p poker-app -p poker-operator --test '*'
+	scripts/step "integration tests" cargo test --workspace --test apiserver --test play --test servers
 
 web-test: build ## The page: unit tests, then two browsers against the embedded server
 	cd $(WEB) && npm test
@@ -62,4 +64,4 @@ web: ## Build the page that the server embeds
 	scripts/web
 
 build: web ## Build both programs
-	scripts/step "build" cargo build -p poker-operator -p poker-app
+	scripts/step "build" cargo build --workspace --bins
