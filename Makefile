@@ -28,7 +28,7 @@ test: ## Everything CI checks: lint, unit, integration, web-test, e2e
 	scripts/test-all
 
 unit: web ## Tests that need no server
-	scripts/step "unit tests" cargo test --workspace --lib --bins
+	scripts/step "unit tests" cargo test --workspace --lib --bins --test properties --test scenarios
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
 	scripts/need redis-server postgresql
