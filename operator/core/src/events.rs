@@ -88,6 +88,10 @@ fn draining(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec
 }
 
 fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<EventDraft>) {
+    let is_stalled = new
+        .conditions
+        .iter()
+        .any(|c| c.type_ == types::STALLED && c.status == "True");
     for condition in &new.conditions {
         let before = old.conditions.iter().find(|c| c.type_ == condition.type_);
         let turned = before.map(|c| c.status.as_str()) != Some(condition.status.as_str());
@@ -99,8 +103,8 @@ fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut V
         };
         match (condition.type_.as_str(), condition.status.as_str()) {
             (types::READY, "True") if turned => events.push(event(false)),
-            // A first "not yet" is no news.
-            (types::READY, "False") if turned && before.is_some() => events.push(event(true)),
+            // A first "not yet" is no news, and what stalls tells it itself.
+            (types::READY, "False") if turned && before.is_some() && !is_stalled => events.push(event(true)),
             (types::STALLED, "True") if turned || new_reason => events.push(event(true)),
             (types::DEGRADED, "True") if turned || new_reason => events.push(event(true)),
             (types::PROGRESSING, "False") if condition.reason == reasons::PAUSED && new_reason => {
