@@ -32,7 +32,7 @@ unit: web ## Tests that need no server
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
 	scripts/need redis-server postgresql
-	scripts/step "integration tests" cargo test --workspace --test apiserver --test play --test servers
+	scripts/step "integration tests" cargo test --workspace --test apiserver --test play --test servers -- --test-threads=2
 
 web-test: build ## The page: unit tests, then two browsers against the embedded server
 	cd $(WEB) && npm test

