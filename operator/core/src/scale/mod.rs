@@ -9,6 +9,7 @@ mod burst;
 mod cron;
 mod decide;
 mod explain;
+pub mod forecast;
 pub mod hpa;
 mod limits;
 mod measure;
