@@ -1,4 +1,4 @@
-//! `/drain` of the pods of Deployments that hand over what they hold.
+//! `/drain` of the pods of Deployments that take part in a handover: what they hold, and who is connected.
 
 use crate::{context::Context, limits::PORT_ADMIN};
 use futures::future::join_all;
@@ -17,10 +17,13 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase")]
 struct Answer {
     held: u64,
+    /// Absent in answers of older versions of the app.
+    #[serde(default)]
+    links: u64,
     routes_version: u64,
 }
 
-/// What Deployments on their way out still hold. Without an entry: not all of its pods could be asked.
+/// What Deployments on their way in or out say. Without an entry: not all of its pods could be asked.
 pub async fn ask(ctx: &Context, live: &LiveChildren, names: &ClusterNames) -> BTreeMap<String, Held> {
     let drains = plan::drains(live, names);
     let asked = drains
@@ -47,6 +50,7 @@ async fn held(ctx: &Context, deployment: &Deployment) -> Option<Held> {
     let answers = answers.into_iter().collect::<Option<Vec<_>>>()?;
     Some(Held {
         held: answers.iter().map(|answer| answer.held).sum(),
+        links: answers.iter().map(|answer| answer.links).sum(),
         // Without pods nothing is held, whatever the table.
         routes_version: answers
             .iter()

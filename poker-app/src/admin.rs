@@ -45,11 +45,14 @@ impl Readiness {
     }
 }
 
-/// What a process still holds: rooms of a shard, sockets of a gateway.
+/// What a process has in hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
+    /// Rooms of a shard, sockets of a gateway.
     pub held: u64,
+    /// Gateways connected to a shard.
+    pub links: u64,
     pub routes_version: u64,
 }
 
@@ -137,6 +140,7 @@ mod tests {
             registry: Arc::new(registry),
             held: Some(Arc::new(|| Held {
                 held: 3,
+                links: 2,
                 routes_version: 9,
             })),
         };
@@ -189,6 +193,6 @@ mod tests {
     async fn drain_tells_what_is_held() {
         let (admin, _) = admin();
         let (_, text) = get_text(&admin, "/drain").await;
-        assert_eq!(text, r#"{"held":3,"routesVersion":9}"#);
+        assert_eq!(text, r#"{"held":3,"links":2,"routesVersion":9}"#);
     }
 }

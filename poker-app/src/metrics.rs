@@ -94,6 +94,8 @@ pub struct ShardMetrics {
     pub rooms: Gauge,
     /// Connected people in the rooms it owns.
     pub participants: Gauge,
+    /// Gateways connected.
+    pub links: Gauge,
     /// Seconds from a room's change to its durable write.
     pub commit_seconds: Histogram,
     /// Rooms claimed in the store.
@@ -126,6 +128,7 @@ impl ShardMetrics {
                 "poker_shard_participants",
                 "Connected people in the rooms this shard owns",
             ),
+            links: gauge(registry, "poker_shard_links", "Gateways connected to this shard"),
             commit_seconds,
             claims: counter(registry, "poker_shard_claims", "Rooms claimed in the store"),
             outbox_events: gauge(

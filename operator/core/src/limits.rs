@@ -31,6 +31,10 @@ pub const RESYNC: Duration = Duration::from_secs(300);
 pub const REQUEUE_STARTING: Duration = Duration::from_secs(10);
 /// While something drains: nothing but asking tells when it is empty.
 pub const REQUEUE_DRAINING: Duration = Duration::from_secs(1);
+/// While gateways connect to a shard that is to enter the table.
+pub const REQUEUE_JOINING: Duration = Duration::from_millis(250);
+/// A ready shard enters the table at the latest after this, whoever has connected to it.
+pub const JOIN_DEADLINE_SECONDS: i64 = 5;
 /// How old the participants in status may get.
 pub const PARTICIPANTS_SECONDS: i64 = 60;
 

@@ -22,6 +22,8 @@ pub type MetricSamples = BTreeMap<Component, BTreeMap<String, Sample>>;
 pub struct Held {
     /// Rooms or sockets, over all pods of the Deployment.
     pub held: u64,
+    /// Gateways connected to a shard.
+    pub links: u64,
     /// The oldest routing table any of its pods follows.
     pub routes_version: u64,
 }

@@ -11,7 +11,7 @@ use poker_routing::{RoutingTable, ShardState};
 
 use crate::build::{self, ROUTES_KEY};
 use crate::children::{Children, Planned};
-use crate::limits::{PARTICIPANTS_SECONDS, REQUEUE_DRAINING, REQUEUE_STARTING, RESYNC};
+use crate::limits::{PARTICIPANTS_SECONDS, REQUEUE_DRAINING, REQUEUE_JOINING, REQUEUE_STARTING, RESYNC};
 use crate::observed::{LiveChildren, Observed};
 use crate::orphans;
 use crate::outcome::{Facts, GatewayFacts, Plan, ReplicaTarget, ShardFacts};
@@ -46,7 +46,7 @@ pub fn plan(valid: &Validated, seen: &Observed) -> Plan {
         &kept_names(valid, &shards, &gateways),
     );
     Plan {
-        requeue_after: requeue_after(valid, seen, &facts, &scale),
+        requeue_after: requeue_after(valid, seen, !shards.table.joining.is_empty(), &facts, &scale),
         topic: topic::plan(&valid.servers.topic, &valid.spec.kafka.topic, &seen.topic),
         children,
         replicas,
@@ -161,6 +161,7 @@ fn membership<'a>(
             key,
             shards::Seen {
                 ready: ready(d) > 0,
+                ready_since: available_since(d),
                 ever_ready: ever_ready(d),
             },
         ))
@@ -184,12 +185,26 @@ fn membership<'a>(
             .collect(),
         deployments: deployments.collect(),
         held: held.collect(),
+        gateways: ready_gateways(valid, seen),
         draining: draining(seen)
             .filter_map(|(name, at)| Some((shard_key(&valid.names, name)?, at)))
             .collect(),
         deadline: SignedDuration::from_secs(valid.spec.shards.drain_deadline_seconds.into()),
         now: seen.now,
     }
+}
+
+/// Ready gateways of all revisions.
+fn ready_gateways(valid: &Validated, seen: &Observed) -> u64 {
+    let owned = seen.live.deployments.iter().filter(|d| seen.owns(&d.metadata));
+    let is_gateway = |d: &&Deployment| {
+        let name = d.metadata.name.as_deref();
+        name.is_some_and(|name| valid.names.parse_gateway(name).is_some())
+    };
+    owned
+        .filter(is_gateway)
+        .map(|d| u64::from(ready(d).unsigned_abs()))
+        .sum()
 }
 
 fn handover<'a>(valid: &'a Validated, seen: &'a Observed) -> gateways::Handover<'a> {
@@ -340,7 +355,13 @@ fn facts(
 }
 
 /// When to look again if nothing wakes the cluster before.
-fn requeue_after(valid: &Validated, seen: &Observed, facts: &Facts, scale: &[ScaleDecision]) -> Duration {
+fn requeue_after(
+    valid: &Validated,
+    seen: &Observed,
+    joining: bool,
+    facts: &Facts,
+    scale: &[ScaleDecision],
+) -> Duration {
     let mut wait = RESYNC;
     if valid.spec.prometheus.is_some() {
         wait = wait.min(Duration::from_secs(PARTICIPANTS_SECONDS.unsigned_abs()));
@@ -351,6 +372,9 @@ fn requeue_after(valid: &Validated, seen: &Observed, facts: &Facts, scale: &[Sca
     }
     if !facts.draining.is_empty() {
         wait = wait.min(REQUEUE_DRAINING);
+    }
+    if joining {
+        wait = wait.min(REQUEUE_JOINING);
     }
     scale.iter().map(|d| d.look_again_after).fold(wait, Duration::min)
 }
@@ -410,6 +434,15 @@ pub(crate) fn ready(deployment: &Deployment) -> i32 {
         .as_ref()
         .and_then(|s| s.ready_replicas)
         .unwrap_or(0)
+}
+
+/// Since when the Deployment has had its pods.
+fn available_since(deployment: &Deployment) -> Option<Timestamp> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let available = conditions
+        .iter()
+        .find(|c| c.type_ == "Available" && c.status == "True")?;
+    Some(available.last_transition_time.as_ref()?.0)
 }
 
 /// Whether all pods were ready at some time: the Deployment controller never takes that back.

@@ -1,6 +1,7 @@
 //! Shard membership: from the routing table as it is to the next one, and to the Deployments.
 //!
-//! Rules. A shard enters the table when it is ready. One that must go is first marked Draining (or
+//! Rules. A shard enters the table when it is ready and the gateways have connected to it, so that no
+//! team waits for a connection. One that must go is first marked Draining (or
 //! replaced in its entry), leaves the table when it holds nothing, and its Deployment is deleted in
 //! a later pass: never in the pass that changed the table. A new revision replaces shard after
 //! shard. A shard that dies changes nothing: its Deployment brings it back, and until then the
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::ClusterNames;
 use poker_routing::{RoutingTable, ShardRoute, ShardState, Strategy};
 
-use crate::limits::PORT_LINK;
+use crate::limits::{JOIN_DEADLINE_SECONDS, PORT_LINK};
 use crate::observed::Held;
 
 /// Shard number and revision: what names a shard's Deployment.
@@ -22,6 +23,8 @@ pub type Key = (u32, String);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub ready: bool,
+    /// Since when, as far as the Deployment says.
+    pub ready_since: Option<Timestamp>,
     /// Was ready once; only such a shard can have got rooms.
     pub ever_ready: bool,
 }
@@ -40,6 +43,8 @@ pub struct Membership<'a> {
     pub pins: BTreeMap<String, u32>,
     pub deployments: BTreeMap<Key, Seen>,
     pub held: BTreeMap<Key, Held>,
+    /// Gateways that should be connected to a shard before it enters the table.
+    pub gateways: u64,
     pub draining: BTreeMap<Key, Timestamp>,
     pub deadline: SignedDuration,
     pub now: Timestamp,
@@ -71,7 +76,8 @@ pub fn next(membership: &Membership) -> Next {
     let replacing = membership.replace(&mut entries);
     membership.drain_surplus(&mut entries);
     membership.remove_drained(&mut entries);
-    let table = membership.table_of(entries);
+    let joining = membership.joining(&entries, &replacing);
+    let table = membership.table_of(entries, joining);
     let mut next = Next {
         wanted: membership.wanted(&table, &replacing),
         table,
@@ -106,6 +112,29 @@ impl Membership<'_> {
 
     fn is_ready(&self, id: u32, revision: &str) -> bool {
         self.seen(id, revision).is_some_and(|s| s.ready)
+    }
+
+    /// Whether teams may move to a shard of the wanted revision: all gateways are connected to it, or
+    /// had their time to.
+    fn may_enter(&self, id: u32) -> bool {
+        let key = (id, self.revision.to_owned());
+        let Some(seen) = self.deployments.get(&key).filter(|s| s.ready) else {
+            return false;
+        };
+        let connected = self.held.get(&key).is_some_and(|h| h.links >= self.gateways);
+        let had_its_time = |at: Timestamp| self.now.duration_since(at).as_secs() >= JOIN_DEADLINE_SECONDS;
+        self.gateways == 0 || connected || seen.ready_since.is_none_or(had_its_time)
+    }
+
+    /// Addresses of shards that are ready and wait for gateways to connect.
+    fn joining(&self, entries: &Entries, replacing: &BTreeSet<u32>) -> Vec<String> {
+        let is_new = |id: &u32| !entries.contains_key(id) || replacing.contains(id);
+        let waits = |id: &u32| {
+            let entered = entries.get(id).is_some_and(|e| e.revision == self.revision);
+            is_new(id) && !entered && self.is_ready(*id, self.revision)
+        };
+        let joining = self.targets().filter(waits);
+        joining.map(|id| address(self.names, id, self.revision)).collect()
     }
 
     /// The entries of the table, or the first ones: those a lost table most likely had.
@@ -146,7 +175,7 @@ impl Membership<'_> {
                     }
                 }
                 Some(_) => {}
-                None if self.is_ready(id, self.revision) => {
+                None if self.may_enter(id) => {
                     entries.insert(id, self.entry(id, self.revision));
                 }
                 None => {}
@@ -174,7 +203,7 @@ impl Membership<'_> {
         {
             preparing.insert(id);
         }
-        let ready = |id: &&u32| self.is_ready(**id, self.revision);
+        let ready = |id: &&u32| self.may_enter(**id);
         let serves = |id: u32| old.contains(&(id, true));
         let switch = preparing
             .iter()
@@ -236,13 +265,14 @@ impl Membership<'_> {
         self.held.get(key).is_some_and(is_empty) || self.draining.get(key).is_some_and(had_its_time)
     }
 
-    fn table_of(&self, entries: Entries) -> RoutingTable {
+    fn table_of(&self, entries: Entries, joining: Vec<String>) -> RoutingTable {
         let shards: Vec<ShardRoute> = entries.into_values().collect();
         let mut table = RoutingTable {
             version: 0,
             shards,
             strategy: Strategy::Rendezvous,
             pins: self.pins.clone(),
+            joining,
         };
         let known = self.table.map_or(0, |t| t.version);
         table.version = known;

@@ -195,6 +195,7 @@ impl World {
                     name,
                     Held {
                         held: 0,
+                        links: u64::MAX,
                         routes_version: u64::MAX,
                     },
                 )

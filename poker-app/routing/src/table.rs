@@ -19,6 +19,10 @@ pub struct RoutingTable {
     /// Team to shard id, before any hash. A pin to a shard that is not in the table does nothing.
     #[serde(default)]
     pub pins: BTreeMap<String, u32>,
+    /// Addresses of shards that will soon enter: gateways connect to them and send nothing yet, so
+    /// that no team waits for a connection when it moves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joining: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub enum TableError {
     DuplicateAddress(u32, u32, String),
     #[error("shard {0} has the address {1:?}; give host:port")]
     BadAddress(u32, String),
+    #[error("a joining shard has the address {0:?}; give host:port")]
+    BadJoiningAddress(String),
     #[error("shard {0} has the weight {1}; at most {WEIGHT_MAX}")]
     BadWeight(u32, u32),
     #[error("the table has {0} shards; at most {SHARDS_MAX}")]
@@ -82,6 +88,12 @@ impl RoutingTable {
         Ok(table)
     }
 
+    /// Where gateways connect to: all shards, and those that will soon be.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        let shards = self.shards.iter().map(|shard| &shard.address);
+        shards.chain(&self.joining).map(String::as_str)
+    }
+
     pub fn to_json(&self) -> String {
         // Strings, numbers and string keys only: serialisation has no way to fail.
         serde_json::to_string_pretty(self).unwrap_or_default()
@@ -95,8 +107,12 @@ impl RoutingTable {
         if self.shards.is_empty() {
             return Err(TableError::Empty);
         }
-        if self.shards.len() > SHARDS_MAX {
-            return Err(TableError::TooManyShards(self.shards.len()));
+        let most = self.shards.len().max(self.joining.len());
+        if most > SHARDS_MAX {
+            return Err(TableError::TooManyShards(most));
+        }
+        if let Some(bad) = self.joining.iter().find(|address| !is_address(address)) {
+            return Err(TableError::BadJoiningAddress(bad.clone()));
         }
         if self.pins.len() > PINS_MAX {
             return Err(TableError::TooManyPins(self.pins.len()));
@@ -139,6 +155,20 @@ fn is_address(address: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn joining_addresses_are_checked_and_left_out_when_there_are_none() {
+        let table = RoutingTable::parse(VALID).unwrap();
+        assert!(!table.to_json().contains("joining"));
+        let joining = |address: &str| RoutingTable {
+            joining: vec![address.to_owned()],
+            ..table.clone()
+        };
+        let valid = joining("demo-shard-2-abcd0123.ns.svc:7000");
+        assert_eq!(RoutingTable::parse(&valid.to_json()).unwrap(), valid);
+        let message = joining("nowhere").validate().unwrap_err().to_string();
+        assert!(message.contains("a joining shard has the address"), "{message}");
+    }
 
     const VALID: &str = r#"{"version": 7, "shards": [
         {"id": 0, "revision": "abcd0123", "address": "demo-shard-0-abcd0123.ns.svc:7000", "state": "Active", "weight": 2},

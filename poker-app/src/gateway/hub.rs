@@ -150,7 +150,7 @@ impl Hub {
     /// Whether the table names `address`, or a team is there.
     pub fn has_use_for(&self, address: &str) -> bool {
         let table = self.routes.borrow().clone();
-        table.shards.iter().any(|shard| shard.address == address)
+        table.addresses().any(|named| named == address)
             || self
                 .cells()
                 .iter()
@@ -196,8 +196,8 @@ impl Hub {
 
     fn connect_all(&self) {
         let table = self.routes.borrow().clone();
-        for shard in &table.shards {
-            self.links.ensure(&Arc::from(&*shard.address), &self.weak);
+        for address in table.addresses() {
+            self.links.ensure(&Arc::from(address), &self.weak);
         }
     }
 
@@ -251,8 +251,7 @@ impl Hub {
 
     /// Owners named by other shards need not be in the table.
     fn connect(&self, address: &Arc<str>, table: &RoutingTable) {
-        let in_table = table.shards.iter().any(|shard| shard.address == **address);
-        if !in_table {
+        if !table.addresses().any(|named| named == &**address) {
             self.links.ensure(address, &self.weak);
         }
     }

@@ -80,6 +80,7 @@ impl Gateway {
         let (hub, sockets) = (self.hub.clone(), self.sockets.clone());
         move || Held {
             held: u64::from(sockets.open()),
+            links: 0,
             routes_version: hub.routes_version(),
         }
     }

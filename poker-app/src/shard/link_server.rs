@@ -14,6 +14,7 @@ use poker_core::{
     parse::{Rejected, client_message},
     protocol::{ClientMessage, ErrorMessage, Hello, ServerMessage, close},
 };
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -72,15 +73,17 @@ pub struct LinkServer {
     next_link: Arc<AtomicU64>,
     /// Frames received, to see whether links are quiet.
     received: Arc<AtomicU64>,
+    open: Gauge,
     stop: CancellationToken,
 }
 
 impl LinkServer {
-    pub fn new(inputs: mpsc::Sender<Input>, stop: CancellationToken) -> LinkServer {
+    pub fn new(inputs: mpsc::Sender<Input>, open: Gauge, stop: CancellationToken) -> LinkServer {
         LinkServer {
             inputs,
             next_link: Arc::default(),
             received: Arc::default(),
+            open,
             stop,
         }
     }
@@ -117,6 +120,7 @@ impl LinkServer {
             stop: stop.clone(),
         }));
         let (sink, stream) = shard_end(stream).split();
+        self.open.inc();
         let result = tokio::select! {
             () = stop.cancelled() => Ok(()),
             result = write_frames(sink, queue) => result,
@@ -125,6 +129,7 @@ impl LinkServer {
         if let Err(error) = result {
             tracing::debug!(link = id, %error, "link ended");
         }
+        self.open.dec();
         let _ = self.inputs.send(Input::LinkGone { link: id }).await;
     }
 

@@ -58,7 +58,7 @@ impl Shard {
         tasks.push(tokio::spawn(engine.run(mailbox, routes)).abort_handle());
         let stop = CancellationToken::new();
         Shard {
-            links: LinkServer::new(inputs.clone(), stop.clone()),
+            links: LinkServer::new(inputs.clone(), metrics.links.clone(), stop.clone()),
             inputs,
             metrics,
             stop,
@@ -157,9 +157,10 @@ fn start(
 
 /// What `/drain` answers.
 fn held(metrics: &ShardMetrics, routes: &Routes) -> Arc<dyn Fn() -> Held + Send + Sync> {
-    let (rooms, routes) = (metrics.rooms.clone(), routes.clone());
+    let (rooms, links, routes) = (metrics.rooms.clone(), metrics.links.clone(), routes.clone());
     Arc::new(move || Held {
         held: rooms.get().unsigned_abs(),
+        links: links.get().unsigned_abs(),
         routes_version: routes.borrow().version,
     })
 }

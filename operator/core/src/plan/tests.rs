@@ -247,6 +247,7 @@ fn an_upgrade_keeps_old_gateways_until_they_are_empty() {
     world.seen.drains.insert(
         gateway.clone(),
         crate::observed::Held {
+            links: 0,
             held: 1,
             routes_version: 9,
         },

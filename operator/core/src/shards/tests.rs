@@ -10,18 +10,32 @@ use proptest::prelude::{
 use super::*;
 
 const DEADLINE_SECONDS: i64 = 60;
+const GATEWAYS: u64 = 2;
 const REVISIONS: [&str; 3] = ["aaaaaaaa", "bbbbbbbb", "cccccccc"];
 
 /// A shard's process, as the world knows it and as membership may hear of it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Process {
     ready: bool,
+    ready_since: Option<Timestamp>,
     ever_ready: bool,
+    links: u64,
     rooms: u64,
     /// The routing table it follows.
     follows: u64,
     /// Since when it has not been Active.
     out_since: Option<Timestamp>,
+}
+
+impl Process {
+    fn become_ready(&mut self, now: Timestamp) {
+        self.ready_since = self.ready_since.filter(|_| self.ready).or(Some(now));
+        (self.ready, self.ever_ready) = (true, true);
+    }
+
+    fn die(&mut self) {
+        (self.ready, self.ready_since, self.rooms, self.links) = (false, None, 0, 0);
+    }
 }
 
 /// Membership against a world of processes.
@@ -71,6 +85,7 @@ impl World {
                         k.clone(),
                         Seen {
                             ready: p.ready,
+                            ready_since: p.ready_since,
                             ever_ready: p.ever_ready,
                         },
                     )
@@ -82,11 +97,13 @@ impl World {
                         k.clone(),
                         Held {
                             held: p.rooms,
+                            links: p.links,
                             routes_version: p.follows,
                         },
                     )
                 })
                 .collect(),
+            gateways: GATEWAYS,
             draining: self.draining.clone(),
             deadline: SignedDuration::from_secs(DEADLINE_SECONDS),
             now: self.now,
@@ -154,6 +171,15 @@ impl World {
             let key = (entry.id, entry.revision.clone());
             let used = self.processes.get(&key).is_some_and(|p| p.ever_ready) || self.first.contains(&key);
             assert!(used, "{key:?} is in the table but was never ready");
+            let process = self.processes.get(&key).copied().unwrap_or_default();
+            let entered = old.is_some() && !old.as_ref().is_some_and(|t| keys(t).contains(&key));
+            let waited = process
+                .ready_since
+                .is_none_or(|at| self.now.duration_since(at).as_secs() >= JOIN_DEADLINE_SECONDS);
+            assert!(
+                !entered || process.links >= GATEWAYS || waited,
+                "{key:?} entered before the gateways had connected"
+            );
             if entry.state == ShardState::Active && !self.first.contains(&key) {
                 assert!(
                     self.processes.contains_key(&key) && !next.deleted.contains(&key),
@@ -208,6 +234,10 @@ impl World {
             return;
         }
         process.follows = table.version;
+        let address = address(&ClusterNames::new("poker", "demo"), key.0, &key.1);
+        if table.addresses().any(|named| named == address) {
+            process.links = GATEWAYS;
+        }
         let active = table
             .shard(key.0)
             .is_some_and(|e| e.revision == key.1 && e.state == ShardState::Active);
@@ -222,7 +252,7 @@ impl World {
         for _ in 0..200 {
             for index in 0..self.processes.len() {
                 if let Some((_, process)) = self.process(index) {
-                    (process.ready, process.ever_ready) = (true, true);
+                    process.become_ready(Timestamp::UNIX_EPOCH);
                 }
                 self.follow(index);
             }
@@ -266,8 +296,11 @@ proptest! {
             match step {
                 Step::Desired(count) => world.desired = count,
                 Step::Revision(index) => world.revision = REVISIONS[index],
-                Step::Ready(index) => if let Some((_, p)) = world.process(index) { (p.ready, p.ever_ready) = (true, true); },
-                Step::Dies(index) => if let Some((_, p)) = world.process(index) { (p.ready, p.rooms) = (false, 0); },
+                Step::Ready(index) => {
+                    let now = world.now;
+                    if let Some((_, p)) = world.process(index) { p.become_ready(now); }
+                },
+                Step::Dies(index) => if let Some((_, p)) = world.process(index) { p.die(); },
                 Step::Follow(index) => world.follow(index),
                 Step::Wait(seconds) => world.now += SignedDuration::from_secs(seconds),
                 Step::LoseTable => world.table = None,
@@ -307,9 +340,17 @@ fn running(desired: u32) -> World {
 }
 
 fn set_ready(world: &mut World, key: (u32, &str), ready: bool) {
+    let now = world.now;
     let process = world.processes.get_mut(&(key.0, key.1.to_owned())).unwrap();
-    process.ready = ready;
-    process.ever_ready |= ready;
+    match ready {
+        true => process.become_ready(now),
+        false => process.die(),
+    }
+}
+
+/// All gateways connect to a shard.
+fn connect(world: &mut World, key: (u32, &str)) {
+    world.processes.get_mut(&(key.0, key.1.to_owned())).unwrap().links = GATEWAYS;
 }
 
 fn state(world: &World, id: u32) -> Option<(String, ShardState)> {
@@ -321,7 +362,7 @@ fn state(world: &World, id: u32) -> Option<(String, ShardState)> {
 }
 
 #[test]
-fn a_new_shard_gets_teams_only_when_it_is_ready() {
+fn a_new_shard_gets_teams_when_it_is_ready_and_all_gateways_are_connected() {
     let mut world = running(2);
     world.desired = 3;
     world.pass();
@@ -329,10 +370,30 @@ fn a_new_shard_gets_teams_only_when_it_is_ready() {
     assert_eq!(state(&world, 2), None);
     set_ready(&mut world, (2, REVISIONS[0]), true);
     world.pass();
+    assert_eq!(state(&world, 2), None);
+    let joining = world.table.as_ref().unwrap().joining.clone();
+    assert_eq!(joining, [address(&world.names, 2, REVISIONS[0])]);
+    connect(&mut world, (2, REVISIONS[0]));
+    world.pass();
     assert_eq!(
         state(&world, 2),
         Some((REVISIONS[0].to_owned(), ShardState::Active))
     );
+    assert!(world.table.unwrap().joining.is_empty());
+}
+
+#[test]
+fn a_gateway_that_does_not_connect_delays_a_new_shard_only_for_some_time() {
+    let mut world = running(2);
+    world.desired = 3;
+    world.pass();
+    set_ready(&mut world, (2, REVISIONS[0]), true);
+    world.now += SignedDuration::from_secs(JOIN_DEADLINE_SECONDS - 1);
+    world.pass();
+    assert_eq!(state(&world, 2), None);
+    world.now += SignedDuration::from_secs(1);
+    world.pass();
+    assert!(state(&world, 2).is_some());
 }
 
 #[test]
@@ -408,6 +469,7 @@ fn a_new_version_replaces_shard_after_shard() {
     world.pass();
     assert_eq!(world.processes.len(), 3, "one new shard is made");
     set_ready(&mut world, (0, REVISIONS[1]), true);
+    connect(&mut world, (0, REVISIONS[1]));
     world.pass();
     assert_eq!(state(&world, 0).unwrap().0, REVISIONS[1]);
     world.pass();
