@@ -6,12 +6,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::LogFormat;
 
+/// What libraries say about connections that we report ourselves.
+const QUIET: &str = "librdkafka=off,rdkafka=off";
+
 /// Installs the process-wide log writer. Call once, first thing.
 pub fn init(format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder()
-        .with_env_var("POKER_LOG_FILTER")
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
-        .from_env()?;
+    let filter = std::env::var("POKER_LOG_FILTER").unwrap_or_default();
+    let filter = EnvFilter::try_new(format!("info,{QUIET},{filter}"))
+        .map_err(|cause| anyhow::anyhow!("POKER_LOG_FILTER `{filter}` is not valid: {cause}"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     let installed = match format {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

@@ -340,7 +340,9 @@ impl Member {
 
     fn apply(&mut self, event: Event) {
         match event {
-            Event::Revealed { round, votes, .. } => self.team.saw_revealed(round, &votes, &self.shared),
+            Event::Revealed { round, votes, .. } => {
+                self.team.saw_revealed(round, self.index, &votes, &self.shared);
+            }
             Event::RoundStarted { number, .. } => {
                 self.memory.round = number;
                 self.team.saw_opened(number);

@@ -192,7 +192,11 @@ impl Team {
         self.changed.notify_one();
     }
 
-    pub fn saw_revealed(&self, round: u64, votes: &[VoteView], shared: &Shared) {
+    /// Whoever sees the cards sees who has voted.
+    pub fn saw_revealed(&self, round: u64, viewer: usize, votes: &[VoteView], shared: &Shared) {
+        for vote in votes {
+            self.saw_vote(round, viewer, &vote.participant, shared);
+        }
         // Strangers in the team are none of the run's votes.
         let votes: Vec<(usize, String)> = votes
             .iter()
@@ -219,7 +223,7 @@ impl Team {
             self.saw_vote(round.number, viewer, voter, shared);
         }
         match &round.votes {
-            Some(votes) => self.saw_revealed(round.number, votes, shared),
+            Some(votes) => self.saw_revealed(round.number, viewer, votes, shared),
             None => self.saw_opened(round.number),
         }
     }

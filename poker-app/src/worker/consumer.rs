@@ -1,5 +1,7 @@
 //! Batches from Kafka, with offsets committed by hand.
 
+use std::sync::mpsc;
+
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
     consumer::{CommitMode, Consumer as _, ConsumerContext, StreamConsumer},
@@ -12,13 +14,27 @@ use crate::{
     cli::WorkerArgs,
     log::is_topic_missing,
     metrics::WorkerMetrics,
-    shard::limits::{WORKER_BATCH_EVENTS_MAX, WORKER_LINGER, WORKER_RETRY_DELAY},
+    shard::limits::{WORKER_BATCH_EVENTS_MAX, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_RETRY_DELAY},
 };
 
 /// A member of the consumer group.
 pub struct Consumer {
-    consumer: StreamConsumer<Context>,
+    /// None only while it is dropped.
+    consumer: Option<StreamConsumer<Context>>,
     topic: String,
+}
+
+/// Leaving the group waits for brokers, for ever when they are gone: then the group finds out by itself.
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let consumer = self.consumer.take();
+        let (left, has_left) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(consumer);
+            let _ = left.send(());
+        });
+        let _ = has_left.recv_timeout(WORKER_LEAVE_TIMEOUT);
+    }
 }
 
 impl Consumer {
@@ -47,7 +63,7 @@ impl Consumer {
             .create_with_context(context)?;
         consumer.subscribe(&[&args.kafka_topic])?;
         Ok(Consumer {
-            consumer,
+            consumer: Some(consumer),
             topic: args.kafka_topic.clone(),
         })
     }
@@ -66,8 +82,11 @@ impl Consumer {
     }
 
     async fn message(&self) -> OwnedMessage {
+        let Some(consumer) = &self.consumer else {
+            return std::future::pending().await;
+        };
         loop {
-            match self.consumer.recv().await {
+            match consumer.recv().await {
                 Ok(message) => return message.detach(),
                 Err(error) if is_topic_missing(&error) => {
                     tracing::warn!(topic = self.topic, "waiting for the topic");
@@ -94,7 +113,8 @@ impl Consumer {
             }
         }
         // Queued here, sent by the client's own thread; the next commit covers one that got lost.
-        if let Err(error) = self.consumer.commit(&offsets, CommitMode::Async) {
+        let Some(consumer) = &self.consumer else { return };
+        if let Err(error) = consumer.commit(&offsets, CommitMode::Async) {
             tracing::warn!(%error, "cannot commit offsets; events will be repeated");
         }
     }

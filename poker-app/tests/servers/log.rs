@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use tokio::task::JoinHandle;
 
-use crate::support::{Link, Server, TestShard, table, until};
+use crate::support::{Link, STUCK, Server, TestShard, table, until};
 
 const TOPIC: &str = "history";
 const A: &str = "a:7000";
@@ -175,7 +175,6 @@ async fn without_other_servers_history_is_kept_in_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "was seen to wait for ever beside other tests; run it alone"]
 async fn a_crash_between_the_store_and_kafka_repeats_events_and_loses_none() {
     let world = World::start().await;
     let store = world.redis.store();
@@ -241,6 +240,22 @@ async fn kafka_killed_and_back_stops_nobody_and_loses_nothing() {
     // 30 rounds and the team's name.
     assert_eq!(world.count("events").await, 31);
     worker.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_ends_though_kafka_is_gone() {
+    let mut world = World::start().await;
+    let (worker, metrics) = world.worker();
+    let shard = world.shard();
+    let mut link = shard.link();
+    link.enter(1, "team", 1).await;
+    play(&mut link, 1, 1, 3).await;
+    world.await_rounds("team", 3).await;
+    assert!(metrics.events("stored").get() >= 3);
+    world.kafka.kill();
+    worker.abort();
+    let ended = tokio::time::timeout(STUCK, worker).await.expect("stuck");
+    assert!(ended.unwrap_err().is_cancelled());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

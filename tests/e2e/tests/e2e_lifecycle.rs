@@ -157,7 +157,6 @@ async fn deletion_leaves_nothing(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "not seen passing on a cluster yet; the API server tests hold the same"]
 async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -> Result<()> {
     let world = World::ready("mistakes", json!({"shards": {"replicas": 1}})).await?;
     let pods_before: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
