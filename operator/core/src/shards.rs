@@ -274,7 +274,10 @@ impl Membership<'_> {
             pins: self.pins.clone(),
             joining,
         };
-        let known = self.table.map_or(0, |t| t.version);
+        // Rooms in a Redis that outlived the cluster, or its status, remember the versions of then: the
+        // first table is later than those.
+        let begun = u64::try_from(self.now.as_second()).unwrap_or_default();
+        let known = self.table.map_or(begun, |t| t.version);
         table.version = known;
         if self.table != Some(&table) || known < self.version_floor {
             table.version = known.max(self.version_floor) + 1;

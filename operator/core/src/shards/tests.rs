@@ -397,6 +397,15 @@ fn a_gateway_that_does_not_connect_delays_a_new_shard_only_for_some_time() {
 }
 
 #[test]
+fn a_cluster_made_anew_begins_with_a_later_version() {
+    let first = running(2).table.unwrap();
+    let mut again = World::new(2);
+    again.now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
+    again.pass();
+    assert!(again.table.unwrap().version > first.version);
+}
+
+#[test]
 fn a_shard_that_dies_changes_nothing() {
     let mut world = running(3);
     let before = world.table.clone();
