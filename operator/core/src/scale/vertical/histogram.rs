@@ -5,34 +5,43 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Each bucket is wider than the one before it by this factor.
-const GROWTH: f64 = 1.05;
-const HALF_LIFE_SECONDS: f64 = 24.0 * 3600.0;
+use super::limits::HALF_LIFE_SECONDS;
+
 /// Weights are scaled down before they outgrow what a float tells apart.
 const EXPONENT_MAX: f64 = 100.0;
-/// A bucket below this share of a fresh sample is forgotten.
+/// A bucket below this share of a fresh sample is forgotten when weights are scaled down.
 const WEIGHT_MIN: f64 = 1e-4;
 
-/// The range of a histogram in the unit of its values.
+/// The buckets of a histogram, in the unit of its values. Bucket `n` is `first_bucket · growthⁿ` wide; the
+/// last one begins at `max` or above and has no end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     pub first_bucket: f64,
+    /// Above 1.
+    pub growth: f64,
     pub max: f64,
 }
 
 impl Scale {
     /// Where a bucket begins.
     fn start(&self, bucket: u16) -> f64 {
-        self.first_bucket * (GROWTH.powi(i32::from(bucket)) - 1.0) / (GROWTH - 1.0)
+        self.first_bucket * (self.growth.powi(i32::from(bucket)) - 1.0) / (self.growth - 1.0)
+    }
+
+    /// The bucket of a value, with a fraction.
+    fn position(&self, value: f64) -> f64 {
+        (value * (self.growth - 1.0) / self.first_bucket + 1.0).ln() / self.growth.ln()
+    }
+
+    fn last(&self) -> u16 {
+        self.position(self.max).ceil() as u16
     }
 
     fn bucket(&self, value: f64) -> u16 {
-        let exact = |value: f64| (value * (GROWTH - 1.0) / self.first_bucket + 1.0).ln() / GROWTH.ln();
-        let last = exact(self.max).ceil();
         if value < self.first_bucket {
             0
         } else {
-            exact(value).floor().min(last) as u16
+            (self.position(value).floor() as u16).min(self.last())
         }
     }
 }
@@ -64,7 +73,8 @@ impl Histogram {
         self.weights.retain(|_, weight| *weight >= WEIGHT_MIN);
     }
 
-    /// The end of the bucket below which this share of the weight lies; `None` when empty.
+    /// The end of the bucket below which this share of the weight lies, for the last bucket its beginning;
+    /// `None` when empty.
     pub fn percentile(&self, scale: Scale, share: f64) -> Option<f64> {
         let threshold = share * self.weights.values().sum::<f64>();
         let mut sum = 0.0;
@@ -74,7 +84,7 @@ impl Histogram {
         });
         // Rounding may leave the sum just below the whole.
         let (bucket, _) = reached.or(self.weights.last_key_value())?;
-        Some(scale.start(bucket + 1).min(scale.max))
+        Some(scale.start((bucket + 1).min(scale.last())))
     }
 
     /// Buckets in use.
@@ -97,58 +107,88 @@ mod tests {
 
     use super::*;
 
-    const CORES: Scale = Scale {
-        first_bucket: 0.01,
-        max: 1000.0,
+    /// The scale of the known values below.
+    const KNOWN: Scale = Scale {
+        first_bucket: 40.0,
+        growth: 1.5,
+        max: 500.0,
     };
 
-    fn day(n: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * n)
+    fn half_life(n: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(n * HALF_LIFE_SECONDS as i64)
+    }
+
+    /// Samples are given and percentiles expected by their bucket: the known values hold for any scale.
+    fn filled(samples: &[(u16, f64, i64)]) -> Histogram {
+        let mut histogram = Histogram::default();
+        for (bucket, weight, at) in samples {
+            histogram.add(KNOWN, KNOWN.start(*bucket), *weight, half_life(*at));
+        }
+        histogram
     }
 
     #[test]
-    fn a_percentile_is_the_end_of_its_bucket() {
-        let mut histogram = Histogram::default();
-        assert_eq!(histogram.percentile(CORES, 0.9), None);
-        for value in [0.1, 0.2, 0.3, 0.4, 0.5] {
-            histogram.add(CORES, value, 1.0, day(0));
+    fn buckets_are_the_known_ones() {
+        let starts: Vec<f64> = (0..=KNOWN.last()).map(|bucket| KNOWN.start(bucket)).collect();
+        assert_eq!(starts, [0.0, 40.0, 100.0, 190.0, 325.0, 527.5]);
+        for (value, bucket) in [(-1.0, 0), (39.99, 0), (40.0, 1), (100.0, 2), (900.0, 5)] {
+            assert_eq!(KNOWN.bucket(value), bucket, "{value}");
         }
-        for (share, value) in [(0.0, 0.1), (0.2, 0.1), (0.5, 0.3), (0.8, 0.4), (1.0, 0.5)] {
-            let found = histogram.percentile(CORES, share).unwrap();
-            assert!(
-                found > value && found <= value * GROWTH + CORES.first_bucket,
-                "{share}: {found}"
+    }
+
+    #[test]
+    fn percentiles_with_decay_are_the_known_ones() {
+        // Weights 1·2⁻³, 2·2⁻², 3·2⁻¹ and 4: they end at 2, 10, 34 and 100 per cent.
+        let decayed = filled(&[(1, 1.0, 0), (2, 2.0, 1), (3, 3.0, 2), (4, 4.0, 3)]);
+        let steady = filled(&[(1, 1.0, 0), (2, 2.0, 0), (3, 3.0, 0), (4, 4.0, 0)]);
+        let table = [
+            (&decayed, 0.00, 2),
+            (&decayed, 0.02, 2),
+            (&decayed, 0.03, 3),
+            (&decayed, 0.10, 3),
+            (&decayed, 0.11, 4),
+            (&decayed, 0.34, 4),
+            (&decayed, 0.35, 5),
+            (&decayed, 1.00, 5),
+            (&steady, -0.1, 2),
+            (&steady, 0.1, 2),
+            (&steady, 0.2, 3),
+            (&steady, 0.3, 3),
+            (&steady, 0.4, 4),
+            (&steady, 0.6, 4),
+            (&steady, 0.7, 5),
+            (&steady, 1.1, 5),
+        ];
+        for (histogram, share, end) in table {
+            assert_eq!(
+                histogram.percentile(KNOWN, share),
+                Some(KNOWN.start(end)),
+                "{share}"
             );
         }
+        assert_eq!(Histogram::default().percentile(KNOWN, 0.5), None);
+    }
+
+    #[test]
+    fn a_heavy_sample_is_nearly_gone_after_twenty_half_lives() {
+        let histogram = filled(&[(2, 1000.0, 0), (1, 1.0, 20)]);
+        assert_eq!(histogram.percentile(KNOWN, 0.999), Some(KNOWN.start(2)));
+        assert_eq!(histogram.percentile(KNOWN, 1.0), Some(KNOWN.start(3)));
+    }
+
+    #[test]
+    fn what_is_very_old_is_forgotten() {
+        let histogram = filled(&[(2, 1.0, 0), (1, 1.0, 101)]);
+        assert_eq!(histogram.len(), 1);
+        assert_eq!(histogram.percentile(KNOWN, 1.0), Some(KNOWN.start(2)));
     }
 
     #[test]
     fn values_beyond_the_scale_stay_in_its_ends() {
         let mut histogram = Histogram::default();
-        histogram.add(CORES, 0.0, 1.0, day(0));
-        assert_eq!(histogram.percentile(CORES, 1.0), Some(CORES.first_bucket));
-        histogram.add(CORES, 1e9, 1.0, day(0));
-        assert_eq!(histogram.percentile(CORES, 1.0), Some(CORES.max));
-    }
-
-    #[test]
-    fn a_sample_weighs_half_after_a_half_life() {
-        let mut histogram = Histogram::default();
-        histogram.add(CORES, 1.0, 2.0, day(0));
-        histogram.add(CORES, 0.1, 1.01, day(1));
-        assert!(histogram.percentile(CORES, 0.5).unwrap() < 0.2);
-        let mut histogram = Histogram::default();
-        histogram.add(CORES, 1.0, 2.0, day(0));
-        histogram.add(CORES, 0.1, 0.99, day(1));
-        assert!(histogram.percentile(CORES, 0.5).unwrap() > 0.9);
-    }
-
-    #[test]
-    fn what_is_very_old_is_forgotten() {
-        let mut histogram = Histogram::default();
-        histogram.add(CORES, 8.0, 1.0, day(0));
-        histogram.add(CORES, 0.1, 1.0, day(101));
-        assert_eq!(histogram.len(), 1);
-        assert!(histogram.percentile(CORES, 1.0).unwrap() < 0.2);
+        histogram.add(KNOWN, 0.0, 1.0, half_life(0));
+        assert_eq!(histogram.percentile(KNOWN, 1.0), Some(40.0));
+        histogram.add(KNOWN, 1e9, 1.0, half_life(0));
+        assert_eq!(histogram.percentile(KNOWN, 1.0), Some(527.5));
     }
 }
