@@ -11,6 +11,7 @@ mod decide;
 mod explain;
 pub mod forecast;
 pub mod hpa;
+pub mod joint;
 mod limits;
 mod measure;
 mod memory;

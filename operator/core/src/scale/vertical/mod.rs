@@ -186,8 +186,8 @@ mod tests {
         let mut usage = Usage::default();
         (0..9).for_each(|n| usage.record(1.0, MIB, minute(2 * n)));
         assert_eq!(usage.confidence(), 0.00625);
-        assert!((3.14 * widening((0.1, 2.0), 0.00625) - 907.46).abs() < 1e-9);
-        assert!((3.14 * widening((0.1, 2.0), 0.5) - 4.5216).abs() < 1e-9);
+        assert!((3140.0 * widening((0.1, 2.0), 0.00625) - 907_460.0).abs() < 1e-6);
+        assert!((3140.0 * widening((0.1, 2.0), 0.5) - 4521.6).abs() < 1e-6);
         assert_eq!(widening((1.0, 1.0), 0.0), f64::INFINITY);
         assert_eq!(widening((1.0, -1.0), 0.0), 0.0);
         // As the vertical autoscaler's comments have it: 12 h, 24 h, a week; 5, 30 and 60 minutes.
