@@ -1,11 +1,12 @@
 //! `/drain` of the pods of Deployments that take part in a handover: what they hold, and who is connected.
 
-use crate::{context::Context, limits::PORT_ADMIN};
+use crate::context::Context;
 use futures::future::join_all;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{ResourceExt, api::ListParams, core::Selector};
 use poker_operator_api::ClusterNames;
 use poker_operator_core::{
+    limits::PORT_ADMIN,
     observed::{Held, LiveChildren},
     plan,
 };

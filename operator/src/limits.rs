@@ -35,10 +35,6 @@ pub const WATCH_PAGE_OBJECTS: u32 = 500;
 /// Time for running passes to end after SIGTERM.
 pub const SHUTDOWN_SECONDS: u64 = 10;
 
-/// Admin port of the pods, where `/drain` is asked.
-pub const PORT_ADMIN: u16 = 9090;
-/// Port of a managed Kafka.
-pub const PORT_KAFKA: u16 = 9092;
 /// A `/drain` question is given up after this time.
 pub const DRAIN_TIMEOUT_SECONDS: u64 = 1;
 

@@ -6,7 +6,6 @@ use crate::{
     drains,
     error::Error,
     fence::ClusterKey,
-    limits::PORT_KAFKA,
     readings::Reading,
     sampler::{Need, Source},
 };
@@ -18,6 +17,7 @@ use poker_operator_api::{
     names::LABEL_COMPONENT, prometheus::Prometheus,
 };
 use poker_operator_core::{
+    limits::PORT_KAFKA,
     observed::{LiveChildren, MetricSamples, Observed, TopicObserved},
     scale::Sample,
     topic,

@@ -9,7 +9,7 @@ pub mod children;
 pub mod events;
 mod gateways;
 pub mod lease;
-mod limits;
+pub mod limits;
 pub mod observed;
 mod orphans;
 pub mod outcome;
