@@ -54,14 +54,15 @@ fn nearest(scale: &Scale<'_>, mean: f64) -> Option<String> {
     best.map(|(position, _)| String::from(scale.cards[position]))
 }
 
-/// Share of the most frequent estimate in per cent; `positions` are sorted.
+/// Share of the most frequent estimate in per cent, to the nearest; `positions` are sorted.
 fn agreement(positions: &[usize]) -> u8 {
     let most = positions
         .chunk_by(|a, b| a == b)
         .map(<[usize]>::len)
         .max()
         .unwrap_or(0);
-    (most * 100).checked_div(positions.len()).unwrap_or(0) as u8
+    let half = positions.len() / 2;
+    (most * 100 + half).checked_div(positions.len()).unwrap_or(0) as u8
 }
 
 /// Who should talk first: those with the highest and the lowest estimate, when they are far apart.
@@ -154,7 +155,7 @@ mod tests {
                 &["5", "8", "5"],
                 Some("5"),
                 Some(6.0),
-                66,
+                67,
                 Some("5"),
                 Some("Between 5 and 8: nearly agreed"),
             ),
@@ -190,7 +191,7 @@ mod tests {
                 &["½", "½", "1"],
                 Some("½"),
                 Some(0.67),
-                66,
+                67,
                 Some("½"),
                 Some("Between ½ and 1: nearly agreed"),
             ),
