@@ -15,6 +15,7 @@ mod orphans;
 pub mod outcome;
 pub mod plan;
 mod revision;
+pub mod rollout;
 pub mod scale;
 mod shards;
 pub mod status;

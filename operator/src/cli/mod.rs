@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 success, 1 a check failed or the controller ended by a failure, 2 bad
 //! usage or input with one line on stderr.
 
+mod analyze;
 mod crds;
 mod plan;
 mod run;
@@ -33,6 +34,7 @@ enum Command {
     Crds(crds::CrdsArgs),
     Plan(plan::PlanArgs),
     Vectors(vectors::VectorsArgs),
+    Analyze(analyze::AnalyzeArgs),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -42,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Crds(args) => crds::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Vectors(args) => vectors::run(args),
+        Command::Analyze(args) => analyze::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", one_line(&error));

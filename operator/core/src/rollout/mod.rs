@@ -1,0 +1,12 @@
+//! Canary, blue-green, rolling and A/B rollouts, with the team as the unit.
+//!
+//! [`cohort`] says which teams the new version serves, [`analysis`] what the counts of both versions
+//! prove, [`steps`] what to do next. [`bench`] measures the verdicts against simulated rollouts.
+
+pub mod analysis;
+pub mod bench;
+pub mod cohort;
+mod limits;
+//pub mod steps;
+
+pub use limits::WEIGHT_BASIS_POINTS_MAX;

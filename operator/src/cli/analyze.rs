@@ -1,0 +1,253 @@
+//! `poker-operator analyze`: replays a rollout's counts through the judge.
+
+mod samples;
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use poker_operator_core::rollout::analysis::{Analysis, Judge, Policy, Verdict};
+use serde::Serialize;
+use serde_json::Number;
+
+use samples::TimedLook;
+
+/// Replay a rollout's counts through the judge, and print each look's e-value and the verdict
+///
+/// The samples are JSON Lines, one metric of one look a line, in order of time:
+///
+///   {"t": 15, "metric": "errors",
+///    "canary": {"exposure": 12.5, "bad": 0}, "stable": {"exposure": 237.5, "bad": 1}}
+///
+/// t is the time in seconds, since anything. exposure (team-minutes) and bad (incidents) are what was
+/// new since the line before of that metric; with --cumulative they are totals, the first line of a
+/// metric is where counting starts, and totals that fall were reset. null for a number or for a whole
+/// version is missing data. Lines of the same t are one look. Unknown fields are left out. A line
+/// may also hold {"t": 15, "guards": {"crashLoop": false, "unready": false, "splitTeams": 0}}.
+///
+/// Count teams, not requests: a team at most once per metric and step, with its exposure until then,
+/// and neither version in a pod's first minute. Errors of one team come together, and a test of
+/// requests takes one unlucky team for a bad version.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment, after_long_help = NOTES)]
+pub struct AnalyzeArgs {
+    /// JSON Lines file, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    samples: PathBuf,
+    /// exposure and bad are totals, not increments
+    #[arg(long)]
+    cumulative: bool,
+    /// Chance of ever rolling back an equally good version, over all metrics together
+    #[arg(long, value_name = "CHANCE", default_value_t = 0.005)]
+    alpha: f64,
+    /// How many times the incidents of stable an equally good version may show; 1.25 for noisy metrics
+    #[arg(long, value_name = "RATIO", default_value_t = 1.0)]
+    r0: f64,
+    /// Measured seconds after which an undecided analysis is Inconclusive
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    max_duration: i64,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+const NOTES: &str = "\
+Verdicts, first that applies:
+  Rollback      the mean of the metrics' e-values reached 1/alpha, or a guard tripped; final
+  Promote       every metric was cleared: twice the incidents of stable are refuted at 20 to 1
+  Hold          a metric has no data (null, or none for a minute); nothing is decided by it
+  Inconclusive  neither within --max-duration of measured time, or an hour without data
+  Continue      not enough is known yet
+Harm is looked for to the end of the file, so a Rollback may follow Promote or Inconclusive.
+
+Exit codes: 0 whatever the verdict is, 2 when the samples cannot be used.
+
+Example:
+  poker-operator analyze --samples docs/examples/rollout-samples.jsonl
+  poker-operator analyze --samples docs/examples/rollout-samples.jsonl --json | jq -r .verdict";
+
+/// The first look covers as much time as the second; a single one this much.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(15);
+
+#[derive(Debug, Serialize)]
+struct Report {
+    looks: Vec<Row>,
+    verdict: Verdict,
+    at: Number,
+}
+
+/// One metric of one look.
+#[derive(Debug, Serialize)]
+struct Row {
+    t: Number,
+    metric: String,
+    /// Against the canary.
+    e: f64,
+    /// For the canary.
+    #[serde(skip)]
+    clearing: f64,
+    #[serde(skip)]
+    combined: f64,
+    #[serde(skip)]
+    counts: [Option<(f64, u64)>; 2],
+    #[serde(skip)]
+    verdict: Verdict,
+}
+
+/// # Errors
+/// The samples or the options cannot be used.
+pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
+    let name = args.samples.display();
+    let text = read(&args.samples).with_context(|| format!("cannot read {name}"))?;
+    let looks = samples::parse(&text, args.cumulative).with_context(|| format!("cannot use {name}"))?;
+    let judge = judge(args, &looks).with_context(|| format!("cannot judge {name}"))?;
+    if !args.cumulative && only_grows(&looks) {
+        eprintln!("note: every number only grows; if these are totals, add --cumulative");
+    }
+    let report = replay(&judge, &looks);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", table(&report, &judge));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path)
+}
+
+fn judge(args: &AnalyzeArgs, looks: &[TimedLook]) -> Result<Judge> {
+    let metrics: BTreeSet<&String> = looks.iter().flat_map(|look| &look.metrics).collect();
+    let mut policy = Policy::new(metrics.into_iter().cloned());
+    policy.false_rollback = args.alpha;
+    policy.longest_seconds = args.max_duration;
+    policy.metrics.values_mut().for_each(|r0| *r0 = args.r0);
+    Ok(Judge::new(policy)?)
+}
+
+/// When counting began: the first look covers as much time as the second.
+fn began_at(looks: &[TimedLook]) -> Timestamp {
+    match looks {
+        [first, second, ..] => first
+            .at
+            .checked_sub(second.at.duration_since(first.at))
+            .unwrap_or(Timestamp::MIN),
+        [only] => only.at.checked_sub(FIRST_LOOK).unwrap_or(Timestamp::MIN),
+        [] => Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn replay(judge: &Judge, looks: &[TimedLook]) -> Report {
+    let mut analysis = Analysis::begin(began_at(looks));
+    let mut report = Report {
+        looks: Vec::new(),
+        verdict: analysis.verdict,
+        at: Number::from(0),
+    };
+    for TimedLook { t, at, look, metrics } in looks {
+        analysis = judge.look(&analysis, *at, look);
+        // What lasts is told by its end, what was decided by its begin.
+        let lasts = matches!(analysis.verdict, Verdict::Continue | Verdict::Hold);
+        if lasts || analysis.verdict != report.verdict {
+            report.at = t.clone();
+        }
+        report.verdict = analysis.verdict;
+        let combined = judge.combined(&analysis);
+        report.looks.extend(metrics.iter().map(|metric| {
+            let evidence = analysis.metrics.get(metric).map(|m| m.evidence.clone());
+            let evidence = evidence.unwrap_or_default();
+            let sample = look.samples.get(metric).copied().flatten();
+            Row {
+                t: t.clone(),
+                metric: metric.clone(),
+                e: evidence.against(),
+                clearing: evidence.clearing(),
+                combined,
+                counts: [sample.map(|s| s.canary), sample.map(|s| s.stable)]
+                    .map(|arm| arm.map(|arm| (arm.exposure, arm.bad))),
+                verdict: analysis.verdict,
+            }
+        }));
+    }
+    report
+}
+
+/// Whether the exposures look like totals that were taken for increments.
+fn only_grows(looks: &[TimedLook]) -> bool {
+    const LOOKS_COUNT_MIN: usize = 6;
+    let Some(metric) = looks.iter().find_map(|look| look.metrics.first()) else {
+        return false;
+    };
+    let samples = looks.iter().filter_map(|l| l.look.samples.get(metric).copied().flatten());
+    let arms: Vec<[f64; 2]> = samples.map(|s| [s.canary.exposure, s.stable.exposure]).collect();
+    arms.len() >= LOOKS_COUNT_MIN
+        && arms.windows(2).all(|pair| pair[0][0] < pair[1][0] && pair[0][1] < pair[1][1])
+}
+
+fn table(report: &Report, judge: &Judge) -> String {
+    let cells: Vec<[String; 7]> = report.looks.iter().map(Row::cells).collect();
+    let head = ["t", "metric", "canary", "stable", "e", "e all", "clearing"].map(String::from);
+    let width = |column: usize| {
+        let cells = cells.iter().chain([&head]).map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let mut text = String::new();
+    for (n, row) in [&head].into_iter().chain(&cells).enumerate() {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+            if column == 1 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        text += &cells.collect::<Vec<_>>().join("  ");
+        let before = n.checked_sub(2).map_or(Verdict::Continue, |n| report.looks[n].verdict);
+        if let Some(verdict) = n.checked_sub(1).map(|n| report.looks[n].verdict).filter(|v| *v != before) {
+            text += &format!("  {}", verdict.as_str());
+        }
+        text = text.trim_end().to_owned() + "\n";
+    }
+    text + &format!(
+        "\nverdict: {} at {} s; rollback is due when e of all metrics is {} or more, promotion when clearing is 20 or more in each\n",
+        report.verdict.as_str(),
+        report.at,
+        number(judge.threshold()),
+    )
+}
+
+impl Row {
+    fn cells(&self) -> [String; 7] {
+        let counts = |arm: Option<(f64, u64)>| {
+            arm.map_or_else(|| String::from("-"), |(exposure, bad)| format!("{bad} in {}", number(exposure)))
+        };
+        [
+            self.t.to_string(),
+            self.metric.clone(),
+            counts(self.counts[0]),
+            counts(self.counts[1]),
+            number(self.e),
+            number(self.combined),
+            number(self.clearing),
+        ]
+    }
+}
+
+/// Three digits or so, whatever the size.
+fn number(value: f64) -> String {
+    if value == 0.0 {
+        String::from("0")
+    } else if !(1e-3..1e6).contains(&value) {
+        format!("{value:.2e}")
+    } else if value < 10.0 {
+        format!("{value:.3}")
+    } else {
+        format!("{value:.1}")
+    }
+}
