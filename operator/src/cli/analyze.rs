@@ -10,10 +10,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
+use poker_operator_core::rollout::CLEARING_EVIDENCE;
 use poker_operator_core::rollout::analysis::{Analysis, Judge, Policy, Verdict};
 use serde::Serialize;
 use serde_json::Number;
 
+use crate::plot::{BLUE, GREEN, GREY, Line, ORANGE, Panel, RED, Threshold, draw as draw_panels};
 use samples::TimedLook;
 
 /// Replay a rollout's counts through the judge, and print each look's e-value and the verdict
@@ -50,6 +52,9 @@ pub struct AnalyzeArgs {
     /// Measured seconds after which an undecided analysis is Inconclusive
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     max_duration: i64,
+    /// Draw the e-values against their thresholds into an .svg or .png file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -84,6 +89,8 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Row {
     t: Number,
+    #[serde(skip)]
+    at: Timestamp,
     metric: String,
     /// Against the canary.
     e: f64,
@@ -109,6 +116,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         eprintln!("note: every number only grows; if these are totals, add --cumulative");
     }
     let report = replay(&judge, &looks);
+    if let Some(path) = &args.plot {
+        draw(path, &report, &judge)?;
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -169,6 +179,7 @@ fn replay(judge: &Judge, looks: &[TimedLook]) -> Report {
             let sample = look.samples.get(metric).copied().flatten();
             Row {
                 t: t.clone(),
+                at: *at,
                 metric: metric.clone(),
                 e: evidence.against(),
                 clearing: evidence.clearing(),
@@ -182,16 +193,66 @@ fn replay(judge: &Judge, looks: &[TimedLook]) -> Report {
     report
 }
 
+/// Both tests over time, in powers of ten: e-values span more than any linear axis shows.
+fn draw(path: &Path, report: &Report, judge: &Judge) -> Result<()> {
+    let metrics: BTreeSet<&String> = report.looks.iter().map(|row| &row.metric).collect();
+    let line = |label: &str, color, rows: Vec<(Timestamp, f64)>| Line {
+        label: label.to_owned(),
+        color,
+        points: rows.into_iter().map(|(at, e)| (at, exponent(e))).collect(),
+    };
+    let of = |metric: &str, e: fn(&Row) -> f64| {
+        let rows = report.looks.iter().filter(|row| row.metric == metric);
+        rows.map(|row| (row.at, e(row))).collect::<Vec<_>>()
+    };
+    let colored = || {
+        metrics
+            .iter()
+            .zip([BLUE, ORANGE, GREEN, GREY].into_iter().cycle())
+    };
+    let panel = |unit: &str, what: &str, value: f64, e: fn(&Row) -> f64| Panel {
+        unit: unit.to_owned(),
+        lines: colored()
+            .map(|(metric, color)| line(metric, color, of(metric, e)))
+            .collect(),
+        bands: Vec::new(),
+        thresholds: vec![Threshold {
+            label: format!("{what} at {value:.0}"),
+            color: RED,
+            value: value.log10(),
+        }],
+    };
+    let mut against = panel("against it: log10 e", "rollback", judge.threshold(), |row| row.e);
+    if metrics.len() > 1 {
+        let all = report.looks.iter().map(|row| (row.at, row.combined)).collect();
+        against.lines.push(line("all metrics", RED, all));
+    }
+    let clearing = panel("for it: log10 e", "promotion", CLEARING_EVIDENCE, |row| {
+        row.clearing
+    });
+    let title = format!("{} at {} s", report.verdict.as_str(), report.at);
+    draw_panels(path, &title, &[against, clearing])
+}
+
+/// The power of ten, within what a chart can show.
+fn exponent(e: f64) -> f64 {
+    e.log10().clamp(-6.0, 12.0)
+}
+
 /// Whether the exposures look like totals that were taken for increments.
 fn only_grows(looks: &[TimedLook]) -> bool {
     const LOOKS_COUNT_MIN: usize = 6;
     let Some(metric) = looks.iter().find_map(|look| look.metrics.first()) else {
         return false;
     };
-    let samples = looks.iter().filter_map(|l| l.look.samples.get(metric).copied().flatten());
+    let samples = looks
+        .iter()
+        .filter_map(|l| l.look.samples.get(metric).copied().flatten());
     let arms: Vec<[f64; 2]> = samples.map(|s| [s.canary.exposure, s.stable.exposure]).collect();
     arms.len() >= LOOKS_COUNT_MIN
-        && arms.windows(2).all(|pair| pair[0][0] < pair[1][0] && pair[0][1] < pair[1][1])
+        && arms
+            .windows(2)
+            .all(|pair| pair[0][0] < pair[1][0] && pair[0][1] < pair[1][1])
 }
 
 fn table(report: &Report, judge: &Judge) -> String {
@@ -205,11 +266,21 @@ fn table(report: &Report, judge: &Judge) -> String {
     let mut text = String::new();
     for (n, row) in [&head].into_iter().chain(&cells).enumerate() {
         let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-            if column == 1 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            if column == 1 {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
         });
         text += &cells.collect::<Vec<_>>().join("  ");
-        let before = n.checked_sub(2).map_or(Verdict::Continue, |n| report.looks[n].verdict);
-        if let Some(verdict) = n.checked_sub(1).map(|n| report.looks[n].verdict).filter(|v| *v != before) {
+        let before = n
+            .checked_sub(2)
+            .map_or(Verdict::Continue, |n| report.looks[n].verdict);
+        if let Some(verdict) = n
+            .checked_sub(1)
+            .map(|n| report.looks[n].verdict)
+            .filter(|v| *v != before)
+        {
             text += &format!("  {}", verdict.as_str());
         }
         text = text.trim_end().to_owned() + "\n";
@@ -225,7 +296,10 @@ fn table(report: &Report, judge: &Judge) -> String {
 impl Row {
     fn cells(&self) -> [String; 7] {
         let counts = |arm: Option<(f64, u64)>| {
-            arm.map_or_else(|| String::from("-"), |(exposure, bad)| format!("{bad} in {}", number(exposure)))
+            arm.map_or_else(
+                || String::from("-"),
+                |(exposure, bad)| format!("{bad} in {}", number(exposure)),
+            )
         };
         [
             self.t.to_string(),
@@ -249,5 +323,129 @@ fn number(value: f64) -> String {
         format!("{value:.3}")
     } else {
         format!("{value:.1}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(samples: &Path) -> AnalyzeArgs {
+        AnalyzeArgs {
+            samples: samples.to_owned(),
+            cumulative: false,
+            alpha: 0.005,
+            r0: 1.0,
+            max_duration: 1800,
+            plot: None,
+            json: true,
+        }
+    }
+
+    fn report(text: &str) -> Report {
+        let looks = samples::parse(text, false).unwrap();
+        replay(&judge(&args(Path::new("-")), &looks).unwrap(), &looks)
+    }
+
+    fn lines(looks: i64, canary: &str, stable: &str) -> String {
+        let line = |n: i64| {
+            format!(
+                "{{\"t\": {}, \"metric\": \"errors\", \"canary\": {canary}, \"stable\": {stable}}}\n",
+                15 * n
+            )
+        };
+        (1..=looks).map(line).collect()
+    }
+
+    const QUIET: &str = r#"{"exposure": 10, "bad": 0}"#;
+    const BAD: &str = r#"{"exposure": 10, "bad": 2}"#;
+    const STABLE: &str = r#"{"exposure": 90, "bad": 0}"#;
+
+    #[test]
+    fn verdicts_come_with_their_time() {
+        let cases = [
+            (lines(9, BAD, STABLE), Verdict::Rollback, 30),
+            (lines(9, QUIET, STABLE), Verdict::Continue, 135),
+            (lines(9, "null", STABLE), Verdict::Hold, 135),
+            (lines(130, QUIET, STABLE), Verdict::Inconclusive, 1800),
+            (
+                lines(
+                    90,
+                    r#"{"exposure": 10, "bad": 1}"#,
+                    r#"{"exposure": 90, "bad": 9}"#,
+                ),
+                Verdict::Promote,
+                210,
+            ),
+        ];
+        for (text, verdict, at) in cases {
+            let report = report(&text);
+            assert_eq!((report.verdict, report.at), (verdict, Number::from(at)));
+            assert_eq!(report.looks.len(), text.lines().count());
+        }
+    }
+
+    #[test]
+    fn the_example_is_rolled_back_for_its_errors() {
+        let example = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../docs/examples/rollout-samples.jsonl"
+        );
+        let report = report(&std::fs::read_to_string(example).unwrap());
+        assert_eq!((report.verdict, report.at), (Verdict::Rollback, Number::from(75)));
+    }
+
+    #[test]
+    fn json_has_the_published_fields() {
+        let json = serde_json::to_string(&report(&lines(1, QUIET, STABLE))).unwrap();
+        let published = r#"{"looks":[{"t":15,"metric":"errors","e":1.0}],"verdict":"Continue","at":15}"#;
+        assert_eq!(json, published);
+    }
+
+    #[test]
+    fn totals_taken_for_increments_are_noticed() {
+        let growing = |n: i64| {
+            format!(
+                r#"{{"t": {n}, "metric": "errors", "canary": {{"exposure": {n}, "bad": 0}}, "stable": {{"exposure": {n}, "bad": 0}}}}"#
+            )
+        };
+        let text: Vec<String> = (1..9).map(growing).collect();
+        assert!(only_grows(&samples::parse(&text.join("\n"), false).unwrap()));
+        assert!(!only_grows(
+            &samples::parse(&lines(9, QUIET, STABLE), false).unwrap()
+        ));
+    }
+
+    #[test]
+    fn charts_are_drawn() {
+        let dir = tempfile::tempdir().unwrap();
+        let samples = dir.path().join("samples.jsonl");
+        std::fs::write(&samples, lines(9, BAD, STABLE)).unwrap();
+        let plot = dir.path().join("e.svg");
+        let with_plot = AnalyzeArgs {
+            plot: Some(plot.clone()),
+            ..args(&samples)
+        };
+        assert_eq!(run(&with_plot).unwrap(), ExitCode::SUCCESS);
+        assert!(std::fs::read_to_string(plot).unwrap().contains("rollback at 200"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_one_clear_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let samples = dir.path().join("samples.jsonl");
+        std::fs::write(&samples, "{\"t\": 1").unwrap();
+        let error = format!("{:#}", run(&args(&samples)).unwrap_err());
+        assert!(
+            error.ends_with("samples.jsonl: line 1: the line ends too early: complete or delete it"),
+            "{error}"
+        );
+        assert!(run(&args(&dir.path().join("absent"))).is_err());
+        std::fs::write(&samples, lines(1, QUIET, STABLE)).unwrap();
+        let alpha = AnalyzeArgs {
+            alpha: 0.0,
+            ..args(&samples)
+        };
+        assert!(run(&alpha).is_err());
     }
 }

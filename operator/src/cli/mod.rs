@@ -2,6 +2,7 @@
 //! usage or input with one line on stderr.
 
 mod analyze;
+mod bench;
 mod crds;
 mod plan;
 mod run;
@@ -35,6 +36,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Vectors(vectors::VectorsArgs),
     Analyze(analyze::AnalyzeArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Vectors(args) => vectors::run(args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Bench(args) => bench::run(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", one_line(&error));

@@ -7,6 +7,6 @@ pub mod analysis;
 pub mod bench;
 pub mod cohort;
 mod limits;
-//pub mod steps;
+pub mod steps;
 
-pub use limits::WEIGHT_BASIS_POINTS_MAX;
+pub use limits::{CLEARING_EVIDENCE, WEIGHT_BASIS_POINTS_MAX};

@@ -78,10 +78,10 @@ fn take(looks: &mut Vec<TimedLook>, line: &str, totals: Option<&mut Totals>) -> 
         }
     }
     let metric = metric_of(&object)?;
+    let (canary, stable) = (arm(&object, "canary")?, arm(&object, "stable")?);
     if current.look.samples.contains_key(metric) {
         bail!("metric {metric} has two lines for t {}: keep one", current.t);
     }
-    let (canary, stable) = (arm(&object, "canary")?, arm(&object, "stable")?);
     let mut sample = canary
         .zip(stable)
         .map(|(canary, stable)| Increment { canary, stable });
@@ -163,7 +163,7 @@ fn number(arm: &Map<String, Value>, name: &str, field: &str, what: &str) -> Resu
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"t": 15, "metric": "errors", "canary": {"exposure": 12.5, "bad": 1}, "stable": {"exposure": 112.5, "bad": 2}}"#;
+    const LINE: &str = r#"{"t": 15, "metric": "errors", "canary": {"exposure": 12.5, "bad": 1}, "stable": {"exposure": 237.0, "bad": 2}}"#;
 
     fn error(text: &str) -> String {
         format!("{:#}", parse(text, false).unwrap_err())
@@ -172,14 +172,32 @@ mod tests {
     #[test]
     fn lines_of_one_time_are_one_look() {
         let latency = LINE.replace("errors", "latency");
-        let later = LINE.replace("15", "30.5").replace("112.5", "100").replace("1}", "1.0}");
+        let later = LINE
+            .replace("15", "30.5")
+            .replace("237.0", "100")
+            .replace("1}", "1.0}");
         let looks = parse(&format!("\u{feff}{LINE}\r\n\n{latency}\n{later}"), false).unwrap();
         assert_eq!(looks.len(), 2);
         assert_eq!(looks[0].metrics, ["errors", "latency"]);
         let sample = looks[0].look.samples["errors"].unwrap();
-        assert_eq!(sample.canary, Arm { exposure: 12.5, bad: 1 });
-        assert_eq!(sample.stable, Arm { exposure: 112.5, bad: 2 });
-        assert_eq!((looks[0].t.to_string(), looks[1].t.to_string()), (String::from("15"), String::from("30.5")));
+        assert_eq!(
+            sample.canary,
+            Arm {
+                exposure: 12.5,
+                bad: 1
+            }
+        );
+        assert_eq!(
+            sample.stable,
+            Arm {
+                exposure: 237.0,
+                bad: 2
+            }
+        );
+        assert_eq!(
+            (looks[0].t.to_string(), looks[1].t.to_string()),
+            (String::from("15"), String::from("30.5"))
+        );
     }
 
     #[test]
@@ -202,19 +220,58 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_line_and_a_way_out() {
         let cases = [
-            (LINE.replace("12.5", "-1"), "line 2: canary.exposure is -1; give team-minutes of 0 or more, or null when it is missing"),
-            (LINE.replace("12.5", "\"x\""), "line 2: canary.exposure is \"x\"; give team-minutes of 0 or more, or null when it is missing"),
-            (LINE.replace("12.5", "NaN"), "line 2: no JSON object: expected value at column 52; a missing number is null"),
-            (LINE.replace("\"bad\": 2", "\"bad\": 2.5"), "line 2: stable.bad is 2.5; give a whole number of incidents up to 2^53, or null when it is missing"),
-            (LINE.replace("\"bad\": 2", "\"bod\": 2"), "line 2: stable.bad is missing; give a whole number of incidents, 0 or more, or null when there is no data"),
-            (LINE.replace("stable", "old"), "line 2: stable is missing; when there is no data write null"),
-            (LINE.replace("15", "14"), "line 2: t is 14 after 15 before: sort the lines by t"),
-            (LINE.replace("15", "\"now\""), "line 2: t is \"now\"; give the time of the look in seconds"),
-            (LINE.replace("15", "1.7e12"), "line 2: t is 1700000000000.0; give seconds, not milliseconds"),
-            (LINE.to_owned(), "line 2: metric errors has two lines for t 15: keep one"),
-            (LINE[..60].to_owned(), "line 2: the line ends too early: complete or delete it"),
-            (String::from("15 errors"), "line 2: no JSON object: invalid type: integer `15`, expected a map at column 2; a missing number is null"),
-            (String::from("{\"t\": 15, \"guards\": {\"crash\": 1}}"), "line 2: guards are not as {\"crashLoop\": false, \"unready\": false, \"splitTeams\": 0}: unknown field `crash`, expected one of `crashLoop`, `unready`, `splitTeams`"),
+            (
+                LINE.replace("12.5", "-1"),
+                "line 2: canary.exposure is -1; give team-minutes of 0 or more, or null when it is missing",
+            ),
+            (
+                LINE.replace("12.5", "\"x\""),
+                "line 2: canary.exposure is \"x\"; give team-minutes of 0 or more, or null when it is missing",
+            ),
+            (
+                LINE.replace("12.5", "NaN"),
+                "line 2: no JSON object: expected value at column 52; a missing number is null",
+            ),
+            (
+                LINE.replace("\"bad\": 2", "\"bad\": 2.5"),
+                "line 2: stable.bad is 2.5; give a whole number of incidents up to 2^53, or null when it is missing",
+            ),
+            (
+                LINE.replace("\"bad\": 2", "\"bod\": 2"),
+                "line 2: stable.bad is missing; give a whole number of incidents, 0 or more, or null when there is no data",
+            ),
+            (
+                LINE.replace("stable", "old"),
+                "line 2: stable is missing; when there is no data write null",
+            ),
+            (
+                LINE.replace("15", "14"),
+                "line 2: t is 14 after 15 before: sort the lines by t",
+            ),
+            (
+                LINE.replace("15", "\"now\""),
+                "line 2: t is \"now\"; give the time of the look in seconds",
+            ),
+            (
+                LINE.replace("15", "1.7e12"),
+                "line 2: t is 1700000000000.0; give seconds, not milliseconds",
+            ),
+            (
+                LINE.to_owned(),
+                "line 2: metric errors has two lines for t 15: keep one",
+            ),
+            (
+                LINE[..60].to_owned(),
+                "line 2: the line ends too early: complete or delete it",
+            ),
+            (
+                String::from("15 errors"),
+                "line 2: no JSON object: invalid type: integer `15`, expected a map at column 2; a missing number is null",
+            ),
+            (
+                String::from("{\"t\": 15, \"guards\": {\"crash\": 1}}"),
+                "line 2: guards are not as {\"crashLoop\": false, \"unready\": false, \"splitTeams\": 0}: unknown field `crash`, expected one of `crashLoop`, `unready`, `splitTeams`",
+            ),
         ];
         for (second, expected) in cases {
             assert_eq!(error(&format!("{LINE}\n{second}")), expected);
@@ -239,7 +296,10 @@ mod tests {
         let got: Vec<_> = looks.iter().map(|l| l.look.samples["errors"]).collect();
         let increment = |c: (f64, u64), s: (f64, u64)| {
             let arm = |(exposure, bad)| Arm { exposure, bad };
-            Some(Increment { canary: arm(c), stable: arm(s) })
+            Some(Increment {
+                canary: arm(c),
+                stable: arm(s),
+            })
         };
         let expected = [
             increment((0.0, 0), (0.0, 0)),

@@ -110,5 +110,7 @@ fn mean_exp(sums: &[i64]) -> f64 {
     let nats = |sum: i64| sum as f64 / UNITS_PER_NAT;
     let largest = nats(sums.iter().copied().max().unwrap_or(0));
     let rest: f64 = sums.iter().map(|sum| (nats(*sum) - largest).exp()).sum();
-    (largest + (rest / sums.len().max(1) as f64).ln()).exp().min(f64::MAX)
+    (largest + (rest / sums.len().max(1) as f64).ln())
+        .exp()
+        .min(f64::MAX)
 }

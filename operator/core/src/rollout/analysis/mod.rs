@@ -223,13 +223,20 @@ impl Judge {
         if shortest < 1 {
             return Err(PolicyError::Duration(shortest));
         }
-        if let Some((metric, r0)) = policy.metrics.iter().find(|(_, r0)| !(1.0..CLEARED_RATIO).contains(*r0)) {
+        if let Some((metric, r0)) = policy
+            .metrics
+            .iter()
+            .find(|(_, r0)| !(1.0..CLEARED_RATIO).contains(*r0))
+        {
             return Err(PolicyError::Ratio {
                 metric: metric.clone(),
                 r0: *r0,
             });
         }
-        let tests = policy.metrics.iter().map(|(name, r0)| (name.clone(), Tests::new(*r0)));
+        let tests = policy
+            .metrics
+            .iter()
+            .map(|(name, r0)| (name.clone(), Tests::new(*r0)));
         Ok(Judge {
             tests: tests.collect(),
             policy,
@@ -267,7 +274,10 @@ impl Judge {
         for (name, tests) in &self.tests {
             if let Some(sample) = look.samples.get(name) {
                 let sample = sample.filter(Increment::is_usable);
-                next.metrics.entry(name.clone()).or_default().take(tests, at, sample);
+                next.metrics
+                    .entry(name.clone())
+                    .or_default()
+                    .take(tests, at, sample);
             }
         }
         let is_measured = self.tests.keys().all(|name| next.is_measured(name, at));

@@ -13,7 +13,13 @@ fn looks() -> impl Strategy<Value = Vec<Look>> {
     let increment = (arms(), arms()).prop_map(|(canary, stable)| Increment { canary, stable });
     let sample = option::weighted(0.9, increment);
     let samples = collection::btree_map("[a-c]", sample, 0..=3);
-    collection::vec(samples.prop_map(|samples| Look { samples, guards: Guards::default() }), 1..60)
+    collection::vec(
+        samples.prop_map(|samples| Look {
+            samples,
+            guards: Guards::default(),
+        }),
+        1..60,
+    )
 }
 
 fn judge() -> Judge {

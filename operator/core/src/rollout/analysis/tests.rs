@@ -21,7 +21,10 @@ fn counts(canary: u64, stable: u64) -> Option<Increment> {
 
 fn look<const N: usize>(samples: [(&str, Option<Increment>); N]) -> Look {
     Look {
-        samples: samples.into_iter().map(|(name, s)| (name.to_owned(), s)).collect(),
+        samples: samples
+            .into_iter()
+            .map(|(name, s)| (name.to_owned(), s))
+            .collect(),
         guards: Guards::default(),
     }
 }
@@ -109,7 +112,12 @@ fn each_verdict_has_its_cause() {
         ("worse", vec![counts(2, 0); 9], Verdict::Rollback, 30),
         ("equally good", vec![counts(1, 9); long], Verdict::Promote, 210),
         ("nothing known", vec![counts(0, 0); 5], Verdict::Continue, 0),
-        ("nothing known for long", vec![counts(0, 0); long], Verdict::Inconclusive, 1800),
+        (
+            "nothing known for long",
+            vec![counts(0, 0); long],
+            Verdict::Inconclusive,
+            1800,
+        ),
         ("no data", vec![None; 5], Verdict::Hold, 15),
         ("no data for long", vec![None; 240], Verdict::Inconclusive, 3600),
         (
@@ -146,7 +154,10 @@ fn rollback_is_final_and_overrides_all() {
     let inconclusive = run([vec![counts(0, 0); 120], bad.clone()].concat());
     assert_eq!(inconclusive.verdict, Verdict::Rollback);
     let rolled_back = run([bad, vec![None; 3], good].concat());
-    assert_eq!((rolled_back.verdict, rolled_back.since), (Verdict::Rollback, at(15)));
+    assert_eq!(
+        (rolled_back.verdict, rolled_back.since),
+        (Verdict::Rollback, at(15))
+    );
 }
 
 #[test]
@@ -154,14 +165,30 @@ fn promotion_waits_for_every_metric_and_for_data() {
     let judge = judge([ERRORS, "latency"]);
     let mut analysis = Analysis::begin(at(0));
     for n in 1..=20 {
-        analysis = judge.look(&analysis, at(15 * n), &look([(ERRORS, counts(1, 9)), ("latency", counts(0, 0))]));
+        analysis = judge.look(
+            &analysis,
+            at(15 * n),
+            &look([(ERRORS, counts(1, 9)), ("latency", counts(0, 0))]),
+        );
     }
     assert_eq!(analysis.verdict, Verdict::Continue, "latency is not cleared");
     for n in 21..=60 {
-        analysis = judge.look(&analysis, at(15 * n), &look([(ERRORS, None), ("latency", counts(1, 9))]));
+        analysis = judge.look(
+            &analysis,
+            at(15 * n),
+            &look([(ERRORS, None), ("latency", counts(1, 9))]),
+        );
     }
-    assert_eq!(analysis.verdict, Verdict::Hold, "both are cleared, errors are unknown");
-    analysis = judge.look(&analysis, at(915), &look([(ERRORS, counts(0, 0)), ("latency", counts(0, 0))]));
+    assert_eq!(
+        analysis.verdict,
+        Verdict::Hold,
+        "both are cleared, errors are unknown"
+    );
+    analysis = judge.look(
+        &analysis,
+        at(915),
+        &look([(ERRORS, counts(0, 0)), ("latency", counts(0, 0))]),
+    );
     assert_eq!(analysis.verdict, Verdict::Promote);
 }
 
@@ -202,9 +229,27 @@ fn metrics_share_the_error() {
 #[test]
 fn guards_roll_back_at_once_even_without_data_or_time() {
     let tripped = [
-        (Guards { crash_loop: true, ..Guards::default() }, Guard::CrashLoop),
-        (Guards { unready: true, ..Guards::default() }, Guard::Unready),
-        (Guards { split_teams: 1, ..Guards::default() }, Guard::SplitTeams),
+        (
+            Guards {
+                crash_loop: true,
+                ..Guards::default()
+            },
+            Guard::CrashLoop,
+        ),
+        (
+            Guards {
+                unready: true,
+                ..Guards::default()
+            },
+            Guard::Unready,
+        ),
+        (
+            Guards {
+                split_teams: 1,
+                ..Guards::default()
+            },
+            Guard::SplitTeams,
+        ),
     ];
     for (guards, guard) in tripped {
         let look = Look {
@@ -213,7 +258,10 @@ fn guards_roll_back_at_once_even_without_data_or_time() {
         };
         for time in [0, 15] {
             let analysis = judge([ERRORS]).look(&Analysis::begin(at(0)), at(time), &look);
-            assert_eq!((analysis.verdict, analysis.guard), (Verdict::Rollback, Some(guard)));
+            assert_eq!(
+                (analysis.verdict, analysis.guard),
+                (Verdict::Rollback, Some(guard))
+            );
         }
     }
 }
@@ -238,7 +286,9 @@ fn policies_out_of_bounds_are_refused() {
     };
     assert!(!with(|_| {}));
     assert!(with(|p| p.metrics.clear()));
-    assert!(with(|p| p.metrics = (0..17).map(|n| (n.to_string(), 1.0)).collect()));
+    assert!(with(
+        |p| p.metrics = (0..17).map(|n| (n.to_string(), 1.0)).collect()
+    ));
     assert!(with(|p| p.metrics = [(String::from(ERRORS), 0.5)].into()));
     assert!(with(|p| p.metrics = [(String::from(ERRORS), f64::NAN)].into()));
     assert!(with(|p| p.false_rollback = 0.0));

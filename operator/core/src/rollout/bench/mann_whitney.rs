@@ -47,7 +47,9 @@ fn shift(canary: &[f64], stable: &[f64], quantile: f64) -> f64 {
 fn statistic(canary: &[f64], stable: &[f64], shift: f64) -> f64 {
     let (n, m) = (canary.len() as f64, stable.len() as f64);
     let shifted = canary.iter().map(|value| (value - shift, true));
-    let mut values: Vec<(f64, bool)> = shifted.chain(stable.iter().map(|value| (*value, false))).collect();
+    let mut values: Vec<(f64, bool)> = shifted
+        .chain(stable.iter().map(|value| (*value, false)))
+        .collect();
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut rank_sum, mut ties, mut before) = (0.0, 0.0, 0.0);
     for group in values.chunk_by(|a, b| a.0 == b.0) {
@@ -58,7 +60,15 @@ fn statistic(canary: &[f64], stable: &[f64], shift: f64) -> f64 {
         before += size;
     }
     let difference = rank_sum - n * (n + 1.0) / 2.0 - n * m / 2.0;
-    let correction = if difference == 0.0 { 0.0 } else { 0.5 * difference.signum() };
+    let correction = if difference == 0.0 {
+        0.0
+    } else {
+        0.5 * difference.signum()
+    };
     let variance = n * m / 12.0 * (n + m + 1.0 - ties / ((n + m) * (n + m - 1.0)));
-    if variance > 0.0 { (difference - correction) / variance.sqrt() } else { 0.0 }
+    if variance > 0.0 {
+        (difference - correction) / variance.sqrt()
+    } else {
+        0.0
+    }
 }

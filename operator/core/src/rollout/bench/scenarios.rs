@@ -115,8 +115,10 @@ fn identical() -> Vec<Scenario> {
         plain().and("load swings", |s| s.swings = true),
         plain().and("flaky teams", |s| s.flaky = true),
         plain().and("cold start", |s| s.cold = true),
-        Scenario::steps(200.0).bursts().and("outage, load swings, flaky teams, cold start", |s| {
-            (s.outage, s.swings, s.flaky, s.cold) = (true, true, true, true);
-        }),
+        Scenario::steps(200.0)
+            .bursts()
+            .and("outage, load swings, flaky teams, cold start", |s| {
+                (s.outage, s.swings, s.flaky, s.cold) = (true, true, true, true);
+            }),
     ]
 }

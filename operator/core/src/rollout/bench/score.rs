@@ -30,8 +30,12 @@ pub fn score(scenario: &Scenario, runs: &[Run], identical: &[Run]) -> Vec<Row> {
         let outcomes: Vec<Outcome> = runs.iter().map(|run| run.outcomes[rule]).collect();
         let is_worse = !scenario.is_identical();
         let false_rollbacks = identical.iter().filter(|run| run.outcomes[rule].second.is_some());
-        let found = outcomes.iter().filter(|outcome| outcome.second.is_some() && is_worse);
-        let seconds = outcomes.iter().map(|o| o.second.map_or(f64::INFINITY, |s| s as f64));
+        let found = outcomes
+            .iter()
+            .filter(|outcome| outcome.second.is_some() && is_worse);
+        let seconds = outcomes
+            .iter()
+            .map(|o| o.second.map_or(f64::INFINITY, |s| s as f64));
         let errors = outcomes.iter().map(|o| o.canary_errors as f64);
         Row {
             name: scenario.name(),
@@ -41,7 +45,10 @@ pub fn score(scenario: &Scenario, runs: &[Run], identical: &[Run]) -> Vec<Row> {
             median_seconds: median(seconds).filter(|_| is_worse),
             median_canary_errors: median(errors).filter(|_| is_worse),
             runs: runs.len(),
-            promoted: share(identical.iter().filter(|run| run.promoted.is_some()).count(), identical.len()),
+            promoted: share(
+                identical.iter().filter(|run| run.promoted.is_some()).count(),
+                identical.len(),
+            ),
         }
     });
     rows.collect()

@@ -62,7 +62,9 @@ struct Team {
 
 impl<'a> World<'a> {
     pub fn new(scenario: &'a Scenario, mut random: Random) -> Self {
-        let count = (scenario.requests_per_second / TEAM_REQUESTS_PER_SECOND).round().max(1.0);
+        let count = (scenario.requests_per_second / TEAM_REQUESTS_PER_SECOND)
+            .round()
+            .max(1.0);
         let team = |_| Team {
             bucket: random.below(usize::from(WEIGHT_BASIS_POINTS_MAX)) as u16,
             at_risk: true,
@@ -127,12 +129,21 @@ impl<'a> World<'a> {
 
     /// A new step counts every team anew.
     fn turn_to_step(&mut self) {
-        let begun = self.scenario.weights.iter().rev().find(|(from, _)| *from <= self.second);
+        let begun = self
+            .scenario
+            .weights
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= self.second);
         let weight = begun.map_or(0, |(_, weight)| *weight);
         if weight != self.weight {
             self.weight = weight;
             self.teams.iter_mut().for_each(|team| team.at_risk = true);
-            let canaries = self.teams.iter().filter(|team| self.arm(**team) == CANARY).count();
+            let canaries = self
+                .teams
+                .iter()
+                .filter(|team| self.arm(**team) == CANARY)
+                .count();
             self.counts = [canaries, self.teams.len() - canaries];
             self.at_risk = self.counts;
         }
@@ -154,13 +165,21 @@ impl<'a> World<'a> {
 
     fn load(&self) -> f64 {
         let phase = std::f64::consts::TAU * self.second as f64 / SWING_PERIOD_SECONDS;
-        let swing = if self.scenario.swings { 1.0 + SWING_AMPLITUDE * phase.sin() } else { 1.0 };
+        let swing = if self.scenario.swings {
+            1.0 + SWING_AMPLITUDE * phase.sin()
+        } else {
+            1.0
+        };
         self.scenario.requests_per_second * swing
     }
 
     fn error_share(&self) -> f64 {
         let outage = OUTAGE_BEGIN_SECONDS..OUTAGE_BEGIN_SECONDS + OUTAGE_SECONDS;
-        if self.scenario.outage && outage.contains(&self.second) { OUTAGE_ERROR_SHARE } else { ERROR_SHARE }
+        if self.scenario.outage && outage.contains(&self.second) {
+            OUTAGE_ERROR_SHARE
+        } else {
+            ERROR_SHARE
+        }
     }
 
     /// The canary's errors by those of stable.

@@ -1,0 +1,698 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::rollout::analysis::{Arm, Increment, Judge, Policy};
+
+const METRIC: &str = "errors";
+
+/// A cluster that does what it is told, unless a test says otherwise.
+struct Cluster {
+    plan: Plan,
+    rollout: Rollout,
+    wanted: String,
+    spec_paused: bool,
+    /// Pods of stable stay too few while this holds.
+    stable_capacity: u16,
+    /// Pods of the canary never become ready.
+    canary_stuck: bool,
+    guards: Guards,
+    /// Incidents of canary and stable in every look; `None` is no data.
+    counts: Option<(u64, u64)>,
+    second: i64,
+    events: Vec<String>,
+}
+
+const GOOD: Option<(u64, u64)> = Some((1, 9));
+const BAD: Option<(u64, u64)> = Some((5, 0));
+const QUIET: Option<(u64, u64)> = Some((0, 0));
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn judge() -> Judge {
+    Judge::new(Policy::new([String::from(METRIC)])).unwrap()
+}
+
+impl Cluster {
+    fn on(plan: Plan) -> Self {
+        Cluster {
+            plan,
+            rollout: Rollout::stable_on("r1"),
+            wanted: String::from("r1"),
+            spec_paused: false,
+            stable_capacity: 10_000,
+            canary_stuck: false,
+            guards: Guards::default(),
+            counts: GOOD,
+            second: 0,
+            events: Vec::new(),
+        }
+    }
+
+    fn wants(plan: Plan, revision: &str) -> Self {
+        Cluster {
+            wanted: revision.to_owned(),
+            ..Cluster::on(plan)
+        }
+    }
+
+    fn note(&mut self, events: &[Event]) {
+        let text = |event: &Event| match event {
+            Event::Began { revision } => format!("Began {revision}"),
+            Event::WeightSet { weight } => format!("Weight {weight}"),
+            Event::Paused { reason } => format!("Paused {reason:?}"),
+            Event::Resumed => String::from("Resumed"),
+            Event::Promoting { revision } => format!("Promoting {revision}"),
+            Event::Promoted { revision } => format!("Promoted {revision}"),
+            Event::Aborting { revision, cause } => format!("Aborting {revision} {cause:?}"),
+            Event::Aborted { revision } => format!("Aborted {revision}"),
+        };
+        self.events.extend(events.iter().map(text));
+    }
+
+    /// One reconcile, 15 s later.
+    fn turn(&mut self) {
+        self.second += 15;
+        let orders = self.rollout.orders(&self.plan, at(self.second));
+        let look = self.counts.map(|(canary, stable)| {
+            let arm = |exposure, bad| Arm { exposure, bad };
+            Increment {
+                canary: arm(10.0, canary),
+                stable: arm(90.0, stable),
+            }
+        });
+        let observed = Observed {
+            wanted: &self.wanted,
+            spec_paused: self.spec_paused,
+            stable_capacity: self.stable_capacity,
+            canary_capacity: if self.canary_stuck {
+                0
+            } else {
+                orders.canary_capacity
+            },
+            routed: orders.weight,
+            guards: self.guards.clone(),
+            look: Some(Look {
+                samples: BTreeMap::from([(METRIC.to_owned(), look)]),
+                guards: Guards::default(),
+            }),
+        };
+        let (next, events) = advance(&self.plan, &judge(), &self.rollout, &observed, at(self.second));
+        self.rollout = next;
+        self.note(&events);
+    }
+
+    fn turns(&mut self, count: usize) -> &mut Self {
+        (0..count).for_each(|_| self.turn());
+        self
+    }
+
+    /// Until the phase, at most an hour.
+    fn until(&mut self, phase: Phase) -> &mut Self {
+        for _ in 0..240 {
+            if self.rollout.phase == phase {
+                return self;
+            }
+            self.turn();
+        }
+        panic!("never {phase:?}: {:?}", self.rollout);
+    }
+
+    fn ask(&mut self, verb: Verb) -> Result<(), Refusal> {
+        let done = command(&self.plan, &self.rollout, &verb, at(self.second))?;
+        self.rollout = done.rollout;
+        self.note(&done.events);
+        if let Some(want) = done.want {
+            self.wanted = want;
+        }
+        Ok(())
+    }
+
+    fn weight(&self) -> u16 {
+        self.rollout.weight
+    }
+
+    fn paused(&self) -> Option<PauseReason> {
+        self.rollout.candidate.as_ref().and_then(|c| c.paused)
+    }
+
+    fn canary_capacity(&self) -> u16 {
+        self.rollout.orders(&self.plan, at(self.second)).canary_capacity
+    }
+}
+
+fn canary() -> Plan {
+    Plan::canary(&[500, 2_500], 60)
+}
+
+/// A canary that stands at a pause with three quarters of the teams.
+fn at_three_quarters() -> Cluster {
+    let steps = vec![Step::SetWeight { weight: 7_500 }, Step::Pause];
+    let mut cluster = Cluster::wants(Plan { steps, ..canary() }, "r2");
+    cluster.turns(6);
+    assert_eq!(
+        (cluster.weight(), cluster.paused()),
+        (7_500, Some(PauseReason::Step))
+    );
+    cluster
+}
+
+#[test]
+fn a_good_version_takes_all_teams_step_by_step() {
+    let mut cluster = Cluster::wants(canary(), "r2");
+    cluster.turn();
+    cluster.until(Phase::Stable);
+    assert_eq!(
+        cluster.events,
+        [
+            "Began r2",
+            "Weight 500",
+            "Weight 2500",
+            "Promoting r2",
+            "Weight 10000",
+            "Promoted r2"
+        ]
+    );
+    assert_eq!(cluster.rollout.stable, "r2");
+    assert_eq!(cluster.rollout.earlier, ["r1"]);
+    assert_eq!(cluster.weight(), 0);
+}
+
+// Scenario 1.
+#[test]
+fn abort_retry_and_success_tell_the_whole_story() {
+    let mut cluster = Cluster::wants(canary(), "r2");
+    cluster.turns(4);
+    cluster.ask(Verb::Abort).unwrap();
+    cluster.until(Phase::Aborted).turns(20);
+    let told = [
+        "Began r2",
+        "Weight 500",
+        "Aborting r2 Asked",
+        "Weight 0",
+        "Aborted r2",
+    ];
+    assert_eq!(cluster.events, told);
+    cluster.events.clear();
+    cluster.ask(Verb::Retry).unwrap();
+    assert_eq!(cluster.rollout.runs, 2, "other teams");
+    cluster.until(Phase::Stable);
+    let told = [
+        "Began r2",
+        "Weight 500",
+        "Weight 2500",
+        "Promoting r2",
+        "Weight 10000",
+        "Promoted r2",
+    ];
+    assert_eq!(cluster.events, told);
+}
+
+// Scenario 2.
+#[test]
+fn promote_full_at_a_pause_in_the_analysis_and_after_an_abort() {
+    let at_a_pause = at_three_quarters();
+    let mut in_analysis = Cluster::wants(canary(), "r2");
+    in_analysis.turns(4);
+    let mut aborted = Cluster::wants(canary(), "r2");
+    aborted.counts = BAD;
+    aborted.turn();
+    aborted.until(Phase::Aborted);
+    for mut cluster in [at_a_pause, in_analysis, aborted] {
+        cluster.counts = QUIET;
+        cluster.ask(Verb::PromoteFull).unwrap();
+        cluster.until(Phase::Stable);
+        assert_eq!(cluster.rollout.stable, "r2");
+    }
+}
+
+// Scenario 3.
+#[test]
+fn an_abort_holds_the_weight_until_stable_is_ready_and_the_deadline_begins_at_zero() {
+    let mut cluster = at_three_quarters();
+    cluster.stable_capacity = 2_500;
+    cluster.ask(Verb::Abort).unwrap();
+    cluster.turns(10);
+    assert_eq!((cluster.weight(), cluster.canary_capacity()), (7_500, 7_500));
+    assert_eq!(cluster.rollout.phase, Phase::Aborting);
+    cluster.stable_capacity = 10_000;
+    cluster.until(Phase::Aborted);
+    assert_eq!((cluster.weight(), cluster.canary_capacity()), (0, 7_500));
+    cluster.turns(1);
+    assert_eq!(cluster.canary_capacity(), 7_500, "15 s after the last team");
+    cluster.turns(1);
+    assert_eq!(cluster.canary_capacity(), 0, "30 s after the last team");
+}
+
+// Scenarios 4 and 17.
+#[test]
+fn undo_leaves_the_weight_until_stable_is_full_and_starts_no_run() {
+    let mut cluster = at_three_quarters();
+    cluster.stable_capacity = 2_500;
+    cluster.ask(Verb::Undo { to: None }).unwrap();
+    assert_eq!(cluster.wanted, "r1");
+    cluster.turns(10);
+    assert_eq!(cluster.weight(), 7_500);
+    cluster.stable_capacity = 10_000;
+    cluster.until(Phase::Stable);
+    assert_eq!((cluster.rollout.stable.as_str(), cluster.rollout.runs), ("r1", 1));
+    cluster.turns(10);
+    assert_eq!((cluster.rollout.phase, cluster.rollout.runs), (Phase::Stable, 1));
+}
+
+// Scenarios 5 and 7.
+#[test]
+fn going_back_within_the_window_is_not_judged_and_beyond_it_is() {
+    let plan = Plan {
+        rollback_window: 1,
+        retained: 1,
+        ..canary()
+    };
+    let mut cluster = Cluster::wants(plan, "r2");
+    cluster.turns(1).until(Phase::Stable);
+    cluster.wanted = String::from("r3");
+    cluster.turns(1).until(Phase::Stable);
+    assert_eq!(cluster.rollout.earlier, ["r2", "r1"]);
+    assert_eq!(
+        cluster.rollout.orders(&cluster.plan, at(0)).retained,
+        ["r2"],
+        "r1 is beyond the limit"
+    );
+    let runs = cluster.rollout.runs;
+    cluster.ask(Verb::Undo { to: None }).unwrap();
+    cluster.turns(1).until(Phase::Stable);
+    assert_eq!(
+        (cluster.rollout.stable.as_str(), cluster.rollout.runs),
+        ("r2", runs)
+    );
+    cluster
+        .ask(Verb::Undo {
+            to: Some(String::from("r1")),
+        })
+        .unwrap();
+    cluster.turns(1).until(Phase::Stable);
+    assert_eq!(
+        (cluster.rollout.stable.as_str(), cluster.rollout.runs),
+        ("r1", runs + 1)
+    );
+    assert_eq!(cluster.rollout.earlier, ["r2", "r3"]);
+}
+
+// Scenarios 8 and 11.
+#[test]
+fn after_a_bad_version_comes_a_good_or_another_bad_one_and_stable_serves() {
+    for (second, ends_on) in [(GOOD, "r3"), (BAD, "r1")] {
+        for first in [BAD, GOOD] {
+            let mut cluster = Cluster::wants(canary(), "r2");
+            cluster.counts = first;
+            cluster.turn();
+            while !matches!(cluster.rollout.phase, Phase::Stable | Phase::Aborted) {
+                assert_eq!(
+                    cluster.rollout.orders(&cluster.plan, at(0)).stable_capacity,
+                    10_000
+                );
+                cluster.turn();
+            }
+            let stable = cluster.rollout.stable.clone();
+            assert_eq!(stable, if first == GOOD { "r2" } else { "r1" });
+            cluster.wanted = String::from("r3");
+            cluster.counts = second;
+            cluster.turn();
+            while !matches!(cluster.rollout.phase, Phase::Stable | Phase::Aborted) {
+                assert!(cluster.rollout.stable == stable);
+                cluster.turn();
+            }
+            let expected = if second == GOOD { ends_on } else { stable.as_str() };
+            assert_eq!(cluster.rollout.stable, expected);
+        }
+    }
+}
+
+// Scenario 9.
+#[test]
+fn an_inconclusive_analysis_pauses_and_never_aborts() {
+    let mut cluster = Cluster::wants(canary(), "r2");
+    cluster.counts = QUIET;
+    cluster.turns(200);
+    assert_eq!(cluster.paused(), Some(PauseReason::Inconclusive));
+    assert_eq!(
+        (cluster.rollout.phase, cluster.weight()),
+        (Phase::Progressing, 2_500)
+    );
+    let mut decided = Cluster {
+        rollout: cluster.rollout.clone(),
+        plan: cluster.plan.clone(),
+        events: Vec::new(),
+        ..Cluster::wants(canary(), "r2")
+    };
+    decided.second = cluster.second;
+    decided.counts = QUIET;
+    decided.ask(Verb::Promote).unwrap();
+    decided.until(Phase::Stable);
+    assert_eq!(decided.rollout.stable, "r2", "somebody decided");
+    cluster.counts = BAD;
+    cluster.until(Phase::Aborted);
+    assert_eq!(
+        cluster.events.last().unwrap(),
+        "Aborted r2",
+        "a pause is no shelter"
+    );
+}
+
+// Scenarios 13 and 25.
+#[test]
+fn what_is_settled_stays_bit_by_bit() {
+    let mut paused = Cluster::wants(canary(), "r2");
+    paused.turns(4);
+    paused.counts = QUIET;
+    paused.spec_paused = true;
+    let still = |cluster: &mut Cluster| {
+        let before = cluster.rollout.clone();
+        cluster.turns(40);
+        (before, cluster.rollout.clone())
+    };
+    let (before, after) = still(&mut paused);
+    assert_eq!(
+        (before.weight, before.phase, before.runs),
+        (after.weight, after.phase, after.runs)
+    );
+    let mut aborted = Cluster::wants(canary(), "r2");
+    aborted.counts = BAD;
+    aborted.turns(1).until(Phase::Aborted).turns(4);
+    let (before, after) = still(&mut aborted);
+    assert_eq!(before, after);
+    // Raising the replicas changes the capacity, and nothing else.
+    aborted.stable_capacity = 5_000;
+    let (before, after) = still(&mut aborted);
+    assert_eq!(
+        (before, aborted.canary_capacity(), aborted.weight()),
+        (after, 0, 0)
+    );
+    let mut never_begun = Cluster::wants(canary(), "r2");
+    never_begun.spec_paused = true;
+    let (before, after) = still(&mut never_begun);
+    assert_eq!(before, after);
+}
+
+// Scenario 18.
+#[test]
+fn without_analysis_guards_still_roll_back() {
+    for (guards, guard) in [
+        (
+            Guards {
+                crash_loop: true,
+                ..Guards::default()
+            },
+            Guard::CrashLoop,
+        ),
+        (
+            Guards {
+                unready: true,
+                ..Guards::default()
+            },
+            Guard::Unready,
+        ),
+        (
+            Guards {
+                split_teams: 1,
+                ..Guards::default()
+            },
+            Guard::SplitTeams,
+        ),
+    ] {
+        let mut cluster = Cluster::wants(
+            Plan {
+                skip_analysis: true,
+                ..canary()
+            },
+            "r2",
+        );
+        cluster.counts = None;
+        cluster.turns(3);
+        cluster.ask(Verb::Pause).unwrap();
+        cluster.guards = guards;
+        cluster.turn();
+        assert!(
+            cluster
+                .events
+                .contains(&format!("Aborting r2 {:?}", AbortCause::Guard(guard)))
+        );
+    }
+    let mut good = Cluster::wants(
+        Plan {
+            skip_analysis: true,
+            ..canary()
+        },
+        "r2",
+    );
+    good.counts = BAD;
+    good.turns(1).until(Phase::Stable);
+    assert_eq!(good.rollout.stable, "r2");
+}
+
+// Scenario 20.
+#[test]
+fn a_third_version_begins_when_all_teams_are_back() {
+    let mut cluster = at_three_quarters();
+    cluster.stable_capacity = 2_500;
+    cluster.wanted = String::from("r3");
+    cluster.turns(5);
+    assert_eq!(
+        (cluster.rollout.phase, cluster.weight()),
+        (Phase::Aborting, 7_500)
+    );
+    cluster.stable_capacity = 10_000;
+    cluster.guards = Guards {
+        crash_loop: true,
+        ..Guards::default()
+    };
+    cluster.until(Phase::Aborted);
+    cluster.turn();
+    assert_eq!(
+        cluster.events.last().unwrap(),
+        "Began r3",
+        "the guards were about r2"
+    );
+    cluster.guards = Guards::default();
+    cluster.turns(4);
+    assert_eq!(cluster.rollout.candidate.as_ref().unwrap().revision, "r3");
+}
+
+#[test]
+fn a_plan_edited_on_the_way_goes_on_from_the_weight_reached() {
+    let mut cluster = at_three_quarters();
+    cluster.ask(Verb::Promote).unwrap();
+    cluster.ask(Verb::Pause).unwrap();
+    cluster.plan = Plan::canary(&[1_000, 5_000, 9_000], 60);
+    cluster.ask(Verb::Promote).unwrap();
+    cluster.turn();
+    cluster.events.clear();
+    cluster.until(Phase::Stable);
+    assert_eq!(
+        cluster.events,
+        ["Weight 9000", "Promoting r2", "Weight 10000", "Promoted r2"]
+    );
+}
+
+#[test]
+fn skipped_steps_are_not_taken() {
+    let mut cluster = Cluster::wants(canary(), "r2");
+    cluster.turn();
+    cluster.ask(Verb::Skip).unwrap();
+    cluster.ask(Verb::Skip).unwrap();
+    cluster.until(Phase::Stable);
+    assert!(
+        !cluster.events.contains(&String::from("Weight 500")),
+        "{:?}",
+        cluster.events
+    );
+}
+
+#[test]
+fn missing_data_holds_and_goes_on_by_itself() {
+    let mut cluster = Cluster::wants(canary(), "r2");
+    cluster.turns(4);
+    cluster.counts = None;
+    cluster.turns(120);
+    assert_eq!(
+        (cluster.rollout.phase, cluster.weight()),
+        (Phase::Progressing, 500)
+    );
+    assert_eq!(cluster.paused(), None);
+    cluster.counts = GOOD;
+    cluster.until(Phase::Stable);
+    assert_eq!(cluster.rollout.stable, "r2");
+}
+
+#[test]
+fn no_team_goes_to_pods_that_are_not_there() {
+    let mut cluster = Cluster::wants(canary(), "r2");
+    cluster.canary_stuck = true;
+    cluster.counts = None;
+    cluster.turns(40);
+    assert_eq!((cluster.weight(), cluster.canary_capacity()), (0, 500));
+    cluster.ask(Verb::PromoteFull).unwrap();
+    cluster.turns(40);
+    assert_eq!((cluster.weight(), cluster.rollout.stable.as_str()), (0, "r1"));
+}
+
+#[test]
+fn going_back_while_promoting_takes_the_teams_back() {
+    let mut cluster = at_three_quarters();
+    cluster.canary_stuck = true;
+    cluster.ask(Verb::PromoteFull).unwrap();
+    cluster.turns(2);
+    assert_eq!(cluster.rollout.phase, Phase::Promoting);
+    cluster.wanted = String::from("r1");
+    cluster.until(Phase::Stable);
+    assert_eq!((cluster.rollout.stable.as_str(), cluster.weight()), ("r1", 0));
+}
+
+#[test]
+fn wanted_again_before_all_were_back_begins_again() {
+    let mut cluster = at_three_quarters();
+    cluster.stable_capacity = 0;
+    cluster.wanted = String::from("r1");
+    cluster.turn();
+    cluster.wanted = String::from("r2");
+    cluster.stable_capacity = 10_000;
+    cluster.turns(3);
+    assert_eq!(
+        (cluster.rollout.phase, cluster.rollout.runs),
+        (Phase::Progressing, 2)
+    );
+}
+
+#[test]
+fn other_strategies_are_plans_too() {
+    let mut blue_green = Cluster::wants(Plan::blue_green(None, 120), "r2");
+    blue_green.turns(6);
+    assert_eq!((blue_green.weight(), blue_green.canary_capacity()), (0, 10_000));
+    assert_eq!(blue_green.paused(), Some(PauseReason::Step));
+    blue_green.ask(Verb::Promote).unwrap();
+    blue_green.turns(3);
+    assert_eq!(
+        (blue_green.weight(), blue_green.rollout.stable.as_str()),
+        (10_000, "r1")
+    );
+    blue_green.until(Phase::Stable);
+    assert_eq!(blue_green.rollout.stable, "r2");
+
+    let mut automatic = Cluster::wants(Plan::blue_green(Some(60), 0), "r2");
+    automatic.turns(1).until(Phase::Stable);
+    assert_eq!(automatic.rollout.stable, "r2");
+
+    let mut rolling = Cluster::wants(Plan::rolling(), "r2");
+    rolling.turns(1).until(Phase::Stable);
+    assert_eq!(
+        rolling.events,
+        ["Began r2", "Promoting r2", "Weight 10000", "Promoted r2"]
+    );
+
+    let mut test = Cluster::wants(Plan::ab_test(5_000, 300), "r2");
+    test.turns(60);
+    assert_eq!((test.weight(), test.paused()), (5_000, Some(PauseReason::Step)));
+    test.counts = BAD;
+    test.until(Phase::Aborted);
+}
+
+/// Every verb in every phase.
+#[test]
+fn verbs_that_make_no_sense_are_refused() {
+    use Refusal::{
+        Aborted, Aborting, NoGate, NotAborted, NothingUnderWay, Paused, Promoting, UnknownRevision,
+    };
+    let stable = Cluster::on(canary());
+    let mut progressing = Cluster::wants(canary(), "r2");
+    progressing.turn();
+    let paused = at_three_quarters();
+    let mut promoting = at_three_quarters();
+    promoting.ask(Verb::PromoteFull).unwrap();
+    let mut aborting = at_three_quarters();
+    aborting.ask(Verb::Abort).unwrap();
+    let mut aborted = at_three_quarters();
+    aborted.ask(Verb::Abort).unwrap();
+    aborted.until(Phase::Aborted);
+    let undo = Verb::Undo { to: None };
+    let table: [(&Cluster, [(Verb, Option<Refusal>); 7]); 6] = [
+        (
+            &stable,
+            [
+                (Verb::Promote, Some(NothingUnderWay)),
+                (Verb::PromoteFull, Some(NothingUnderWay)),
+                (Verb::Abort, Some(NothingUnderWay)),
+                (Verb::Retry, Some(NotAborted)),
+                (undo.clone(), Some(UnknownRevision)),
+                (Verb::Pause, Some(NothingUnderWay)),
+                (Verb::Skip, Some(NothingUnderWay)),
+            ],
+        ),
+        (
+            &progressing,
+            [
+                (Verb::Promote, Some(NoGate)),
+                (Verb::PromoteFull, None),
+                (Verb::Abort, None),
+                (Verb::Retry, Some(NotAborted)),
+                (undo.clone(), None),
+                (Verb::Pause, None),
+                (Verb::Skip, None),
+            ],
+        ),
+        (
+            &paused,
+            [
+                (Verb::Promote, None),
+                (Verb::PromoteFull, None),
+                (Verb::Abort, None),
+                (Verb::Retry, Some(NotAborted)),
+                (undo.clone(), None),
+                (Verb::Pause, Some(Paused)),
+                (Verb::Skip, None),
+            ],
+        ),
+        (
+            &promoting,
+            [
+                (Verb::Promote, Some(Promoting)),
+                (Verb::PromoteFull, Some(Promoting)),
+                (Verb::Abort, None),
+                (Verb::Retry, Some(NotAborted)),
+                (undo.clone(), None),
+                (Verb::Pause, Some(Promoting)),
+                (Verb::Skip, Some(Promoting)),
+            ],
+        ),
+        (
+            &aborting,
+            [
+                (Verb::Promote, Some(Aborting)),
+                (Verb::PromoteFull, None),
+                (Verb::Abort, Some(Aborting)),
+                (Verb::Retry, Some(Aborting)),
+                (undo.clone(), None),
+                (Verb::Pause, Some(Aborting)),
+                (Verb::Skip, Some(Aborting)),
+            ],
+        ),
+        (
+            &aborted,
+            [
+                (Verb::Promote, Some(Aborted)),
+                (Verb::PromoteFull, None),
+                (Verb::Abort, Some(Aborted)),
+                (Verb::Retry, None),
+                (undo, None),
+                (Verb::Pause, Some(Aborted)),
+                (Verb::Skip, Some(Aborted)),
+            ],
+        ),
+    ];
+    for (cluster, verbs) in table {
+        for (verb, refusal) in verbs {
+            let result = command(&cluster.plan, &cluster.rollout, &verb, at(cluster.second));
+            assert_eq!(result.err(), refusal, "{verb:?} in {:?}", cluster.rollout.phase);
+        }
+    }
+}
