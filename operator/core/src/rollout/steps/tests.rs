@@ -597,6 +597,9 @@ fn other_strategies_are_plans_too() {
     test.until(Phase::Aborted);
 }
 
+/// Where a rollout stands, and what each verb leads to there.
+type Row<'a> = (&'a Cluster, [(Verb, Option<Refusal>); 7]);
+
 /// Every verb in every phase.
 #[test]
 fn verbs_that_make_no_sense_are_refused() {
@@ -615,7 +618,7 @@ fn verbs_that_make_no_sense_are_refused() {
     aborted.ask(Verb::Abort).unwrap();
     aborted.until(Phase::Aborted);
     let undo = Verb::Undo { to: None };
-    let table: [(&Cluster, [(Verb, Option<Refusal>); 7]); 6] = [
+    let table: [Row; 6] = [
         (
             &stable,
             [
