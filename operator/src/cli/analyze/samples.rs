@@ -252,10 +252,7 @@ mod tests {
                 LINE.replace("15", "\"now\""),
                 "line 2: t is \"now\"; give the time of the look in seconds",
             ),
-            (
-                LINE.replace("15", "1.7e12"),
-                "line 2: t is 1",
-            ),
+            (LINE.replace("15", "1.7e12"), "line 2: t is 1"),
             (
                 LINE.to_owned(),
                 "line 2: metric errors has two lines for t 15: keep one",
