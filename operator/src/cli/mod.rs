@@ -4,6 +4,7 @@
 mod analyze;
 mod bench;
 mod crds;
+mod forecast;
 mod plan;
 mod run;
 mod vectors;
@@ -26,6 +27,7 @@ const EXAMPLES: &str = "Examples:
   poker-operator crds | kubectl apply --server-side -f -    install the resource definitions
   poker-operator run                                        run the controller on the current context
   poker-operator plan -f demo.yaml                          see what a PokerCluster would become
+  poker-operator forecast --input load.csv --horizon 1h     see where a load is going
 
 Every flag of `run` can be given as an environment variable; `poker-operator run --help` names them.";
 
@@ -34,6 +36,7 @@ enum Command {
     Run(run::RunArgs),
     Crds(crds::CrdsArgs),
     Plan(plan::PlanArgs),
+    Forecast(forecast::ForecastArgs),
     Vectors(vectors::VectorsArgs),
     Analyze(analyze::AnalyzeArgs),
     Bench(bench::BenchArgs),
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Crds(args) => crds::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Forecast(args) => forecast::run(&args),
         Command::Vectors(args) => vectors::run(args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Bench(args) => bench::run(args),

@@ -1,5 +1,6 @@
 //! `poker-operator bench`: measures the decisions of this program, beside those of others.
 
+mod forecast;
 mod verdicts;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ pub struct BenchArgs {
 
 #[derive(Subcommand, Debug)]
 enum Bench {
+    Forecast(forecast::ForecastArgs),
     Verdicts(verdicts::VerdictsArgs),
 }
 
@@ -22,6 +24,7 @@ enum Bench {
 /// As the bench that runs.
 pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.bench {
+        Bench::Forecast(args) => forecast::run(&args),
         Bench::Verdicts(args) => verdicts::run(&args),
     }
 }

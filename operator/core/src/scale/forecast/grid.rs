@@ -1,28 +1,71 @@
-//! From samples at any spacing to means over bins of one width.
+//! From samples at any spacing to means over bins of one width, and what is kept of them.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{CARRY_BINS, RECENT_BINS, VALUE_MAX};
+use super::limits::{
+    CARRY_BINS, DAY_SECONDS, HISTORY_DAYS, LATE_SAMPLES_COUNT_MAX, RECENT_BINS, SLOT_SECONDS, VALUE_MAX,
+};
+use super::packed;
 
-/// The latest bins and the one that is being filled.
+/// A bin, and a slot, without a value.
+const NO_BIN: f32 = -1.0;
+const NO_SLOT: u16 = u16::MAX;
+
+/// The last hours bin by bin, and the last weeks in slots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grid {
     bin_seconds: i64,
-    /// Number of the open bin since the epoch, with sum and count of its samples.
-    open: Option<(i64, f64, u32)>,
-    /// Means of closed bins, the last closed just before the open one; `None` is missing.
-    recent: VecDeque<Option<f32>>,
+    bins_per_slot: i64,
+    /// Number of the bin after the last pushed one.
+    end: i64,
+    open: Option<Open>,
+    /// Samples in a row from before the open bin.
+    late: u32,
+    /// Means of the bins before the open one, latest last.
+    #[serde(with = "packed")]
+    recent: VecDeque<f32>,
+    /// Means of whole slots, latest last, as [`encode`]d.
+    #[serde(with = "packed")]
+    slots: VecDeque<u16>,
+}
+
+/// The bin that is being filled, numbered since the epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Open {
+    bin: i64,
+    #[serde(with = "packed::bits")]
+    sum: f64,
+    count: u32,
+}
+
+/// What follows the known bins: one with this mean and a gap after it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Closed {
+    mean: f32,
+    gap: i64,
+}
+
+impl Closed {
+    /// The means in the order of time; a short gap is bridged by the value before it.
+    pub fn bins(self) -> impl Iterator<Item = f32> {
+        let carried = if self.gap <= CARRY_BINS { self.mean } else { NO_BIN };
+        std::iter::once(self.mean).chain((0..self.gap).map(move |_| carried))
+    }
 }
 
 impl Grid {
     pub fn new(bin_seconds: i64) -> Self {
         Grid {
             bin_seconds,
+            bins_per_slot: (SLOT_SECONDS / bin_seconds).max(1),
+            end: 0,
             open: None,
+            late: 0,
             recent: VecDeque::new(),
+            slots: VecDeque::new(),
         }
     }
 
@@ -30,55 +73,239 @@ impl Grid {
         self.bin_seconds
     }
 
-    /// Takes a sample and returns how many bins it closed. What is not finite or negative (the
-    /// rate of a counter that was reset) says nothing; a sample older than the open bin is dropped.
-    pub fn observe(&mut self, at: Timestamp, value: f64) -> usize {
+    pub fn bins_per_slot(&self) -> usize {
+        self.bins_per_slot as usize
+    }
+
+    pub fn slot_seconds(&self) -> i64 {
+        self.bin_seconds * self.bins_per_slot
+    }
+
+    /// Takes a sample; the bins that it closes are to be pushed one after the other. What is not
+    /// finite, or negative (the rate of a counter that was reset), says nothing. A sample older
+    /// than the open bin is dropped, until there are so many that the clock must have been set
+    /// back; then, and after a gap longer than the history, everything starts over.
+    pub fn observe(&mut self, at: Timestamp, value: f64) -> Option<Closed> {
         if !value.is_finite() || value < 0.0 {
-            return 0;
+            return None;
         }
-        let value = value.min(VALUE_MAX);
         let bin = at.as_second().div_euclid(self.bin_seconds);
-        match &mut self.open {
-            Some((open, sum, count)) if *open == bin => {
-                *sum += value;
-                *count = count.saturating_add(1);
-                0
-            }
-            Some((open, _, _)) if *open > bin => 0,
-            Some((open, sum, count)) => {
-                let (mean, empty) = (*sum / f64::from(*count), bin - *open - 1);
-                self.open = Some((bin, value, 1));
-                self.close(mean, usize::try_from(empty).unwrap_or(usize::MAX))
-            }
-            None => {
-                self.open = Some((bin, value, 1));
-                0
-            }
+        let mut fresh = Open {
+            bin,
+            sum: value.min(VALUE_MAX),
+            count: 1,
+        };
+        let Some(open) = &mut self.open else {
+            *self = Grid {
+                open: Some(fresh),
+                end: bin,
+                ..Grid::new(self.bin_seconds)
+            };
+            return None;
+        };
+        self.late = if bin < open.bin { self.late + 1 } else { 0 };
+        let gap = bin - open.bin - 1;
+        if self.late > LATE_SAMPLES_COUNT_MAX || gap > HISTORY_DAYS * DAY_SECONDS / self.bin_seconds {
+            *self = Grid {
+                open: Some(fresh),
+                end: bin,
+                ..Grid::new(self.bin_seconds)
+            };
+            return None;
         }
+        if bin > open.bin {
+            std::mem::swap(open, &mut fresh);
+            let mean = (fresh.sum / f64::from(fresh.count)) as f32;
+            return Some(Closed { mean, gap });
+        }
+        if bin == open.bin {
+            open.sum += fresh.sum;
+            open.count = open.count.saturating_add(1);
+        }
+        None
+    }
+    /// Closes the bin that is being filled.
+    pub fn close(&mut self) -> Option<Closed> {
+        let open = self.open.take()?;
+        let mean = (open.sum / f64::from(open.count)) as f32;
+        Some(Closed { mean, gap: 0 })
     }
 
-    /// Closes a bin and the empty ones after it.
-    fn close(&mut self, mean: f64, empty: usize) -> usize {
-        self.push(Some(mean as f32));
-        let carried = (empty <= CARRY_BINS).then_some(mean as f32);
-        for _ in 0..empty.min(RECENT_BINS) {
-            self.push(carried);
-        }
-        1 + empty.min(RECENT_BINS)
-    }
-
-    fn push(&mut self, mean: Option<f32>) {
+    /// Appends the mean of the next bin; true when that completes a slot.
+    pub fn push(&mut self, mean: f32) -> bool {
         if self.recent.len() == RECENT_BINS {
             self.recent.pop_front();
         }
         self.recent.push_back(mean);
+        self.end += 1;
+        if self.end % self.bins_per_slot != 0 {
+            return false;
+        }
+        if self.slots.len() as i64 == HISTORY_DAYS * DAY_SECONDS / self.slot_seconds() {
+            self.slots.pop_front();
+        }
+        let mean = self.mean(0, self.bins_per_slot());
+        self.slots.push_back(mean.map_or(NO_SLOT, encode));
+        true
     }
 
-    /// Mean of the last `count` bins that ended `back` bins before the open one; `None` when all
-    /// are missing.
+    /// The bin `back` before the last one.
+    pub fn bin(&self, back: usize) -> Option<f64> {
+        self.bins(back).next().flatten()
+    }
+
+    /// The bins from the one `back` before the last one backwards in time.
+    pub fn bins(&self, back: usize) -> impl Iterator<Item = Option<f64>> {
+        let known = |mean: &f32| (*mean != NO_BIN).then_some(f64::from(*mean));
+        self.recent.iter().rev().skip(back).map(known)
+    }
+
+    /// Mean of the known ones of `count` bins, the last of them `back` before the last one.
     pub fn mean(&self, back: usize, count: usize) -> Option<f64> {
-        let known = self.recent.iter().rev().skip(back).take(count).flatten();
-        let (sum, n) = known.fold((0.0, 0u32), |(s, n), v| (s + f64::from(*v), n + 1));
-        (n > 0).then(|| sum / f64::from(n))
+        average(self.bins(back).take(count))
+    }
+
+    /// Middle of the bin `back` before the last one, in seconds since the epoch.
+    pub fn second(&self, back: usize) -> i64 {
+        (self.end - 1 - back as i64) * self.bin_seconds + self.bin_seconds / 2
+    }
+
+    /// Mean of the slots that touch the time from `middle - half` to `middle + half`, in seconds
+    /// since the epoch.
+    pub fn around(&self, middle: i64, half: i64) -> Option<f64> {
+        let last = self.end.div_euclid(self.bins_per_slot) - 1;
+        let back = |second: i64| usize::try_from(last - second.div_euclid(self.slot_seconds())).ok();
+        let (from, to) = (back(middle - half)?, back(middle + half)?);
+        let end = self.slots.len().checked_sub(to)?;
+        let begin = self.slots.len().saturating_sub(from + 1);
+        average(self.slots.range(begin.min(end)..end).map(|code| decode(*code)))
+    }
+
+    /// Hourly means back to the first known one, latest last. A missing hour is taken from the day
+    /// before, or else from the hour before.
+    pub fn hours(&self) -> Vec<f64> {
+        let count = usize::try_from(3_600 / self.slot_seconds()).unwrap_or(1).max(1);
+        let first = self.slots.len() % count;
+        let slots: Vec<Option<f64>> = self.slots.range(first..).map(|code| decode(*code)).collect();
+        let mut hours: Vec<f64> = Vec::with_capacity(slots.len() / count);
+        for hour in slots.chunks(count) {
+            let before = hours
+                .len()
+                .checked_sub(24)
+                .and_then(|i| hours.get(i))
+                .or(hours.last());
+            if let Some(mean) = average(hour.iter().copied()).or(before.copied()) {
+                hours.push(mean);
+            }
+        }
+        hours
+    }
+}
+
+fn average(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let (sum, count) = values
+        .flatten()
+        .fold((0.0, 0u32), |(sum, count), v| (sum + v, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+/// A value ≥ 0 in 16 bits, as exact as one part in 512: the upper half of a float without its sign.
+fn encode(value: f64) -> u16 {
+    (((value as f32).to_bits() + (1 << 14)) >> 15) as u16
+}
+
+fn decode(code: u16) -> Option<f64> {
+    (code != NO_SLOT).then(|| f64::from(f32::from_bits(u32::from(code) << 15)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(grid: &mut Grid, samples: &[(i64, f64)]) {
+        for (second, value) in samples {
+            if let Some(closed) = grid.observe(Timestamp::from_second(*second).unwrap(), *value) {
+                closed.bins().for_each(|mean| {
+                    grid.push(mean);
+                });
+            }
+        }
+    }
+
+    fn bins(grid: &Grid) -> Vec<Option<f64>> {
+        let mut bins: Vec<_> = grid.bins(0).collect();
+        bins.reverse();
+        bins
+    }
+
+    #[test]
+    fn samples_of_a_bin_are_averaged_and_short_gaps_bridged() {
+        let mut grid = Grid::new(60);
+        feed(
+            &mut grid,
+            &[
+                (0, 1.0),
+                (59, 3.0),
+                (60, 5.0),
+                (240, 7.0),
+                (60 * 20, 9.0),
+                (60 * 21, 1.0),
+            ],
+        );
+        let mut expected = vec![Some(2.0), Some(5.0), Some(5.0), Some(5.0), Some(7.0)];
+        expected.extend(vec![None; 15]);
+        expected.push(Some(9.0));
+        assert_eq!(bins(&grid), expected);
+        assert_eq!(grid.second(0), 20 * 60 + 30);
+    }
+
+    #[test]
+    fn slots_are_found_by_time() {
+        let mut grid = Grid::new(60);
+        feed(
+            &mut grid,
+            &(0..=60).map(|i| (60 * i, (i / 5) as f64)).collect::<Vec<_>>(),
+        );
+        assert_eq!(grid.around(17 * 60, 0), Some(3.0));
+        assert_eq!(grid.around(17 * 60, 300), Some(3.0));
+        assert_eq!(grid.around(17 * 60, 180), Some(2.5 + 0.5));
+        assert_eq!(grid.around(-600, 0), None);
+        assert_eq!(grid.around(90 * 60, 0), None);
+        assert_eq!(grid.hours(), [5.5]);
+    }
+
+    #[test]
+    fn what_says_nothing_is_dropped() {
+        let mut grid = Grid::new(60);
+        feed(
+            &mut grid,
+            &[
+                (0, 1.0),
+                (5, f64::NAN),
+                (6, -1.0),
+                (7, f64::INFINITY),
+                (60, 2.0),
+                (30, 100.0),
+                (120, 3.0),
+            ],
+        );
+        assert_eq!(bins(&grid), [Some(1.0), Some(2.0)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_starts_over() {
+        let mut grid = Grid::new(60);
+        feed(&mut grid, &[(1 << 37, 1.0)]);
+        feed(&mut grid, &(0..200).map(|i| (60 * i, 2.0)).collect::<Vec<_>>());
+        assert_eq!(grid.bin(0), Some(2.0));
+        assert!(grid.recent.len() < 100);
+    }
+
+    #[test]
+    fn sixteen_bits_are_exact_enough() {
+        for value in [0.0, 1e-30, 0.1, 1.0, 123.456, 9e9, VALUE_MAX] {
+            let error = (decode(encode(value)).unwrap() - value).abs();
+            assert!(error <= value / 500.0, "{value} is off by {error}");
+        }
     }
 }

@@ -3,19 +3,29 @@
 //! A [`Forecaster`] is a value: samples go in by [`Forecaster::observe`], and
 //! [`Forecaster::forecast`] answers at any time from what is known then.
 
+mod calibrate;
+mod features;
 mod grid;
+pub mod hours;
 mod limits;
+mod minutes;
+mod packed;
+mod ridge;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use grid::Grid;
-use limits::{BIN_SECONDS_MAX, BIN_SECONDS_MIN, HORIZONS_MINUTES, RESIDUALS_COUNT_MAX, RESIDUALS_COUNT_MIN};
+use features::Scale;
+use grid::{Closed, Grid};
+use limits::{
+    BIN_SECONDS_MAX, BIN_SECONDS_MIN, DAY_SECONDS, HORIZONS_MINUTES, HOURS_COUNT_MAX, MEAN_HALF_LIFE_DAYS,
+    PEAK_FACTOR, PEAK_HALF_LIFE_DAYS, SCALE_OF_MEAN, VALUE_MAX,
+};
+use minutes::{Minutes, Outlook};
 
 /// What a forecast rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,34 +62,36 @@ pub struct Prediction {
     pub skilled: bool,
 }
 
-/// The state of one series.
+/// The state of one series: at most 64 kB when stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecaster {
     grid: Grid,
-    horizons: Vec<Horizon>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Horizon {
-    bins: usize,
-    /// Logarithms of outcome over forecast, oldest first.
-    residuals: VecDeque<f32>,
+    /// Slots seen, for means that start quickly.
+    slots: u32,
+    /// Fading mean of the load.
+    #[serde(with = "packed::bits")]
+    mean: f64,
+    /// Fading maximum of the load.
+    #[serde(with = "packed::bits")]
+    peak: f64,
+    horizons: Vec<Minutes>,
 }
 
 impl Forecaster {
     /// For a series whose samples come about every `step`.
     pub fn new(step: Duration) -> Self {
         let step = i64::try_from(step.as_secs()).unwrap_or(i64::MAX);
-        let bin = step.clamp(BIN_SECONDS_MIN, BIN_SECONDS_MAX);
-        let mut bins: Vec<i64> = HORIZONS_MINUTES.iter().map(|m| (m * 60 / bin).max(1)).collect();
-        bins.dedup();
-        let horizon = |n| Horizon {
-            bins: n as usize,
-            residuals: VecDeque::new(),
-        };
+        let grid = Grid::new(step.clamp(BIN_SECONDS_MIN, BIN_SECONDS_MAX));
+        let mut slots = HORIZONS_MINUTES
+            .map(|minutes| (minutes * 60 / grid.slot_seconds()).max(1))
+            .to_vec();
+        slots.dedup();
         Forecaster {
-            grid: Grid::new(bin),
-            horizons: bins.into_iter().map(horizon).collect(),
+            horizons: slots.into_iter().map(|n| Minutes::new(n as usize)).collect(),
+            grid,
+            slots: 0,
+            mean: 0.0,
+            peak: 0.0,
         }
     }
 
@@ -87,50 +99,148 @@ impl Forecaster {
     /// observed. A value that is negative or not finite says nothing.
     pub fn observe(&mut self, at: Timestamp, value: f64) {
         let closed = self.grid.observe(at, value);
-        for back in (0..closed).rev() {
-            for horizon in &mut self.horizons {
-                let (now, then) = (self.grid.mean(back, 1), self.grid.mean(back + horizon.bins, 3));
-                if let (Some(now), Some(then)) = (now, then) {
-                    if horizon.residuals.len() == RESIDUALS_COUNT_MAX {
-                        horizon.residuals.pop_front();
-                    }
-                    let floor = 0.5 * then + f64::MIN_POSITIVE;
-                    horizon
-                        .residuals
-                        .push_back(((now + floor) / (then + floor)).ln() as f32);
-                }
+        self.push(closed);
+    }
+
+    /// The state at the end of a recording: the minute, or longer step, of the last sample counts as
+    /// complete. Samples after that start over.
+    #[must_use]
+    pub fn at_end(mut self) -> Self {
+        let closed = self.grid.close();
+        self.push(closed);
+        self
+    }
+
+    fn push(&mut self, closed: Option<Closed>) {
+        for mean in closed.into_iter().flat_map(Closed::bins) {
+            if self.grid.push(mean) {
+                self.turn();
             }
         }
     }
 
-    /// The load `horizon` after the last sample and its `quantile`, between 0 and 1. `None` when
-    /// nothing is known yet.
+    /// A slot is complete: everything learns from it.
+    fn turn(&mut self) {
+        if let Some(load) = self.grid.mean(0, self.grid.bins_per_slot()) {
+            let days = self.grid.slot_seconds() as f64 / DAY_SECONDS as f64;
+            self.slots = self.slots.saturating_add(1);
+            let step = (1.0 - 0.5_f64.powf(days / MEAN_HALF_LIFE_DAYS)).max(1.0 / f64::from(self.slots));
+            self.mean += step * (load - self.mean);
+            let highest = self
+                .grid
+                .bins(0)
+                .take(self.grid.bins_per_slot())
+                .flatten()
+                .fold(load, f64::max);
+            self.peak = highest.max(self.peak * 0.5_f64.powf(days / PEAK_HALF_LIFE_DAYS));
+        }
+        let (scale, cap) = (self.scale(), self.cap());
+        for horizon in &mut self.horizons {
+            horizon.turn(&self.grid, scale, cap);
+        }
+    }
+
+    /// The smallest normal number keeps the logarithm of a series of zeros finite.
+    fn scale(&self) -> Scale {
+        Scale {
+            floor: SCALE_OF_MEAN * self.mean + f64::MIN_POSITIVE,
+        }
+    }
+
+    fn cap(&self) -> f64 {
+        PEAK_FACTOR * self.peak
+    }
+
+    /// The load `horizon` after the last complete minute and its `quantile`, between 0 and 1; beyond
+    /// an hour the mean of an hour, which takes a millisecond or two. `None` when nothing is known
+    /// yet, and beyond 48 hours.
     pub fn forecast(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
-        let point = self.grid.mean(0, 3)?;
-        let ahead = horizon.as_secs_f64() / self.grid.bin_seconds() as f64;
-        let near = self.horizons.iter().find(|h| h.bins as f64 >= ahead);
-        let model = near.or(self.horizons.last())?;
-        let upper = model
-            .ratio(quantile)
-            .map_or(point, |r| (1.5 * point * r - 0.5 * point).max(0.0));
-        Some(Prediction {
-            point,
-            upper,
-            basis: Basis::LastValue,
-            skilled: false,
+        let nearest = self.horizons.last()?.slots() as f64 * self.grid.slot_seconds() as f64;
+        if horizon.as_secs_f64() > nearest.max(3_600.0) {
+            return self.hours_ahead(horizon, quantile);
+        }
+        self.between(horizon, self.cap(), |model| {
+            model.outlook(&self.grid, self.scale(), quantile)
         })
     }
-}
 
-impl Horizon {
-    /// The quantile of outcome over forecast.
-    fn ratio(&self, quantile: f64) -> Option<f64> {
-        if self.residuals.len() < RESIDUALS_COUNT_MIN {
+    /// From the hourly model; before it has three days, the last value with a margin that grows
+    /// with the square root of the time.
+    fn hours_ahead(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
+        let hours = horizon.as_secs_f64() / 3_600.0;
+        if hours > HOURS_COUNT_MAX as f64 {
             return None;
         }
-        let mut sorted: Vec<f32> = self.residuals.iter().copied().collect();
-        sorted.sort_by(f32::total_cmp);
-        let rank = quantile.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
-        sorted.get(rank.ceil() as usize).map(|r| f64::from(*r).exp())
+        let loads = self.grid.hours();
+        let Some(path) = hours::forecast(&loads) else {
+            let model = self.horizons.last()?;
+            let mut outlook = model.last_value(&self.grid, self.scale(), quantile)?;
+            outlook.upper = outlook.point + hours.max(1.0).sqrt() * (outlook.upper - outlook.point);
+            return Some(self.prediction(outlook, self.cap()));
+        };
+        let step = (hours.ceil() as usize).max(1) - 1;
+        Some(Prediction {
+            point: path.points.get(step)?.min(self.cap()),
+            upper: path.quantile(step, quantile)?.min(self.cap()),
+            basis: if loads.len() < hours::WEEK {
+                Basis::Daily
+            } else {
+                Basis::Weekly
+            },
+            skilled: path.errors.0 < path.errors.1,
+        })
+    }
+
+    /// The same from the last value alone and without the cap: what a forecast has to be better than.
+    pub fn last_value(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
+        self.between(horizon, VALUE_MAX, |model| {
+            model.last_value(&self.grid, self.scale(), quantile)
+        })
+    }
+
+    /// The answer of the model of that horizon, or between those of the two next to it.
+    fn between(
+        &self,
+        horizon: Duration,
+        cap: f64,
+        ask: impl Fn(&Minutes) -> Option<Outlook>,
+    ) -> Option<Prediction> {
+        let ahead = horizon.as_secs_f64() / self.grid.slot_seconds() as f64;
+        let above = self
+            .horizons
+            .iter()
+            .position(|model| model.slots() as f64 >= ahead);
+        let above = above.unwrap_or(self.horizons.len() - 1);
+        let far = self.horizons.get(above)?;
+        let prediction = self.prediction(ask(far)?, cap);
+        let Some(near) = above.checked_sub(1).and_then(|i| self.horizons.get(i)) else {
+            return Some(prediction);
+        };
+        let width = (far.slots() - near.slots()) as f64;
+        let part = ((far.slots() as f64 - ahead) / width).max(0.0);
+        if part == 0.0 {
+            return Some(prediction);
+        }
+        let other = self.prediction(ask(near)?, cap);
+        Some(Prediction {
+            point: prediction.point + part * (other.point - prediction.point),
+            upper: prediction.upper + part * (other.upper - prediction.upper),
+            ..prediction
+        })
+    }
+
+    fn prediction(&self, outlook: Outlook, cap: f64) -> Prediction {
+        let value = |log: f64| self.scale().value(log).min(cap);
+        let days = i64::from(self.slots) * self.grid.slot_seconds() / DAY_SECONDS;
+        Prediction {
+            point: value(outlook.point),
+            upper: value(outlook.upper),
+            basis: match days {
+                _ if !outlook.modelled => Basis::LastValue,
+                ..7 => Basis::Daily,
+                _ => Basis::Weekly,
+            },
+            skilled: outlook.skilled,
+        }
     }
 }

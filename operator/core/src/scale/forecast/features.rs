@@ -1,0 +1,110 @@
+//! What the next minutes are predicted from: the level of now against that of the last hours, and
+//! how the load went on at the same time of the days and weeks before.
+
+use super::grid::Grid;
+use super::limits::DAY_SECONDS;
+
+/// Days whose course from now to the horizon is looked at, and those whose level is.
+const COURSE_DAYS: [i64; 5] = [1, 2, 3, 7, 14];
+const LEVEL_DAYS: [i64; 3] = [1, 7, 14];
+const WINDOWS_MINUTES: [i64; 4] = [10, 30, 60, 180];
+/// Number of features.
+pub const COUNT: usize = 2 + WINDOWS_MINUTES.len() + COURSE_DAYS.len() + LEVEL_DAYS.len() + 4;
+
+/// The logarithm on which the load is modelled; `floor` is a part of the mean load, so that
+/// quiet times do not look wild.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    pub floor: f64,
+}
+
+impl Scale {
+    pub fn log(self, value: f64) -> f64 {
+        (value + self.floor).ln()
+    }
+
+    pub fn value(self, log: f64) -> f64 {
+        (log.exp() - self.floor).max(0.0)
+    }
+}
+
+/// What is known `back` bins before the last one.
+#[derive(Clone, Copy, Debug)]
+pub struct Features {
+    /// The level of the last bins, on the logarithmic scale.
+    pub level: f64,
+    /// On the logarithmic scale and relative to the level; what is not known is 0, so that a model
+    /// of nothing known predicts the level.
+    pub values: [f64; COUNT],
+}
+
+/// The level: three bins, or one when bins are coarse.
+fn level_bins(grid: &Grid) -> usize {
+    if grid.bin_seconds() > 300 { 1 } else { 3 }
+}
+
+/// Features for a forecast `horizon` bins ahead of the bin `back` before the last one; `None` when
+/// the level is not known.
+pub fn features(grid: &Grid, scale: Scale, back: usize, horizon: usize) -> Option<Features> {
+    let (level, windows) = recent_logs(grid, scale, back)?;
+    let mut values = [0.0; COUNT];
+    let mut slots = values.iter_mut();
+    let mut put = |value: Option<f64>| {
+        if let (Some(slot), Some(value)) = (slots.next(), value) {
+            *slot = value;
+        }
+    };
+    put(Some(1.0));
+    put(grid.bin(back).map(|last| scale.log(last) - level));
+    for mean in windows {
+        put(mean.map(|mean| level - mean));
+    }
+    let now = grid.second(back);
+    let ahead = horizon as i64 * grid.bin_seconds();
+    let smooth = |second: i64| grid.around(second, ahead / 3).map(|mean| scale.log(mean));
+    for day in COURSE_DAYS.map(|days| days * DAY_SECONDS) {
+        let then = smooth(now - day);
+        put(smooth(now + ahead - day)
+            .zip(then)
+            .map(|(later, then)| later - then));
+    }
+    for day in LEVEL_DAYS.map(|days| days * DAY_SECONDS) {
+        put(smooth(now - day).map(|then| level - then));
+    }
+    let turn = now.rem_euclid(DAY_SECONDS) as f64 / DAY_SECONDS as f64 * std::f64::consts::TAU;
+    // Scaled to the size of the other features, since one ridge holds for all.
+    for wave in [turn.sin(), turn.cos(), (2.0 * turn).sin(), (2.0 * turn).cos()] {
+        put(Some(0.3 * wave));
+    }
+    Some(Features { level, values })
+}
+
+/// Means of the logarithms over the level's bins and over the longer windows, in one pass.
+fn recent_logs(
+    grid: &Grid,
+    scale: Scale,
+    back: usize,
+) -> Option<(f64, [Option<f64>; WINDOWS_MINUTES.len()])> {
+    let shortest = level_bins(grid);
+    let counts = WINDOWS_MINUTES.map(|minutes| (minutes * 60 / grid.bin_seconds()) as usize);
+    let (mut sum, mut known) = (0.0, 0u32);
+    let mut level = None;
+    let mut means = [None; WINDOWS_MINUTES.len()];
+    let longest = counts.into_iter().fold(shortest, usize::max);
+    for (i, value) in grid.bins(back).take(longest).enumerate() {
+        if let Some(value) = value {
+            sum += scale.log(value);
+            known += 1;
+        }
+        let mean = (known > 0).then(|| sum / f64::from(known));
+        if i + 1 == shortest {
+            level = mean;
+        }
+        for (slot, count) in means.iter_mut().zip(counts) {
+            if i + 1 == count && count > shortest {
+                *slot = mean;
+            }
+        }
+    }
+    level.map(|level| (level, means))
+}

@@ -1,0 +1,39 @@
+//! The mean week, and how far the last days were from it.
+
+use super::{HORIZON, Steps, WEEK};
+
+/// How much a week counts of the one after it, how an hour's deviation fades, and how much of a
+/// deviation is believed.
+const WEEK_KEEPS: f64 = 0.85;
+const HOUR_KEEPS: f64 = 0.97;
+const BELIEF: f64 = 0.9;
+const DEVIATION_HOURS: usize = 48;
+
+/// Needs a week and two days.
+pub fn forecast(history: &[f64]) -> Steps {
+    let n = history.len();
+    let mean_week = |hour: usize| {
+        let weeks = (1..)
+            .map(|k| hour.wrapping_sub(k * WEEK))
+            .take_while(|t| *t <= hour)
+            .filter(|t| *t < n);
+        let (sum, weights, _) = weeks.fold((0.0, 0.0, 1.0), |(sum, weights, weight), t| {
+            (sum + weight * history[t], weights + weight, weight * WEEK_KEEPS)
+        });
+        if weights > 0.0 {
+            sum / weights
+        } else {
+            history[n - 1]
+        }
+    };
+    let deviation = |hour: usize| history[hour] - mean_week(hour);
+    let lasting = (n - DEVIATION_HOURS..n).map(deviation).sum::<f64>() / DEVIATION_HOURS as f64;
+    let passing = 0.6 * deviation(n - 1) + 0.3 * deviation(n - 2) + 0.1 * deviation(n - 3) - lasting;
+    let mut steps = [0.0; HORIZON];
+    let mut fading = 1.0;
+    for (step, value) in steps.iter_mut().enumerate() {
+        fading *= HOUR_KEEPS;
+        *value = mean_week(n + step) + BELIEF * (lasting + fading * passing);
+    }
+    steps
+}

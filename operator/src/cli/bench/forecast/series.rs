@@ -1,0 +1,229 @@
+//! The rolling-origin judge on every file of a folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::faults::Fault;
+use super::rolling::{HORIZONS_MINUTES, Score, judge};
+use super::{Format, progress, table};
+use crate::series::{STEP_DEFAULT, read};
+
+/// Files with several series a line, as those of M4.
+const WIDE_PREFIX: &str = "hourly_";
+
+#[derive(Serialize)]
+struct Report {
+    results: Vec<Score>,
+    /// By horizon in minutes, over the files without faults.
+    geomean: BTreeMap<i64, Means>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Means {
+    nmae_ratio: Option<f64>,
+    pinball95_ratio: Option<f64>,
+    headroom99_ratio: Option<f64>,
+}
+
+pub fn run(dir: &Path, format: Format) -> Result<()> {
+    let files = files(dir)?;
+    let mut loaded = Vec::new();
+    for path in &files {
+        match read(path, None) {
+            Ok(series) => loaded.push((name(dir, path), series)),
+            Err(error) => eprintln!("left out: {error:#}"),
+        }
+    }
+    if loaded.is_empty() {
+        bail!(
+            "no series in {}: give a folder with CSV or JSON files of a time and a value",
+            dir.display()
+        );
+    }
+    let jobs: Vec<_> = loaded
+        .iter()
+        .flat_map(|series| Fault::ALL.map(|fault| (series, fault)))
+        .collect();
+    let bar = progress(jobs.len());
+    let results: Vec<Score> = jobs
+        .par_iter()
+        .flat_map(|((name, series), fault)| {
+            let step = series.step().unwrap_or(STEP_DEFAULT);
+            let scores = judge(name, &series.points, step, *fault);
+            bar.inc(1);
+            scores
+        })
+        .collect();
+    bar.finish_and_clear();
+    let report = Report {
+        geomean: HORIZONS_MINUTES
+            .iter()
+            .filter_map(|h| Some((*h, means(&results, *h, Fault::None)?)))
+            .collect(),
+        results,
+    };
+    match format {
+        Format::Json => println!("{}", serde_json::to_string(&report)?),
+        _ => print!("{}", tables(&report, format)),
+    }
+    Ok(())
+}
+
+/// The files below a folder in the order of their names.
+fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read folder {}", dir.display()))?;
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot read folder {}", dir.display()))?
+            .path();
+        let file = path
+            .file_name()
+            .map(|n| n.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        let data = [".csv", ".json", ".txt"]
+            .iter()
+            .any(|end| file.trim_end_matches(".gz").ends_with(end));
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else if file.starts_with(WIDE_PREFIX) || file.starts_with("published_") {
+            eprintln!(
+                "left out: {} holds many series a line; judge it with --m4",
+                path.display()
+            );
+        } else if data && !file.starts_with("license") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The path below the folder, as text.
+fn name(dir: &Path, path: &Path) -> String {
+    path.strip_prefix(dir).unwrap_or(path).display().to_string()
+}
+
+/// Geometric means at a horizon; `None` without a file.
+fn means(results: &[Score], horizon_minutes: i64, fault: Fault) -> Option<Means> {
+    let scores: Vec<&Score> = results
+        .iter()
+        .filter(|score| score.horizon_minutes == horizon_minutes && score.faults == fault.name())
+        .collect();
+    let mean = |of: fn(&Score) -> Option<f64>| {
+        let logs: Vec<f64> = scores
+            .iter()
+            .filter_map(|s| of(s))
+            .filter(|r| *r > 0.0)
+            .map(f64::ln)
+            .collect();
+        (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
+    };
+    (!scores.is_empty()).then(|| Means {
+        nmae_ratio: mean(|s| s.nmae_ratio),
+        pinball95_ratio: mean(|s| s.pinball95_ratio),
+        headroom99_ratio: mean(|s| s.headroom99_ratio),
+    })
+}
+
+fn tables(report: &Report, format: Format) -> String {
+    let ratio = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
+    let row = |score: &Score| {
+        vec![
+            score.file.clone(),
+            score.horizon_minutes.to_string(),
+            format!("{:.3}", score.nmae),
+            ratio(score.nmae_ratio),
+            ratio(score.pinball95_ratio),
+            format!("{:.2}", score.headroom99),
+            ratio(score.headroom99_ratio),
+            format!("{:.2}", 100.0 * score.violations99),
+        ]
+    };
+    let head = [
+        "file",
+        "minutes",
+        "nMAE",
+        "ratio",
+        "pinball ratio",
+        "headroom",
+        "ratio",
+        "above 99 %, %",
+    ];
+    let plain = report.results.iter().filter(|s| s.faults == Fault::None.name());
+    let mut text = table(format, &head, &plain.map(row).collect::<Vec<_>>());
+    let mut rows = Vec::new();
+    for fault in Fault::ALL {
+        for horizon in HORIZONS_MINUTES {
+            let scores = report
+                .results
+                .iter()
+                .filter(|s| s.faults == fault.name() && s.horizon_minutes == horizon);
+            let above: Vec<f64> = scores.map(|s| 100.0 * s.violations99).collect();
+            if let Some(means) = means(&report.results, horizon, fault) {
+                let (low, high) = above
+                    .iter()
+                    .fold((f64::INFINITY, 0.0), |(l, h), v| (v.min(l), v.max(h)));
+                rows.push(vec![
+                    fault.name().to_owned(),
+                    horizon.to_string(),
+                    ratio(means.nmae_ratio),
+                    ratio(means.pinball95_ratio),
+                    ratio(means.headroom99_ratio),
+                    format!("{low:.2}-{high:.2}"),
+                ]);
+            }
+        }
+    }
+    let head = [
+        "faults",
+        "minutes",
+        "nMAE ratio",
+        "pinball ratio",
+        "headroom ratio",
+        "above 99 %, %",
+    ];
+    text += "\n";
+    text += &table(format, &head, &rows);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_walked_and_what_is_no_series_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        let values: Vec<String> = (0..600).map(|i| format!("{},{}", i * 300, 50 + i % 7)).collect();
+        std::fs::write(inner.join("load.csv"), values.join("\n")).unwrap();
+        std::fs::write(dir.path().join("hourly_train.csv"), "H1,1,2,3").unwrap();
+        std::fs::write(dir.path().join("README.md"), "text").unwrap();
+        std::fs::write(dir.path().join("broken.csv"), "a,b,c\nd,e,f\n").unwrap();
+        let found: Vec<String> = files(dir.path())
+            .unwrap()
+            .iter()
+            .map(|p| name(dir.path(), p))
+            .collect();
+        assert_eq!(found, ["broken.csv", "inner/load.csv"]);
+        run(dir.path(), Format::Text).unwrap();
+    }
+
+    #[test]
+    fn a_folder_without_series_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            run(dir.path(), Format::Json)
+                .unwrap_err()
+                .to_string()
+                .contains("no series in")
+        );
+        assert!(run(&dir.path().join("absent"), Format::Json).is_err());
+    }
+}
