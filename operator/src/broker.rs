@@ -12,7 +12,7 @@ use kube::runtime::{
     controller::{ReconcileReason, ReconcileRequest},
     reflector::ObjectRef,
 };
-use poker_operator_core::{observed::TopicObserved, outcome::TopicPlan};
+use poker_operator_core::{observed::TopicObserved, outcome::TopicWish, topic};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -32,7 +32,7 @@ pub struct Topic {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wish {
     Look,
-    CarryOut(TopicPlan),
+    CarryOut(TopicWish),
     Delete,
 }
 
@@ -40,6 +40,16 @@ enum Wish {
 enum Found {
     Topic(TopicObserved),
     Deleted,
+}
+
+/// How far the deletion of a topic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    Done,
+    /// Not tried yet.
+    Pending,
+    /// Tried at least once in vain.
+    Failing,
 }
 
 struct Entry {
@@ -67,14 +77,19 @@ impl Broker {
         }
     }
 
-    /// Has a plan carried out soon; the cluster is woken when that has changed the topic.
-    pub fn carry_out(&self, cluster: &ClusterKey, topic: &Topic, plan: TopicPlan) {
-        self.entry(cluster, topic, Wish::CarryOut(plan));
+    /// Has the topic made as wanted soon; the cluster is woken when that has changed it.
+    pub fn carry_out(&self, cluster: &ClusterKey, topic: &Topic, wish: TopicWish) {
+        self.entry(cluster, topic, Wish::CarryOut(wish));
     }
 
-    /// Whether the topic is deleted; until then that is tried in the background.
-    pub fn delete(&self, cluster: &ClusterKey, topic: &Topic) -> bool {
-        self.entry(cluster, topic, Wish::Delete).found == Found::Deleted
+    /// How far the deletion of the topic is; it is tried in the background.
+    pub fn delete(&self, cluster: &ClusterKey, topic: &Topic) -> Deletion {
+        let entry = self.entry(cluster, topic, Wish::Delete);
+        match entry.found {
+            Found::Deleted => Deletion::Done,
+            Found::Topic(_) if entry.failures > 0 => Deletion::Failing,
+            Found::Topic(_) => Deletion::Pending,
+        }
     }
 
     pub fn forget(&self, cluster: &ClusterKey) {
@@ -92,6 +107,7 @@ impl Broker {
         }
         if entry.wish != wish && wish != Wish::Look {
             entry.wish = wish;
+            entry.failures = 0;
             entry.due = Instant::now();
         }
         let snapshot = entry.snapshot();
@@ -255,7 +271,12 @@ fn visit(topic: &Topic, wish: &Wish) -> Result<Found, TopicError> {
     let brokers = Brokers::connect(&topic.brokers)?;
     match wish {
         Wish::Look => {}
-        Wish::CarryOut(plan) => brokers.carry_out(plan)?,
+        Wish::CarryOut(wish) => {
+            let found = brokers.describe(&wish.name)?;
+            if let Some(plan) = topic::plan(&wish.name, &wish.settings, &found) {
+                brokers.carry_out(&plan)?;
+            }
+        }
         Wish::Delete => {
             brokers.delete(&topic.name)?;
             return Ok(Found::Deleted);
@@ -279,12 +300,13 @@ mod tests {
         }
     }
 
-    fn create() -> TopicPlan {
-        TopicPlan::Create {
+    fn wanted(replication_factor: i32) -> TopicWish {
+        TopicWish {
             name: topic().name,
-            partitions: 12,
-            replication_factor: 1,
-            retention_ms: 1,
+            settings: poker_operator_api::servers::Topic {
+                replication_factor,
+                ..Default::default()
+            },
         }
     }
 
@@ -322,9 +344,9 @@ mod tests {
         assert_eq!(broker.look(&cluster(), &topic()), TopicObserved::Absent);
         assert_eq!(due(&broker, 1), [], "nothing new to do");
 
-        broker.carry_out(&cluster(), &topic(), create());
-        let wish = Wish::CarryOut(create());
-        assert_eq!(due(&broker, 0), [Wish::CarryOut(create())]);
+        broker.carry_out(&cluster(), &topic(), wanted(1));
+        let wish = Wish::CarryOut(wanted(1));
+        assert_eq!(due(&broker, 0), [Wish::CarryOut(wanted(1))]);
         assert!(broker.keep(&cluster(), &topic(), &wish, Ok(Found::Topic(PRESENT))));
         assert_eq!(broker.look(&cluster(), &topic()), PRESENT);
         assert_eq!(due(&broker, 1), []);
@@ -351,10 +373,32 @@ mod tests {
             "the second wait is longer"
         );
 
-        assert!(!broker.delete(&cluster(), &topic()));
+        let deletion = || broker.delete(&cluster(), &topic());
+        assert_eq!(
+            deletion(),
+            Deletion::Pending,
+            "what failed before was no deletion"
+        );
         assert_eq!(due(&broker, 0), [Wish::Delete]);
+        fail(Wish::Delete);
+        assert_eq!(deletion(), Deletion::Failing);
+        assert_eq!(due(&broker, limits::BROKER_RETRY_SECONDS), [Wish::Delete]);
         assert!(broker.keep(&cluster(), &topic(), &Wish::Delete, Ok(Found::Deleted)));
-        assert!(broker.delete(&cluster(), &topic()));
+        assert_eq!(deletion(), Deletion::Done);
+    }
+
+    #[test]
+    fn a_corrected_wish_replaces_a_refused_one_at_once() {
+        let broker = Broker::default();
+        broker.carry_out(&cluster(), &topic(), wanted(3));
+        let refused = Wish::CarryOut(wanted(3));
+        assert_eq!(due(&broker, 0), [refused.clone()]);
+        let too_many = Err(TopicError::Refused("InvalidReplicationFactor".to_owned()));
+        broker.keep(&cluster(), &topic(), &refused, too_many);
+        broker.carry_out(&cluster(), &topic(), wanted(3));
+        assert_eq!(due(&broker, 0), [], "the same wish waits");
+        broker.carry_out(&cluster(), &topic(), wanted(1));
+        assert_eq!(due(&broker, 0), [Wish::CarryOut(wanted(1))]);
     }
 
     #[test]

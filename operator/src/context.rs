@@ -172,15 +172,16 @@ impl Context {
             .insert(name.to_owned(), (version, keys));
     }
 
-    /// True the first time for this version of an object.
-    pub fn tell_once(&self, cluster: &ClusterKey, meta: &ObjectMeta) -> bool {
-        let version = (
-            meta.uid.clone().unwrap_or_default(),
-            meta.generation.unwrap_or_default(),
-        );
-        let mut memory = self.lock();
-        let told = &mut memory.entry(cluster.clone()).or_default().told;
-        told.replace(version.clone()) != Some(version)
+    /// Whether it was said on this version of an object that it cannot be decoded.
+    pub fn has_told(&self, cluster: &ClusterKey, meta: &ObjectMeta) -> bool {
+        let memory = self.lock();
+        let told = memory.get(cluster).and_then(|memory| memory.told.as_ref());
+        told == Some(&version(meta))
+    }
+
+    /// It was said.
+    pub fn told(&self, cluster: &ClusterKey, meta: &ObjectMeta) {
+        self.lock().entry(cluster.clone()).or_default().told = Some(version(meta));
     }
 
     /// The cluster is gone.
@@ -194,4 +195,12 @@ impl Context {
     fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Memory>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Identity and generation of an object.
+fn version(meta: &ObjectMeta) -> (String, i64) {
+    (
+        meta.uid.clone().unwrap_or_default(),
+        meta.generation.unwrap_or_default(),
+    )
 }

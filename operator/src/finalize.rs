@@ -1,7 +1,13 @@
 //! The finalizer. It does only what owner references cannot: delete the topic in a Kafka that outlives the
 //! cluster. A managed Kafka goes with the cluster, and its topics with it.
 
-use crate::{broker::Topic, context::Context, error::Error, fence::ClusterKey, limits, observe, report};
+use crate::{
+    broker::{Deletion, Topic},
+    context::Context,
+    error::Error,
+    fence::ClusterKey,
+    limits, observe, report,
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::{
     ResourceExt,
@@ -22,7 +28,7 @@ pub enum Step {
     Remove,
     /// Delete the topic, then remove.
     CleanUp,
-    /// The topic could not be deleted in time: remove all the same.
+    /// Its time is up: remove the finalizer once a deletion was tried, also in vain.
     GiveUp,
 }
 
@@ -51,7 +57,8 @@ pub fn step(cluster: &PokerCluster, now: Timestamp) -> Step {
 /// When the object could not be patched.
 pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<bool, Error> {
     let topic = observe::topic(cluster, &ClusterNames::new(&key.0, &key.1));
-    match step(cluster, Timestamp::now()) {
+    let step = step(cluster, Timestamp::now());
+    match step {
         Step::GoOn => return Ok(false),
         Step::LeaveAlone => {}
         Step::Add => {
@@ -59,15 +66,14 @@ pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -
             set(ctx, cluster, key, ours.collect()).await?;
         }
         Step::Remove => remove(ctx, cluster, key).await?,
-        Step::CleanUp => {
-            if ctx.broker.delete(key, &topic) {
+        Step::CleanUp | Step::GiveUp => match (ctx.broker.delete(key, &topic), step) {
+            (Deletion::Done, _) => remove(ctx, cluster, key).await?,
+            (Deletion::Failing, Step::GiveUp) => {
+                report::event(ctx, cluster, &left_behind(&topic)).await;
                 remove(ctx, cluster, key).await?;
             }
-        }
-        Step::GiveUp => {
-            report::event(ctx, cluster, &left_behind(&topic)).await;
-            remove(ctx, cluster, key).await?;
-        }
+            (Deletion::Failing | Deletion::Pending, _) => {}
+        },
     }
     Ok(true)
 }

@@ -139,7 +139,7 @@ pub async fn event(ctx: &Context, cluster: &PokerCluster, draft: &EventDraft) {
 /// # Errors
 /// When that could not be written.
 pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKey) -> Result<Action, Error> {
-    if !ctx.tell_once(key, &invalid.metadata) {
+    if ctx.has_told(key, &invalid.metadata) {
         return Ok(Action::await_change());
     }
     tracing::warn!(
@@ -173,6 +173,7 @@ pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKe
         Err(error) if error.label() == "NotFound" => Ok(Action::await_change()),
         Err(error) => Err(error),
         Ok(written) => {
+            ctx.told(key, &invalid.metadata);
             ctx.wrote(key, "PokerCluster", &written.metadata);
             Ok(Action::await_change())
         }

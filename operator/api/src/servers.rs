@@ -17,8 +17,11 @@ use crate::quantity::Quantity;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!(has(self.managed) && has(self.external))")
     .message("set managed or external, not both: remove redis.managed to use your own Redis"))]
+#[x_kube(validation = Rule::new("has(self.external) == has(oldSelf.external)")
+    .message("live rooms cannot move to another Redis: keep redis as it is, or make a new PokerCluster"))]
 pub struct Redis {
-    /// A single Redis run by the operator; development grade, its data ends with its pod.
+    /// A single Redis run by the operator; development grade. Its data ends with its
+    /// pod, so changed settings wait until you delete that pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedRedis>,
 

@@ -37,6 +37,8 @@ pub const REQUEUE_JOINING: Duration = Duration::from_millis(250);
 pub const JOIN_DEADLINE_SECONDS: i64 = 5;
 /// How old the participants in status may get.
 pub const PARTICIPANTS_SECONDS: i64 = 60;
+/// After so long without a fresh sample they are no longer shown.
+pub const PARTICIPANTS_KEPT_SECONDS: i64 = 300;
 
 /// Events of one pass at most.
 pub const EVENTS_MAX: usize = 8;

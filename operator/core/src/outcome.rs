@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use poker_operator_api::servers::Topic;
+
 use crate::children::{Applied, Children, Planned};
 use crate::scale::ScaleDecision;
 
@@ -14,7 +16,8 @@ pub struct Plan {
     /// Apply `replicas` before `children`; delete `orphans` last, only when all was applied.
     pub children: Children<Planned>,
     pub replicas: Vec<ReplicaTarget>,
-    pub topic: Option<TopicPlan>,
+    /// `None` when it is known to be as wanted.
+    pub topic: Option<TopicWish>,
     pub orphans: Vec<ObjectRef>,
     /// Keep each decision's memory once everything was applied.
     pub scale: Vec<ScaleDecision>,
@@ -38,6 +41,13 @@ pub struct ObjectRef {
     pub name: String,
     pub uid: String,
     pub resource_version: String,
+}
+
+/// How the topic should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicWish {
+    pub name: String,
+    pub settings: Topic,
 }
 
 /// What to do with the topic.

@@ -47,7 +47,7 @@ pub fn plan(valid: &Validated, seen: &Observed) -> Plan {
     );
     Plan {
         requeue_after: requeue_after(valid, seen, !shards.table.joining.is_empty(), &facts, &scale),
-        topic: topic::plan(&valid.servers.topic, &valid.spec.kafka.topic, &seen.topic),
+        topic: topic::wish(&valid.servers.topic, &valid.spec.kafka.topic, &seen.topic),
         children,
         replicas,
         orphans,

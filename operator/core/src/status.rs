@@ -12,7 +12,7 @@ use poker_operator_api::status::{
 use poker_operator_api::{ClusterNames, Component, PokerClusterStatus};
 
 use crate::children::{Applied, Children};
-use crate::limits::PARTICIPANTS_SECONDS;
+use crate::limits::{PARTICIPANTS_KEPT_SECONDS, PARTICIPANTS_SECONDS};
 use crate::observed::Observed;
 use crate::outcome::{Facts, Outcome};
 use crate::plan::ready;
@@ -28,20 +28,26 @@ pub fn derive(valid: &Result<Validated, Invalid>, seen: &Observed, outcome: &Out
     };
     let health = match (valid, &outcome.facts, &outcome.applied) {
         (Ok(valid), Some(facts), Ok(applied)) => {
-            let health = Health::of(valid, seen, facts, applied);
+            let health = Health::of(valid, seen, facts, Some(applied));
             fill(&mut status, &old, valid, facts, &health);
+            Some(health)
+        }
+        (Ok(valid), Some(facts), Err(_)) => {
+            let health = Health::of(valid, seen, facts, None);
+            fill_ready(&mut status, &health);
             Some(health)
         }
         _ => None,
     };
-    if let (Ok(_), Ok(_)) = (valid, &outcome.applied) {
+    let is_paused = outcome.facts.as_ref().is_some_and(|facts| facts.paused);
+    if let (Ok(_), Ok(_), false) = (valid, &outcome.applied, is_paused) {
         status.scaling = outcome
             .scale
             .iter()
             .map(|decision| scaling(decision, &old))
             .collect();
-        status.participants = participants(seen, old.participants);
     }
+    status.participants = participants(seen, old.participants);
     status.conditions = conditions::all(&conditions::Evidence {
         valid,
         seen,
@@ -95,19 +101,22 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    fn of(valid: &Validated, seen: &Observed, facts: &Facts, applied: &Children<Applied>) -> Self {
+    /// Without `applied`, when a write failed: as observed.
+    fn of(valid: &Validated, seen: &Observed, facts: &Facts, applied: Option<&Children<Applied>>) -> Self {
         let names = &valid.names;
         // Applied objects are newer than observed ones; those of old revisions are only observed.
-        let find = |name: &str| applied.deployment(name).or_else(|| seen.live.deployment(name));
+        let find = |name: &str| {
+            let written = applied.and_then(|applied| applied.deployment(name));
+            written.or_else(|| seen.live.deployment(name))
+        };
         let is_ready = |name: &String| find(name).is_some_and(|d| ready(d) > 0);
         let serving = names.gateway(&facts.gateway.serving);
         let active = &facts.shards.active;
         let worker = find(&names.component(Component::Worker));
         let has_worker = valid.servers.database != DatabaseServer::None;
-        let sets = if facts.paused {
-            &seen.live.stateful_sets
-        } else {
-            &applied.stateful_sets
+        let sets = match applied {
+            Some(applied) if !facts.paused => &applied.stateful_sets,
+            _ => &seen.live.stateful_sets,
         };
         let down = |component: Component| {
             let set = sets
@@ -115,7 +124,8 @@ impl Health {
                 .find(|s| s.metadata.name.as_ref() == Some(&names.component(component)));
             set.is_some_and(|s| !serves(s)).then(|| component.as_str())
         };
-        let mine = applied.deployments.iter().filter(|d| is_stuck(d));
+        let mine = applied.into_iter().flat_map(|applied| &applied.deployments);
+        let mine = mine.filter(|d| is_stuck(d));
         Self {
             gateways_ready: find(&serving).map_or(0, ready),
             gateways_desired: facts.gateway.desired,
@@ -205,6 +215,19 @@ fn fill(
     });
 }
 
+/// When a write failed, only what is ready is news.
+fn fill_ready(status: &mut PokerClusterStatus, health: &Health) {
+    if let Some(gateway) = &mut status.gateway {
+        gateway.ready = health.gateways_ready;
+    }
+    if let Some(shards) = &mut status.shards {
+        shards.ready = health.shards_ready;
+    }
+    if let Some(worker) = &mut status.worker {
+        worker.ready = health.workers_ready;
+    }
+}
+
 fn is_full(progress: &str) -> bool {
     progress
         .split_once('/')
@@ -255,7 +278,7 @@ fn scaling(decision: &ScaleDecision, old: &PokerClusterStatus) -> ScalingStatus 
     }
 }
 
-/// Renewed at most once a minute, and only on a fresh sample.
+/// Renewed at most once a minute on a fresh sample; gone when there has been none for long.
 fn participants(seen: &Observed, old: Option<Participants>) -> Option<Participants> {
     seen.cluster.spec.prometheus.as_ref()?;
     let sample = seen
@@ -263,7 +286,8 @@ fn participants(seen: &Observed, old: Option<Participants>) -> Option<Participan
         .get(&Component::Shard)
         .and_then(|samples| samples.get("participants"));
     let Some(Sample::Fresh { value, at }) = sample else {
-        return old;
+        let age = |old: &Participants| seen.now.duration_since(old.time.0).as_secs();
+        return old.filter(|old| age(old) < PARTICIPANTS_KEPT_SECONDS);
     };
     #[allow(clippy::cast_possible_truncation)] // a count of people; saturates
     let new = Participants {
@@ -271,7 +295,6 @@ fn participants(seen: &Observed, old: Option<Participants>) -> Option<Participan
         time: Time(*at),
     };
     match old {
-        Some(old) if old.count == new.count => Some(old),
         Some(old) if seen.now.duration_since(old.time.0).as_secs() < PARTICIPANTS_SECONDS => Some(old),
         _ => Some(new),
     }

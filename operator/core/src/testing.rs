@@ -11,7 +11,7 @@ use crate::children::{Applied, Children};
 use crate::observed::{Held, Observed, TopicObserved};
 use crate::outcome::{Outcome, Plan, TopicPlan};
 use crate::validate::{Invalid, Validated, validate};
-use crate::{plan, status};
+use crate::{plan, status, topic};
 
 /// A cluster of that name and spec, seen for the first time.
 pub fn observed(name: &str, spec: &str) -> Observed {
@@ -126,7 +126,9 @@ impl World {
             live.network_policies
                 .retain(|n| !gone(n.name_any(), "NetworkPolicy"));
         }
-        match &plan.topic {
+        let wish = plan.topic.as_ref();
+        let topic = wish.and_then(|wish| topic::plan(&wish.name, &wish.settings, &self.seen.topic));
+        match &topic {
             Some(TopicPlan::Create {
                 partitions,
                 replication_factor,

@@ -4,13 +4,22 @@ use poker_operator_api::servers::{DeletionPolicy, Topic};
 use poker_operator_api::{ClusterNames, PokerCluster};
 
 use crate::observed::TopicObserved;
-use crate::outcome::TopicPlan;
+use crate::outcome::{TopicPlan, TopicWish};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 
 /// The topic's name.
 pub fn name(names: &ClusterNames, topic: &Topic) -> String {
     topic.name.clone().unwrap_or_else(|| names.topic())
+}
+
+/// What should be looked after; `None` when it is as wanted.
+pub fn wish(name: &str, topic: &Topic, seen: &TopicObserved) -> Option<TopicWish> {
+    let is_wanted = !matches!(seen, TopicObserved::Unknown { .. }) && plan(name, topic, seen).is_none();
+    (!is_wanted).then(|| TopicWish {
+        name: name.to_owned(),
+        settings: topic.clone(),
+    })
 }
 
 /// What to change; `None` when it is as wanted, or nobody knows how it is.
@@ -98,6 +107,12 @@ mod tests {
         ];
         for (seen, expected) in table {
             assert_eq!(plan("t", &topic, &seen), expected, "{seen:?}");
+            let is_unknown = matches!(seen, TopicObserved::Unknown { .. });
+            assert_eq!(
+                wish("t", &topic, &seen).is_some(),
+                is_unknown || expected.is_some(),
+                "{seen:?}"
+            );
         }
     }
 }

@@ -25,6 +25,7 @@ impl KafkaSink {
             .set("client.id", "poker-shard")
             .set("acks", "all")
             .set("enable.idempotence", "true")
+            .set("allow.auto.create.topics", "false")
             .set("linger.ms", "5")
             .set("message.timeout.ms", KAFKA_SEND_TIMEOUT.as_millis().to_string())
             .set("reconnect.backoff.ms", "100")

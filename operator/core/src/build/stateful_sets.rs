@@ -1,6 +1,6 @@
 //! StatefulSets of the managed servers: one pod each, data in the pod, for development.
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, ResourceRequirements,
 };
@@ -212,6 +212,11 @@ fn stateful_set(context: &Context, server: Server) -> StatefulSet {
             service_name: Some(name),
             selector: context.label_selector(server.component),
             template,
+            // Its data ends with the pod: a changed setting waits until somebody deletes the pod.
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("OnDelete".to_owned()),
+                rolling_update: None,
+            }),
             ..StatefulSetSpec::default()
         }),
         status: None,

@@ -14,7 +14,7 @@ pub struct Evidence<'a> {
     pub valid: &'a Result<Validated, Invalid>,
     pub seen: &'a Observed,
     pub outcome: &'a Outcome,
-    /// Absent when nothing was applied.
+    /// Absent when nothing was planned.
     pub health: Option<&'a Health>,
     /// The cluster was complete at some time.
     pub was_complete: bool,
@@ -93,6 +93,9 @@ impl Evidence<'_> {
             let known = self.status.conditions.iter().any(|c| c.type_ == types::READY);
             return (!known).then(|| self.not_started());
         };
+        if self.outcome.applied.is_err() && !self.was_complete {
+            return Some(self.not_started());
+        }
         let Health {
             gateways_ready,
             gateways_desired,
@@ -220,11 +223,11 @@ impl Evidence<'_> {
     }
 
     fn degraded(&self) -> Option<Say> {
+        if let Err(failure) = &self.outcome.applied {
+            return Some(say(true, failure.reason, failure.message.clone()));
+        }
         let Some(health) = self.health else {
-            let failure = self.outcome.applied.as_ref().err();
-            return failure
-                .map(|f| say(true, f.reason, f.message.clone()))
-                .or_else(|| self.keep_or_fine(types::DEGRADED));
+            return self.keep_or_fine(types::DEGRADED);
         };
         if let Some(stuck) = health.stuck.first() {
             let text = format!(
