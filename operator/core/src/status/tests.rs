@@ -132,6 +132,7 @@ fn a_failed_write_is_told_and_taken_back() {
     world.settle();
     let valid = validate(&world.seen);
     let facts = world.pass().facts;
+    world.set_ready("gateway", false);
     let failure = Failure {
         reason: "ApplyFailed",
         message: "services \"demo\" is forbidden".to_owned(),
@@ -155,9 +156,13 @@ fn a_failed_write_is_told_and_taken_back() {
         (find(types::DEGRADED), find(types::RECONCILING)),
         ("True".to_owned(), "True".to_owned())
     );
+    assert_eq!(find(types::READY), "False", "what serves is told all the same");
+    assert_eq!(status.gateway.as_ref().unwrap().ready, 0);
     world.seen.cluster.status = Some(status);
+    world.set_ready("gateway", true);
     world.pass();
     assert_eq!(world.condition(types::DEGRADED).0, "False");
+    assert_eq!(world.condition(types::READY).0, "True");
 }
 
 #[test]
