@@ -205,11 +205,7 @@ fn draw(path: &Path, report: &Report, judge: &Judge) -> Result<()> {
         let rows = report.looks.iter().filter(|row| row.metric == metric);
         rows.map(|row| (row.at, e(row))).collect::<Vec<_>>()
     };
-    let colored = || {
-        metrics
-            .iter()
-            .zip([BLUE, ORANGE, GREEN, GREY].into_iter().cycle())
-    };
+    let colored = || metrics.iter().zip([BLUE, ORANGE, GREEN].into_iter().cycle());
     let panel = |unit: &str, what: &str, value: f64, e: fn(&Row) -> f64| Panel {
         unit: unit.to_owned(),
         lines: colored()
@@ -225,7 +221,7 @@ fn draw(path: &Path, report: &Report, judge: &Judge) -> Result<()> {
     let mut against = panel("against it: log10 e", "rollback", judge.threshold(), |row| row.e);
     if metrics.len() > 1 {
         let all = report.looks.iter().map(|row| (row.at, row.combined)).collect();
-        against.lines.push(line("all metrics", RED, all));
+        against.lines.push(line("all metrics", GREY, all));
     }
     let clearing = panel("for it: log10 e", "promotion", CLEARING_EVIDENCE, |row| {
         row.clearing
