@@ -16,9 +16,12 @@ const HEADER: [&str; 9] = [
     "agreement %",
 ];
 
+/// Without it, spreadsheets read the text as some 8-bit code.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// UTF-8 text of the table, with a header; a round without votes has a row of its own.
 pub fn export(rounds: &[HistoryRound]) -> Result<Vec<u8>, csv::Error> {
-    let mut table = csv::Writer::from_writer(Vec::new());
+    let mut table = csv::Writer::from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
     table.write_record(HEADER)?;
     for round in rounds {
         let votes = round.votes.iter().map(Some);
@@ -94,6 +97,7 @@ mod tests {
             round("b", &[]),
         ]);
         let lines: Vec<_> = csv.lines().collect();
+        assert!(lines[0].starts_with("\u{feff}round,"), "{}", lines[0]);
         assert_eq!(
             lines[1],
             r#"3,2026-11-22T10:00:00Z,"Login, ""fast""",Ada,5,,5,4.5,50"#

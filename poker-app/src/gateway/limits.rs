@@ -23,8 +23,9 @@ pub const HTTP_BODY_BYTES_MAX: usize = 4 * 1024;
 /// Seconds after which a refused client may come back.
 pub const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// Messages waiting for one socket. Beyond, they are dropped and the session starts anew from a snapshot.
-pub const OUTBOX_BYTES_MAX: usize = 64 * 1024;
+/// Messages waiting for one socket; what is published is shared by a team's sockets. Beyond, they are dropped and
+/// the session starts anew from a snapshot.
+pub const OUTBOX_BYTES_MAX: usize = 512 * 1024;
 /// A second overflow within this time closes the socket (4008).
 pub const OVERFLOW_REPEAT: Duration = Duration::from_secs(30);
 /// A write that takes longer ends the socket.
@@ -77,6 +78,10 @@ pub const RESTART_RETRY_MS_MAX: u64 = 1_000;
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 const _: () = assert!(WRITE_BUFFER_BYTES_MAX > SNAPSHOT_BYTES_MAX + RING_BYTES_MAX);
+const _: () = assert!(
+    OUTBOX_BYTES_MAX >= SNAPSHOT_BYTES_MAX + MESSAGE_BYTES_MAX,
+    "the largest event, no larger than the room, must not overflow an empty queue, nor what answers it"
+);
 const _: () = assert!(UNACKED_BYTES_MAX >= MESSAGE_BYTES_MAX);
 const _: () = assert!(
     UNACKED_COMMANDS_MAX <= COMMAND_IDS_REMEMBERED,

@@ -36,16 +36,20 @@ struct State {
     bytes: usize,
     closing: Option<Closing>,
     overflowed_at: Option<Instant>,
+    /// Overflowed: until the state comes, nothing that follows the gap may be sent.
+    awaits_state: bool,
 }
 
 impl Outbox {
+    /// What is pushed between an overflow and the state is left out: the state holds it.
     pub fn push(&self, text: Utf8Bytes, now: Instant) -> Pushed {
         let mut state = self.lock();
-        if state.closing.is_some() {
+        if state.closing.is_some() || state.awaits_state {
             return Pushed::Queued;
         }
         if state.bytes + text.len() > OUTBOX_BYTES_MAX {
             state.clear();
+            state.awaits_state = true;
             let before = state.overflowed_at.replace(now);
             return match before.is_some_and(|at| now.duration_since(at) < OVERFLOW_REPEAT) {
                 true => Pushed::OverflowedAgain,
@@ -66,6 +70,7 @@ impl Outbox {
             return;
         }
         state.clear();
+        state.awaits_state = false;
         for text in texts {
             state.add(text.into());
         }
@@ -133,10 +138,24 @@ mod tests {
         assert_eq!(outbox.push(text(OUTBOX_BYTES_MAX), now), Pushed::Queued);
         assert_eq!(outbox.push(text(1), now), Pushed::Overflowed);
         assert!(outbox.take().0.is_empty());
+        outbox.push_state(Vec::new());
         outbox.push(text(OUTBOX_BYTES_MAX), now);
         assert_eq!(outbox.push(text(1), now), Pushed::OverflowedAgain);
+        outbox.push_state(Vec::new());
         outbox.push(text(OUTBOX_BYTES_MAX), now);
         assert_eq!(outbox.push(text(1), now + OVERFLOW_REPEAT), Pushed::Overflowed);
+    }
+
+    #[test]
+    fn after_an_overflow_nothing_leaves_before_the_state() {
+        let (outbox, now) = (Outbox::default(), Instant::now());
+        outbox.push(text(OUTBOX_BYTES_MAX), now);
+        outbox.push("one too many".into(), now);
+        assert_eq!(outbox.push("beyond the gap".into(), now), Pushed::Queued);
+        assert!(outbox.take().0.is_empty());
+        outbox.push_state(vec!["state".into()]);
+        outbox.push("next".into(), now);
+        assert_eq!(outbox.take().0, ["state", "next"].map(Utf8Bytes::from));
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub async fn run<E>(
     outbox: Arc<Outbox>,
     metrics: GatewayMetrics,
 ) {
-    let end = match Box::pin(say_hello(&mut socket, &outbox)).await {
+    let within = Duration::from_millis(HELLO_TIMEOUT_MS);
+    let end = match Box::pin(say_hello(&mut socket, &outbox, within)).await {
         Ok(hello) => {
             metrics.received.inc();
             if hello.resume.is_some() {
@@ -75,14 +76,20 @@ pub async fn run<E>(
     }
 }
 
-/// Waits for the first frame, which must be a hello.
-async fn say_hello<E>(socket: &mut impl Socket<E>, outbox: &Outbox) -> Result<Hello, End> {
-    let bad_hello = || End::Close((close::BAD_HELLO, ErrorCode::BadHello.name()));
-    let deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
+fn bad_hello() -> End {
+    End::Close((close::BAD_HELLO, ErrorCode::BadHello.name()))
+}
+
+/// Waits for the first frame, which must be a hello. Bounds the answers to pings before it as well.
+async fn say_hello<E>(socket: &mut impl Socket<E>, outbox: &Outbox, within: Duration) -> Result<Hello, End> {
+    let hello = timeout(within, read_hello(socket, outbox)).await;
+    hello.unwrap_or_else(|_| Err(bad_hello()))
+}
+
+async fn read_hello<E>(socket: &mut impl Socket<E>, outbox: &Outbox) -> Result<Hello, End> {
     loop {
         let message = tokio::select! {
             message = socket.next() => message,
-            () = sleep_until(deadline) => return Err(bad_hello()),
             () = outbox.changed() => match outbox.take() {
                 (_, Some(closing)) => return Err(End::Close(closing)),
                 _ => continue,
@@ -238,5 +245,52 @@ impl Session {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use super::*;
+
+    /// Pings without end and takes no answer.
+    struct Deaf;
+
+    impl Stream for Deaf {
+        type Item = Result<Message, ()>;
+
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(Some(Ok(Message::Text(r#"{"type":"ping"}"#.into()))))
+        }
+    }
+
+    impl Sink<Message> for Deaf {
+        type Error = ();
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Pending
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), ()> {
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_pings_and_reads_no_answer_must_say_hello_in_time_as_well() {
+        let end = say_hello(&mut Deaf, &Outbox::default(), Duration::from_millis(1)).await;
+        assert!(matches!(end, Err(End::Close((close::BAD_HELLO, _)))));
     }
 }

@@ -124,6 +124,10 @@ impl Team {
         let Some(session) = self.sessions.iter_mut().find(|s| s.id == session) else {
             return;
         };
+        // On its way already: a client sends it again when the answer may have been dropped.
+        if session.unacked.iter().any(|(known, _)| known == id) {
+            return;
+        }
         let bytes: usize = session.unacked.iter().map(|(_, text)| text.len()).sum();
         if session.unacked.len() >= UNACKED_COMMANDS_MAX || bytes + text.len() > UNACKED_BYTES_MAX {
             let message = "too many commands without an answer: wait, then send it again";
@@ -268,11 +272,12 @@ impl Team {
         session.seen = Some(seen);
         session.waiting_since_ms = None;
         let is_snapshot = texts.iter().any(|text| text.starts_with(r#"{"type":"snapshot""#));
-        if session.welcomed {
+        let is_first = !std::mem::replace(&mut session.welcomed, true);
+        if !is_first {
             texts.retain(|text| !text.starts_with(r#"{"type":"welcome""#));
         }
-        session.welcomed = true;
-        match is_snapshot {
+        // A client's first state is whole whatever its size: what it missed may exceed the queue.
+        match is_first || is_snapshot {
             true => out.push(Action::DeliverState {
                 session: session.id,
                 texts,

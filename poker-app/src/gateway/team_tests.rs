@@ -331,6 +331,50 @@ fn an_overflowed_session_starts_anew_from_a_snapshot_without_another_hello() {
 }
 
 #[test]
+fn what_a_client_missed_is_its_first_state_whatever_its_size() {
+    let mut bench = Bench::new(1);
+    bench.join(1);
+    let missed = ["welcome", "event", "your_vote"].map(|kind| format!(r#"{{"type":"{kind}"}}"#));
+    let resumed = |session| ToGateway::Attached {
+        session,
+        team: "team".into(),
+        epoch: 7,
+        seq: 4,
+        texts: missed.to_vec(),
+    };
+    let at = bench.at();
+    let state = bench.from(&at, resumed(1));
+    assert!(matches!(&state[..], [Action::DeliverState { texts, .. }] if *texts == missed));
+    bench.act(|team, world, out| team.link_down(&at, world, out));
+    let again = bench.from(&at, resumed(1));
+    assert_eq!(
+        texts(&again),
+        missed[1..],
+        "a second time they are ongoing traffic"
+    );
+    assert!(
+        again
+            .iter()
+            .all(|action| matches!(action, Action::Deliver { .. }))
+    );
+}
+
+#[test]
+fn a_command_sent_twice_before_its_answer_goes_to_the_shard_once() {
+    let mut bench = Bench::new(1);
+    bench.joined(1, 7, 3);
+    assert_eq!(commands(&bench.command(1, "a")).len(), 1);
+    assert!(bench.command(1, "a").is_empty());
+    let at = bench.at();
+    bench.from(&at, ack(1, "a"));
+    assert_eq!(
+        commands(&bench.command(1, "a")).len(),
+        1,
+        "its answer may have been lost"
+    );
+}
+
+#[test]
 fn unanswered_commands_are_bounded() {
     let mut bench = Bench::new(1);
     bench.joined(1, 7, 3);

@@ -9,7 +9,7 @@ use poker_app::{
 };
 use poker_core::{
     ErrorCode,
-    limits::MESSAGE_BYTES_MAX,
+    limits::{MESSAGE_BYTES_MAX, STORY_TITLE_CHARS_MAX},
     protocol::{ClientMessage, Command, RestartReason, ServerMessage},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,6 +33,12 @@ async fn start(data: &Path) -> (All, SocketAddr) {
 
 /// Status and body of a request without a client library.
 async fn http(address: SocketAddr, request: &str) -> (u16, String) {
+    let (status, _, body) = http_whole(address, request).await;
+    (status, body)
+}
+
+/// Status, head and body.
+async fn http_whole(address: SocketAddr, request: &str) -> (u16, String, String) {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
     let head = head.replace('\n', "\r\n");
@@ -42,8 +48,8 @@ async fn http(address: SocketAddr, request: &str) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let status = answer[9..12].parse().unwrap();
-    let body = answer.split_once("\r\n\r\n").unwrap().1;
-    (status, body.to_owned())
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (status, head.to_owned(), body.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -332,6 +338,33 @@ async fn a_restart_loses_nothing_even_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_events_reach_who_is_here_and_who_comes_back_without_a_snapshot() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut ada = Client::join(address, "large", "Ada").await;
+    let mut ben = Client::join(address, "large", "Ben").await;
+    let mut cy = Client::join(address, "large", "Cy").await;
+    cy.socket.close(None).await.unwrap();
+    for _ in 0..2 {
+        let titles = vec!["故".repeat(STORY_TITLE_CHARS_MAX); 90];
+        ada.command(Command::AddStories { titles }).await.unwrap();
+    }
+    for client in [&mut ada, &mut ben] {
+        client.until_room(|room| room.stories.len() == 180).await;
+        assert_eq!(client.snapshots, 1, "a large event is an event");
+    }
+    assert!(
+        cy.return_to(address, "large").await,
+        "100 KiB and more are in the ring"
+    );
+    cy.until_room(|room| room.stories.len() == 180).await;
+    assert_eq!(cy.snapshots, 1);
+    let missed: usize = cy.frames.iter().map(String::len).sum();
+    assert!(missed > 100 * 1024, "{missed}");
+    all.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_closes_sockets_with_a_date_to_return_and_exits_cleanly() {
     let data = tempfile::tempdir().unwrap();
     let port = free_port();
@@ -356,8 +389,14 @@ async fn sigterm_closes_sockets_with_a_date_to_return_and_exits_cleanly() {
 async fn the_page_comes_with_a_policy_that_keeps_foreign_scripts_out() {
     let data = tempfile::tempdir().unwrap();
     let (all, address) = start(data.path()).await;
-    let (status, page) = http(address, "GET /t/blue HTTP/1.1").await;
+    let (status, head, page) = http_whole(address, "GET /t/blue HTTP/1.1").await;
     assert_eq!(status, 200);
+    let policy = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-security-policy: "))
+        .unwrap();
+    let scripts = policy.split(';').find(|part| part.contains("script-src"));
+    assert_eq!(scripts.map(str::trim), Some("script-src 'self'"), "{policy}");
     assert!(page.contains("<html"));
     let (status, body) = http(address, "GET /api/nothing HTTP/1.1").await;
     assert_eq!(status, 404);

@@ -94,6 +94,7 @@ impl Client {
             seq,
             room,
             your_vote,
+            ..
         } = snapshot
         else {
             panic!("{snapshot:?}");
@@ -142,6 +143,7 @@ impl Client {
                 seq,
                 room,
                 your_vote,
+                ..
             } => {
                 assert!(*epoch >= self.seen.epoch);
                 self.seen = Resume {
