@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::link::FRAME_MAX_BYTES;
+
 /// An answer of the store that takes longer counts as none; the write is repeated.
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,11 +42,16 @@ pub const MAILBOX_INPUTS_MAX: usize = 8_192;
 pub const PENDING_OUTPUTS_PER_ROOM_MAX: usize = 4_096;
 /// Rooms of a shard; beyond, rooms are refused (`unavailable`).
 pub const ROOMS_MAX: usize = 50_000;
-/// Sessions that wait for one room's claim; beyond, they are refused.
+/// Sessions that wait for one room's claim, or for the store; beyond, they are refused.
 pub const WAITING_OPENS_PER_ROOM_MAX: usize = 1_024;
 
-/// Frames waiting for one gateway; beyond, the link is closed and the gateway opens its sessions anew.
+/// Frames and bytes waiting for one gateway; beyond, the link is closed and the gateway opens its sessions anew.
 pub const LINK_FRAMES_MAX: usize = 65_536;
+pub const LINK_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Frames written to a link at once.
+pub const LINK_FRAMES_PER_WRITE_MAX: usize = 256;
+/// A gateway that takes nothing for this long loses the link.
+pub const LINK_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A link that says nothing (not even a ping) for this long is closed.
 pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(30);
 /// On the way out, how long links may take to hear that their rooms have moved.
@@ -84,5 +91,6 @@ const _: () = assert!(
     HOLD_DOWN_MS <= 2_000,
     "a killed shard's rooms must be back within 2 s"
 );
+const _: () = assert!(LINK_BYTES_MAX > 16 * FRAME_MAX_BYTES);
 const _: () = assert!(OUTBOX_BATCH_EVENTS <= OUTBOX_EVENTS_PER_ROOM);
 const _: () = assert!(STORE_TIMEOUT.as_secs() * 2 < LINK_SILENCE_MAX.as_secs());

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     engine::Input,
-    limits::{LINK_FRAMES_MAX, LINK_SILENCE_MAX},
+    limits::{
+        LINK_BYTES_MAX, LINK_FRAMES_MAX, LINK_FRAMES_PER_WRITE_MAX, LINK_SILENCE_MAX, LINK_WRITE_TIMEOUT,
+    },
 };
 use crate::link::{LinkError, ShardEnd, ToGateway, ToShard, shard_end};
 
@@ -40,6 +42,8 @@ pub struct LinkHandle(Arc<Link>);
 struct Link {
     id: u64,
     frames: mpsc::Sender<ToGateway>,
+    /// Of the texts in `frames`.
+    bytes: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
@@ -50,7 +54,9 @@ impl LinkHandle {
 
     /// Queues a frame. A gateway that does not take them loses the link and opens its sessions anew.
     pub fn send(&self, frame: ToGateway) {
-        if self.0.frames.try_send(frame).is_err() {
+        let bytes = text_bytes(&frame);
+        let waiting = self.0.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if waiting > LINK_BYTES_MAX || self.0.frames.try_send(frame).is_err() {
             self.0.stop.cancel();
         }
     }
@@ -114,16 +120,18 @@ impl LinkServer {
         let id = self.next_link.fetch_add(1, Ordering::Relaxed) & LINK_ID_MAX;
         let (frames, queue) = mpsc::channel(LINK_FRAMES_MAX);
         let stop = self.stop.child_token();
+        let bytes = Arc::<AtomicUsize>::default();
         let link = LinkHandle(Arc::new(Link {
             id,
             frames,
+            bytes: bytes.clone(),
             stop: stop.clone(),
         }));
         let (sink, stream) = shard_end(stream).split();
         self.open.inc();
         let result = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            result = write_frames(sink, queue) => result,
+            result = write_frames(sink, queue, &bytes) => result,
             result = self.read_frames(stream, &link) => result,
         };
         if let Err(error) = result {
@@ -164,15 +172,33 @@ impl LinkServer {
 async fn write_frames<S: AsyncRead + AsyncWrite>(
     mut sink: futures::stream::SplitSink<ShardEnd<S>, ToGateway>,
     mut queue: mpsc::Receiver<ToGateway>,
+    bytes: &AtomicUsize,
 ) -> Result<(), LinkError> {
     let mut frames = Vec::new();
-    while queue.recv_many(&mut frames, 256).await > 0 {
+    while queue.recv_many(&mut frames, LINK_FRAMES_PER_WRITE_MAX).await > 0 {
         for frame in frames.drain(..) {
-            sink.feed(frame).await?;
+            bytes.fetch_sub(text_bytes(&frame), Ordering::Relaxed);
+            within(sink.feed(frame)).await?;
         }
-        sink.flush().await?;
+        within(sink.flush()).await?;
     }
     Ok(())
+}
+
+async fn within(write: impl Future<Output = Result<(), LinkError>>) -> Result<(), LinkError> {
+    match tokio::time::timeout(LINK_WRITE_TIMEOUT, write).await {
+        Ok(result) => result,
+        Err(_) => Err(LinkError::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// What a frame weighs: all but its texts is small.
+fn text_bytes(frame: &ToGateway) -> usize {
+    match frame {
+        ToGateway::Attached { texts, .. } => texts.iter().map(String::len).sum(),
+        ToGateway::ToSession { text, .. } | ToGateway::Publish { text, .. } => text.len(),
+        ToGateway::Moved { .. } | ToGateway::Refused { .. } | ToGateway::Kick { .. } | ToGateway::Pong => 0,
+    }
 }
 
 /// What a frame means to the engine; what is malformed is answered here.
@@ -270,4 +296,44 @@ pub fn error_text(id: Option<String>, refusal: Refusal, retry_after_ms: Option<u
         retry_after_ms,
     });
     serde_json::to_string(&message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> (LinkServer, mpsc::Receiver<Input>) {
+        let (inputs, received) = mpsc::channel(16);
+        let server = LinkServer::new(inputs, Gauge::default(), CancellationToken::new());
+        (server, received)
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_takes_nothing_loses_its_link_when_too_many_bytes_wait() {
+        let (server, mut inputs) = server();
+        let (mut gateway, shard) = tokio::io::duplex(64 * 1024);
+        let serving = server.clone();
+        tokio::spawn(async move { serving.serve_link(shard).await });
+        let hello = r#"{"protocol":1,"key":"00000000000000000000000000000000","name":"Ada","role":"voter"}"#;
+        let open = ToShard::Open {
+            session: 1,
+            team: "team".into(),
+            table_version: 1,
+            hello: hello.into(),
+        };
+        crate::link::gateway_end(&mut gateway).send(open).await.unwrap();
+        let Some(Input::Open(open)) = inputs.recv().await else {
+            panic!("no session was opened");
+        };
+        let text = "x".repeat(LINK_BYTES_MAX / 128);
+        for _ in 0..=130 {
+            open.link.send(ToGateway::ToSession {
+                session: 1,
+                command_id: None,
+                text: text.clone(),
+            });
+        }
+        assert!(open.link.0.stop.is_cancelled());
+        assert!(matches!(inputs.recv().await, Some(Input::LinkGone { .. })));
+    }
 }

@@ -8,7 +8,11 @@ use std::{
 
 use poker_core::{Effects, Output, Room, SessionId};
 
-use super::{gate::Gate, limits::STORE_NOTICE_AFTER, link_server::LinkHandle};
+use super::{
+    gate::Gate,
+    limits::STORE_NOTICE_AFTER,
+    link_server::{LinkHandle, Open},
+};
 use crate::store::RoomWrite;
 
 /// Why a room leaves this shard; label of `poker_shard_moves_total`.
@@ -43,6 +47,9 @@ pub struct LiveRoom {
     links: HashMap<u64, (LinkHandle, usize)>,
     /// Every session whose hello reached the room.
     pub sessions: HashSet<SessionId>,
+    /// Who comes while changes wait for the store: greeted at its next answer, so that one who comes and goes
+    /// leaves no picture of the room behind each time.
+    pub arriving: Vec<Open>,
     pub idle_since_ms: Option<u64>,
     /// What `participants` in the metrics holds of this room.
     pub counted_participants: usize,
@@ -65,6 +72,7 @@ impl LiveRoom {
             notified: false,
             links: HashMap::new(),
             sessions: HashSet::new(),
+            arriving: Vec::new(),
             idle_since_ms: Some(now_ms),
             counted_participants: 0,
             leaving: None,

@@ -1,6 +1,6 @@
 -- Takes a room for one owner. The newest routing table wins; the epoch fences every earlier owner.
 -- KEYS: room, outbox. ARGV: table version, owner, create (1|0), hold-down in ms.
--- Returns {"owned", epoch, state, events in the outbox} | {"missing"} | {"refused", owner, table, wait in ms}
+-- Returns {"owned", epoch, state, events in the outbox} | {"missing"} | {"refused", owner, table}
 local room = redis.call('HMGET', KEYS[1], 'epoch', 'table', 'owner', 'claimed', 'state')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -11,10 +11,12 @@ if not room[1] then
   epoch = time[1]
 else
   local mine, stored = tonumber(ARGV[1]), tonumber(room[2])
-  if mine < stored then return {'refused', room[3], room[2], 0} end
+  if mine < stored then return {'refused', room[3], room[2]} end
   wait = tonumber(room[4]) + tonumber(ARGV[4]) - now
-  if mine == stored and room[3] ~= '' and room[3] ~= ARGV[2] and wait > 0 then
-    return {'refused', room[3], room[2], wait}
+  -- A claim of the future was made before the clock stepped back: it holds nobody off.
+  local held = wait > 0 and wait <= tonumber(ARGV[4])
+  if mine == stored and room[3] ~= '' and room[3] ~= ARGV[2] and held then
+    return {'refused', room[3], room[2]}
   end
   epoch = string.format('%d', tonumber(room[1]) + 1)
 end

@@ -41,12 +41,8 @@ pub enum Claim {
     },
     /// There is no such room and `create` was not set.
     Missing,
-    /// Another owner claimed with a newer table, or with the same one less than the hold-down ago (`retry_ms` left).
-    Refused {
-        owner: String,
-        table: u64,
-        retry_ms: u32,
-    },
+    /// Another owner claimed with a newer table, or with the same one less than the hold-down ago.
+    Refused { owner: String, table: u64 },
 }
 
 /// One room's part of a group commit.

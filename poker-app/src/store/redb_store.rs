@@ -165,7 +165,6 @@ fn claim(transaction: &WriteTransaction, request: &ClaimRequest) -> Result<Claim
             return Ok(Claim::Refused {
                 owner: stored.owner,
                 table: stored.table,
-                retry_ms: 0,
             });
         }
         Some(stored) => Record {

@@ -246,7 +246,6 @@ fn read_claim(answer: Vec<redis::Value>) -> Result<Claim, StoreError> {
         "refused" => Ok(Claim::Refused {
             owner: read(next())?,
             table: read(next())?,
-            retry_ms: read(next())?,
         }),
         other => Err(StoreError::Unexpected(format!("claim answered {other}"))),
     }

@@ -1,6 +1,6 @@
 //! Redis dies and comes back, with and without its data.
 
-use poker_app::link::ToGateway;
+use poker_app::link::{ToGateway, ToShard};
 
 use crate::support::{Server, TestShard, answer_to, table, until, your_vote};
 
@@ -47,6 +47,44 @@ async fn redis_killed_and_back_loses_no_acknowledged_vote() {
     let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
     let (_, texts) = other.link().enter(1, "team", 2).await;
     assert_eq!(your_vote(&texts).as_deref(), Some("5"));
+}
+
+#[tokio::test]
+async fn who_comes_while_the_store_is_away_is_greeted_with_the_room_as_it_is_then() {
+    let mut server = Server::redis().await;
+    let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
+    let mut ada = shard.link();
+    ada.enter(1, "team", 1).await;
+    ada.enter(2, "team", 1).await;
+    server.kill();
+    ada.vote(1, "v1", "5").await;
+    let mut ben = shard.link();
+    // Comes and goes as a client does that gives up, and comes again.
+    for _ in 0..3 {
+        ben.open(3, "team", 1).await;
+        ben.send(ToShard::Close { session: 3 }).await;
+    }
+    ben.open(3, "team", 1).await;
+    ada.vote(2, "v2", "8").await;
+    let told = ada.next(|frame| notice(&frame)).await;
+    assert_eq!(told, "store_unavailable");
+    server.restart();
+    let attached = |frame| match frame {
+        ToGateway::Attached { texts, .. } => Some(texts),
+        _ => None,
+    };
+    let texts = ben.next(attached).await;
+    let snapshot: serde_json::Value = serde_json::from_str(&texts[1]).unwrap();
+    let voted = snapshot["room"]["round"]["voted"].as_array().unwrap();
+    assert_eq!(voted.len(), 2, "the vote after its arrival as well: {snapshot}");
+    ben.vote(3, "v3", "5").await;
+    let answered = ben
+        .next(|frame| match &frame {
+            ToGateway::Attached { .. } => panic!("greeted twice: {frame:?}"),
+            frame => answer_to(frame, "v3"),
+        })
+        .await;
+    assert!(answered);
 }
 
 #[tokio::test]

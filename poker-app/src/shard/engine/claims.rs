@@ -40,13 +40,35 @@ impl Engine {
                     .entry(open.session)
                     .or_insert_with(|| session_at(&open));
             }
-            Some(Slot::Live(_)) => self.attach(open, now_ms),
+            Some(Slot::Live(live)) if live.gate.is_settled() => self.attach(open, now_ms),
+            Some(Slot::Live(live)) if live.arriving.len() < WAITING_OPENS_PER_ROOM_MAX => {
+                live.arriving.retain(|other| other.session != open.session);
+                self.sessions
+                    .entry(open.session)
+                    .or_insert_with(|| session_at(&open));
+                live.arriving.push(open);
+            }
+            Some(Slot::Live(_)) => refuse(&open, ErrorCode::Unavailable, REFUSED_RETRY_MS),
             Some(Slot::Claiming { inputs }) if inputs.len() < WAITING_OPENS_PER_ROOM_MAX => {
                 self.sessions.insert(open.session, session_at(&open));
                 inputs.push(Input::Open(open));
             }
             Some(Slot::Claiming { .. }) => refuse(&open, ErrorCode::Unavailable, REFUSED_RETRY_MS),
             None => self.open_room(open, now_ms),
+        }
+    }
+
+    /// The store has answered: greets who came meanwhile.
+    pub(super) fn greet_arriving(&mut self, team: &Arc<str>, now_ms: u64) {
+        let Some(Slot::Live(live)) = self.rooms.get_mut(team) else {
+            return;
+        };
+        // Of a room that leaves they hear where it went.
+        if live.leaving.is_some() {
+            return;
+        }
+        for open in std::mem::take(&mut live.arriving) {
+            self.attach(open, now_ms);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Checked, Engine, Slot, Task, outputs};
+use super::{Checked, Engine, Slot, Task, now_ms, outputs};
 use crate::{
     shard::limits::{CHECK_ROOMS_MAX, COMMIT_RETRY_DELAY, COMMIT_ROOMS_MAX},
     store::{Committed, StoreError},
@@ -118,6 +118,7 @@ impl Engine {
         if available_again {
             self.notify_available(&written.team);
         }
+        self.greet_arriving(&written.team, now_ms());
         self.leave_if_settled(&written.team);
     }
 

@@ -219,6 +219,7 @@ impl Engine {
                 if at.attached {
                     live.leave_link(&at.link);
                 }
+                live.arriving.retain(|open| open.session != session);
                 if live.sessions.remove(&session) && live.leaving.is_none() {
                     self.handle(&at.team, poker_core::Input::Detach { session }, now_ms);
                 }
@@ -323,7 +324,8 @@ impl Engine {
         let counted = live.counted_participants as i64;
         self.metrics.shard.participants.dec_by(counted);
         let mut links = Vec::new();
-        for session in &live.sessions {
+        let arriving = live.arriving.iter().map(|open| &open.session);
+        for session in live.sessions.iter().chain(arriving) {
             if let Some(at) = self.sessions.remove(session) {
                 push_once(&mut links, at.link);
             }
