@@ -7,6 +7,7 @@ import {
   hand,
   join,
   launch,
+  lead,
   live,
   newPage,
   pageIn,
@@ -61,7 +62,7 @@ test('the lead is handed over', async () => {
   await ada.getByRole('button', { name: /Make facilitator/ }).click()
   await ada.getByText('Ben reveals the cards').waitFor()
   await vote(ben, '5')
-  await primary(ben).click()
+  await lead(ben)
   await ada.getByTestId('result').waitFor()
 })
 
@@ -73,7 +74,7 @@ test('the lead can be taken over from someone who left', async () => {
   await ben.locator('.actions').getByText('Ada is away.').waitFor()
   await vote(ben, '5')
   await ben.getByRole('button', { name: 'Take over' }).click()
-  await primary(ben).click()
+  await lead(ben)
   await ben.getByTestId('result').waitFor()
 })
 

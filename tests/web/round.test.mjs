@@ -9,12 +9,14 @@ import {
   hand,
   join,
   launch,
+  lead,
   live,
   newPage,
   pageIn,
   primary,
   seat,
   seats,
+  sentBy,
   vote,
 } from './lib/browser.mjs'
 
@@ -51,7 +53,7 @@ test('a round: create, join, vote, reveal, save, next story', async () => {
   await vote(chen, '5')
   await ada.getByText('Everyone has voted').waitFor()
 
-  await primary(ada).click()
+  await lead(ada)
   for (const page of [ada, ben, chen]) {
     const result = page.getByTestId('result')
     await result.waitFor()
@@ -71,10 +73,10 @@ test('a round: create, join, vote, reveal, save, next story', async () => {
   assert.match(await primary(ada).innerText(), /Save 5/)
   await card(ada, '8').click()
   assert.match(await primary(ada).innerText(), /Save 8/)
-  await primary(ada).click()
+  await lead(ada)
   await ben.locator('.story').first().getByText('estimated 8').waitFor({ state: 'attached' })
   await primary(ada).getByText('Next story').waitFor()
-  await primary(ada).click()
+  await lead(ada)
   for (const page of [ada, ben, chen]) {
     await page.getByRole('heading', { name: 'PAY-481' }).waitFor()
     await page.getByText('0 of 3 have voted').waitFor()
@@ -115,7 +117,7 @@ test('before the reveal no vote is in anything that another browser gets', async
   delete snapshot.room.deck
   assert.ok(!JSON.stringify(snapshot).includes('mango'))
 
-  await primary(ada).click()
+  await lead(ada)
   await seat(ben, 'Ada').getByText('chose mango').waitFor({ state: 'attached' })
 })
 
@@ -159,7 +161,7 @@ test('a vote can be taken back, and given again after the reveal', async () => {
   await status(ada).getByText('No card chosen').waitFor()
   await ada.getByText('0 of 1 have voted').waitFor()
   await vote(ada, '5')
-  await primary(ada).click()
+  await lead(ada)
   await ada.getByTestId('summary').getByText('One estimate: 5.').waitFor()
   await ada.getByRole('button', { name: 'Vote again' }).click()
   await ada.getByText('0 of 1 have voted').waitFor()
@@ -184,6 +186,8 @@ test('other decks', async () => {
   await createTeam(ada)
   await ada.getByRole('button', { name: 'Settings' }).click()
   await ada.getByLabel('Deck').selectOption('t_shirt')
+  await card(ada, '8').waitFor()
+  await ada.getByRole('button', { name: 'Use these cards' }).click()
   await ada.keyboard.press('Escape')
   await card(ada, 'XL').waitFor()
   await useOwnCards(ada, '1, 2, 3')
@@ -225,6 +229,42 @@ test('stories: paste a list, change, move, remove', async () => {
   await becomes('Two,Third')
 })
 
+test('a double click on Reveal reveals, and presses nothing that comes after', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  await addStories(ada, ['One', 'Two'])
+  await ada.locator('.story').first().getByRole('button').first().click()
+  await ada.getByRole('heading', { name: 'One' }).waitFor()
+  await vote(ada, '8')
+  await primary(ada).dblclick()
+  await primary(ada).getByText('Save 8').waitFor()
+  const reveals = sentBy(ada).filter((text) => text.includes('"reveal"'))
+  assert.equal(reveals.length, 1)
+  // Another press at once, as of somebody impatient.
+  await primary(ada).evaluate((button) => {
+    if (button.dataset.fresh !== undefined) button.click()
+  })
+  await lead(ada)
+  await primary(ada).getByText('Next story').waitFor()
+  const saves = sentBy(ada).filter((text) => text.includes('"save_estimate"'))
+  assert.equal(saves.length, 1)
+})
+
+test('a list too long for one message, and for the room, arrives as far as there is room', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  const titles = Array.from({ length: 203 }, (_, n) => `${n} ${'故'.repeat(190)}`)
+  const field = ada.getByLabel('Add or paste stories')
+  await field.fill(`${titles.join('\n')}\u0007`)
+  await ada.getByText('3 of these do not fit').waitFor()
+  await field.press('Enter')
+  await ada.locator('.story').nth(199).waitFor()
+  assert.equal(await field.inputValue(), titles.slice(200).join('\n'))
+  assert.deepEqual(await ada.locator('.story-title').allTextContents(), titles.slice(0, 200))
+  await live(ada)
+  assert.deepEqual(ada.problems, [])
+})
+
 test('the timer runs for everyone', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
@@ -240,6 +280,38 @@ test('the timer runs for everyone', async () => {
   await ben.getByRole('timer').waitFor({ state: 'detached' })
 })
 
+test('the end of the timer is shown and said, whatever the clock of the device says', async () => {
+  const ada = await newPage(browser)
+  // The shortest timer of the menu takes a minute.
+  await ada.addInitScript(() => {
+    const { send } = WebSocket.prototype
+    WebSocket.prototype.send = function (text) {
+      send.call(this, text.replace('"seconds":60', '"seconds":4'))
+    }
+  })
+  const url = await createTeam(ada)
+  const ben = await newPage(browser)
+  await ben.addInitScript(() => {
+    const now = Date.now
+    Date.now = () => now() - 3_600_000
+  })
+  await ben.goto(url)
+  await ben.getByLabel('Your name').fill('Ben')
+  await ben.getByRole('button', { name: 'Enter the room' }).click()
+  await live(ben)
+  await ada.getByRole('button', { name: 'Timer' }).click()
+  await ada.getByRole('button', { name: 'Start 1 min' }).click()
+  await ben
+    .getByRole('timer')
+    .getByText(/^0:0[1-4]$/)
+    .waitFor()
+  for (const page of [ada, ben]) {
+    await page.getByTestId('time-up').waitFor()
+    await page.getByTestId('live').getByText('Time is up.').waitFor({ state: 'attached' })
+  }
+  await ada.getByTestId('time-up').waitFor({ state: 'detached' })
+})
+
 test('history is listed and downloads as CSV', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
@@ -247,9 +319,9 @@ test('history is listed and downloads as CSV', async () => {
   await ada.locator('.story').first().getByRole('button').first().click()
   await ada.getByRole('heading', { name: 'Refund' }).waitFor()
   await vote(ada, '8')
-  await primary(ada).click()
+  await lead(ada)
   await primary(ada).getByText('Save 8').waitFor()
-  await primary(ada).click()
+  await lead(ada)
   await primary(ada).getByText('New round').waitFor()
   await ada.getByRole('link', { name: 'History and export' }).click()
   const round = ada.locator('.history-round')

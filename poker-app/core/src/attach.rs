@@ -67,7 +67,7 @@ impl Room {
         }
         self.sessions.insert(session, id.clone());
         self.settle(now_ms, effects);
-        self.greet(session, id, hello, effects);
+        self.greet(session, id, hello, now_ms, effects);
         Ok(())
     }
 
@@ -151,7 +151,7 @@ impl Room {
     }
 
     /// Exactly the missed events when all of them are known, else everything.
-    fn greet(&self, session: SessionId, you: String, hello: &Hello, effects: &mut Effects) {
+    fn greet(&self, session: SessionId, you: String, hello: &Hello, now_ms: u64, effects: &mut Effects) {
         let (epoch, seq) = (self.epoch, self.state.seq);
         let resume = hello.resume.filter(|resume| resume.epoch == epoch);
         let missed = resume.and_then(|resume| self.ring.after(resume.seq, seq));
@@ -160,6 +160,7 @@ impl Room {
         let snapshot = || ServerMessage::Snapshot {
             epoch,
             seq,
+            now_ms,
             room: Box::new(view::room(&self.state)),
             your_vote: view::own_vote(&self.state.round, &you),
         };
@@ -176,6 +177,7 @@ impl Room {
             epoch,
             seq,
             resumed,
+            now_ms,
         };
         let mut text = vec![welcome.to_text()];
         text.extend(rest);

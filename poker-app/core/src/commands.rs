@@ -362,7 +362,9 @@ impl Room {
             seconds,
         };
         self.state.timer = Some(timer);
-        self.change(Event::TimerChanged { timer: Some(timer) }, effects);
+        let timer = Some(timer);
+        let ran_out = false;
+        self.change(Event::TimerChanged { timer, ran_out }, effects);
         Ok(())
     }
 

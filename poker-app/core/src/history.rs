@@ -9,6 +9,9 @@ use crate::protocol::{Card, ParticipantId, Stats, StoryId};
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEvent {
     pub team: String,
+    /// Of the room: one made anew under the same name counts its rounds from 1 again.
+    #[serde(default)]
+    pub created_at_ms: u64,
     pub epoch: u64,
     pub seq: u64,
     pub at_ms: u64,

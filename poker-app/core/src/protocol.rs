@@ -165,10 +165,14 @@ pub enum ServerMessage {
         epoch: u64,
         seq: u64,
         resumed: bool,
+        /// The server's clock.
+        now_ms: u64,
     },
     Snapshot {
         epoch: u64,
         seq: u64,
+        /// The server's clock: `endsAtMs` of a timer is read by it.
+        now_ms: u64,
         room: Box<RoomView>,
         your_vote: Option<Card>,
     },
@@ -315,13 +319,9 @@ pub struct Stats {
     pub median: Option<Card>,
     /// Of numeric cards, rounded to two decimals.
     pub mean: Option<f64>,
-    /// Share of the most frequent estimate among all estimates, in per cent, rounded down; 0 without estimates.
+    /// Share of the most frequent estimate among all estimates, in per cent, to the nearest; 0 without estimates.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub agreement: u8,
-    /// The numeric card nearest to the mean; the higher one of two.
-    pub nearest: Option<Card>,
-    /// One English sentence: "Ada 13, Ben 3: talk first".
-    pub summary: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -411,8 +411,10 @@ pub enum Event {
         deck: Deck,
         auto_reveal: bool,
     },
+    /// `ranOut`: the timer has ended by itself.
     TimerChanged {
         timer: Option<TimerView>,
+        ran_out: bool,
     },
 }
 

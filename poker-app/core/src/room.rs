@@ -83,8 +83,10 @@ impl Room {
             Input::Command { session, id, command } => {
                 self.command(session, &id, command, now_ms, &mut effects)
             }
-            Input::Tick => self.settle(now_ms, &mut effects),
+            Input::Tick => {}
         }
+        // Time has passed for a refused command as well.
+        self.settle(now_ms, &mut effects);
         effects
     }
 
@@ -143,7 +145,9 @@ impl Room {
             .as_ref()
             .is_some_and(|timer| now_ms >= timer.ends_at_ms)
         {
-            self.stop_timer(effects);
+            self.state.timer = None;
+            let ran_out = true;
+            self.change(Event::TimerChanged { timer: None, ran_out }, effects);
         }
         let mut leaving = Vec::new();
         for participant in &mut self.state.participants.0 {
@@ -219,7 +223,8 @@ impl Room {
 
     pub(crate) fn stop_timer(&mut self, effects: &mut Effects) {
         if self.state.timer.take().is_some() {
-            self.change(Event::TimerChanged { timer: None }, effects);
+            let ran_out = false;
+            self.change(Event::TimerChanged { timer: None, ran_out }, effects);
         }
     }
 
@@ -301,6 +306,7 @@ impl Room {
     pub(crate) fn record(&self, kind: HistoryKind, now_ms: u64, effects: &mut Effects) {
         effects.history.push(HistoryEvent {
             team: self.state.team.to_string(),
+            created_at_ms: self.state.created_at_ms,
             epoch: self.epoch,
             seq: self.state.seq,
             at_ms: now_ms,

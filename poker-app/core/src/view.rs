@@ -62,11 +62,8 @@ pub struct Revealed {
 /// Reveals the round: from here on its votes are everybody's.
 pub fn reveal(round: &mut Round, deck: &Deck) -> Revealed {
     let ballots = round.ballots.list();
-    let named: Vec<(&str, &str)> = ballots
-        .iter()
-        .map(|ballot| (ballot.name.as_str(), ballot.card.as_str()))
-        .collect();
-    let stats = stats::stats(deck, &named);
+    let cards: Vec<&str> = ballots.iter().map(|ballot| ballot.card.as_str()).collect();
+    let stats = stats::stats(deck, &cards);
     let history = ballots
         .iter()
         .map(|ballot| HistoryVote {

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use poker_core::{
-    history::{HistoryEvent, HistoryKind, HistoryRound, HistoryStats, HistoryStory},
+    history::{HistoryEvent, HistoryKind, HistoryRound, HistoryStats},
     protocol::{Card, Stats},
 };
 
 /// Rounds of one team, newest first. `events` in the order of `(epoch, seq)`.
 pub fn rounds(events: impl IntoIterator<Item = HistoryEvent>) -> Vec<HistoryRound> {
-    let mut rounds: BTreeMap<u64, HistoryRound> = BTreeMap::new();
-    let mut estimates: BTreeMap<u64, (HistoryStory, Card)> = BTreeMap::new();
+    // By room and number: a room made anew counts from 1 again.
+    let mut rounds: BTreeMap<(u64, u64), HistoryRound> = BTreeMap::new();
+    let mut estimates: BTreeMap<(u64, u64), Card> = BTreeMap::new();
     for event in events {
+        let room = event.created_at_ms;
         match event.kind {
             HistoryKind::RoundRevealed {
                 round,
@@ -23,7 +25,7 @@ pub fn rounds(events: impl IntoIterator<Item = HistoryEvent>) -> Vec<HistoryRoun
                 let revealed_at = time_text(event.at_ms);
                 let stats = stats_of(stats);
                 rounds.insert(
-                    round,
+                    (room, round),
                     HistoryRound {
                         round,
                         story,
@@ -34,13 +36,13 @@ pub fn rounds(events: impl IntoIterator<Item = HistoryEvent>) -> Vec<HistoryRoun
                     },
                 );
             }
-            HistoryKind::EstimateSaved { round, story, card } => {
-                estimates.insert(round, (story, card));
+            HistoryKind::EstimateSaved { round, card, .. } => {
+                estimates.insert((room, round), card);
             }
             HistoryKind::TeamNamed { .. } => {}
         }
     }
-    for (round, (_, card)) in estimates {
+    for (round, card) in estimates {
         if let Some(round) = rounds.get_mut(&round) {
             round.estimate = Some(card);
         }
@@ -66,13 +68,14 @@ pub fn time_text(at_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use poker_core::history::HistoryVote;
+    use poker_core::history::{HistoryStory, HistoryVote};
 
     use super::*;
 
     fn event(seq: u64, kind: HistoryKind) -> HistoryEvent {
         HistoryEvent {
             team: "team".into(),
+            created_at_ms: 1,
             epoch: 1,
             seq,
             at_ms: seq * 1_000,
@@ -93,8 +96,6 @@ mod tests {
             median: Some("5".into()),
             mean: Some(5.0),
             agreement: 100,
-            nearest: None,
-            summary: None,
         };
         let vote = HistoryVote {
             participant: "a".into(),
@@ -139,6 +140,26 @@ mod tests {
         assert_eq!(seen, [(2, None), (1, Some("8"))]);
         assert_eq!(folded[1].revealed_at, "1970-01-01T00:00:01Z");
         assert_eq!(folded[1].votes[0].name, "Ada");
+    }
+
+    #[test]
+    fn a_room_made_anew_keeps_the_rounds_of_the_one_before() {
+        let anew = |event: HistoryEvent| HistoryEvent {
+            created_at_ms: 9_000,
+            ..event
+        };
+        let folded = rounds([
+            revealed(1, 1),
+            saved(2, 1, "5"),
+            revealed(3, 2),
+            anew(revealed(10, 1)),
+            anew(saved(11, 1, "8")),
+        ]);
+        let seen: Vec<_> = folded
+            .iter()
+            .map(|round| (round.round, round.estimate.as_deref()))
+            .collect();
+        assert_eq!(seen, [(1, Some("8")), (2, None), (1, Some("5"))]);
     }
 
     #[test]

@@ -48,6 +48,12 @@ CREATE TABLE IF NOT EXISTS votes (
   position integer NOT NULL,
   PRIMARY KEY (team, round, participant)
 );
+", "
+-- A room made anew under the same name counts its rounds from 1 again: `room` is when it was made, in ms since 1970.
+ALTER TABLE rounds ADD COLUMN room bigint NOT NULL DEFAULT 0;
+ALTER TABLE rounds DROP CONSTRAINT rounds_pkey, ADD PRIMARY KEY (team, room, round);
+ALTER TABLE votes ADD COLUMN room bigint NOT NULL DEFAULT 0;
+ALTER TABLE votes DROP CONSTRAINT votes_pkey, ADD PRIMARY KEY (team, room, round, participant);
 "];
 
 /// Brings the tables up to date, in one transaction.

@@ -57,29 +57,29 @@ ON CONFLICT (team) DO UPDATE SET name = excluded.name, epoch = excluded.epoch, s
 WHERE (teams.epoch, teams.seq) < (excluded.epoch, excluded.seq)";
 
 const UPSERT_ROUND: &str = "
-INSERT INTO rounds (team, round, story_id, story_title, revealed_at, median, mean, agreement, epoch, seq)
-VALUES ($1, $2, $3, $4, to_timestamp($5::bigint / 1000.0), $6, $7, $8, $9, $10)
-ON CONFLICT (team, round) DO UPDATE SET
+INSERT INTO rounds (team, room, round, story_id, story_title, revealed_at, median, mean, agreement, epoch, seq)
+VALUES ($1, $2, $3, $4, $5, to_timestamp($6::bigint / 1000.0), $7, $8, $9, $10, $11)
+ON CONFLICT (team, room, round) DO UPDATE SET
   story_id = excluded.story_id, story_title = excluded.story_title, revealed_at = excluded.revealed_at,
   median = excluded.median, mean = excluded.mean, agreement = excluded.agreement,
   epoch = excluded.epoch, seq = excluded.seq
 WHERE (rounds.epoch, rounds.seq) < (excluded.epoch, excluded.seq)";
 
 const DELETE_VOTES: &str = "
-DELETE FROM votes WHERE team = $1 AND round = $2
-AND EXISTS (SELECT FROM rounds WHERE team = $1 AND round = $2 AND epoch = $3 AND seq = $4)";
+DELETE FROM votes WHERE team = $1 AND room = $2 AND round = $3
+AND EXISTS (SELECT FROM rounds WHERE team = $1 AND room = $2 AND round = $3 AND epoch = $4 AND seq = $5)";
 
 const INSERT_VOTES: &str = "
-INSERT INTO votes (team, round, participant, name, card, position)
-SELECT $1, $2, vote.participant, vote.name, vote.card, vote.position::integer
-FROM unnest($5::text[], $6::text[], $7::text[]) WITH ORDINALITY AS vote (participant, name, card, position)
-WHERE EXISTS (SELECT FROM rounds WHERE team = $1 AND round = $2 AND epoch = $3 AND seq = $4)
+INSERT INTO votes (team, room, round, participant, name, card, position)
+SELECT $1, $2, $3, vote.participant, vote.name, vote.card, vote.position::integer
+FROM unnest($6::text[], $7::text[], $8::text[]) WITH ORDINALITY AS vote (participant, name, card, position)
+WHERE EXISTS (SELECT FROM rounds WHERE team = $1 AND room = $2 AND round = $3 AND epoch = $4 AND seq = $5)
 ON CONFLICT DO NOTHING";
 
 const UPSERT_ESTIMATE: &str = "
-INSERT INTO rounds (team, round, story_id, story_title, estimate, estimate_epoch, estimate_seq)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (team, round) DO UPDATE SET
+INSERT INTO rounds (team, room, round, story_id, story_title, estimate, estimate_epoch, estimate_seq)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (team, room, round) DO UPDATE SET
   estimate = excluded.estimate, estimate_epoch = excluded.estimate_epoch, estimate_seq = excluded.estimate_seq
 WHERE (rounds.estimate_epoch, rounds.estimate_seq) < (excluded.estimate_epoch, excluded.estimate_seq)";
 
@@ -91,8 +91,8 @@ SELECT r.round, r.story_id, r.story_title, (extract(epoch FROM r.revealed_at) * 
   array_agg(v.card ORDER BY v.position) FILTER (WHERE v.participant IS NOT NULL)
 FROM (SELECT * FROM rounds WHERE team = $1 AND revealed_at IS NOT NULL
       ORDER BY revealed_at DESC, round DESC LIMIT $2) r
-LEFT JOIN votes v ON v.team = r.team AND v.round = r.round
-GROUP BY r.team, r.round, r.story_id, r.story_title, r.revealed_at, r.median, r.mean, r.agreement, r.estimate
+LEFT JOIN votes v ON v.team = r.team AND v.room = r.room AND v.round = r.round
+GROUP BY r.team, r.room, r.round, r.story_id, r.story_title, r.revealed_at, r.median, r.mean, r.agreement, r.estimate
 ORDER BY r.revealed_at DESC, r.round DESC";
 
 impl PostgresHistory {
@@ -261,7 +261,7 @@ async fn project(
     statements: &Statements,
     event: &HistoryEvent,
 ) -> Result<(), tokio_postgres::Error> {
-    let team = &event.team;
+    let (team, room) = (&event.team, big(event.created_at_ms));
     let (epoch, seq, at) = (big(event.epoch), big(event.seq), big(event.at_ms));
     match &event.kind {
         HistoryKind::TeamNamed { name } => {
@@ -274,7 +274,7 @@ async fn project(
             transaction
                 .execute(
                     &statements.upsert_estimate,
-                    &[team, &round, &story_id, &story.title, card, &epoch, &seq],
+                    &[team, &room, &round, &story_id, &story.title, card, &epoch, &seq],
                 )
                 .await?;
         }
@@ -291,11 +291,12 @@ async fn project(
             let people: Vec<&str> = votes.iter().map(|vote| vote.participant.as_str()).collect();
             let names: Vec<&str> = votes.iter().map(|vote| vote.name.as_str()).collect();
             let cards: Vec<&str> = votes.iter().map(|vote| vote.card.as_str()).collect();
-            let upsert: [&(dyn ToSql + Sync); 10] = [
-                team, &round, &story_id, &title, &at, median, mean, &agreement, &epoch, &seq,
+            let upsert: [&(dyn ToSql + Sync); 11] = [
+                team, &room, &round, &story_id, &title, &at, median, mean, &agreement, &epoch, &seq,
             ];
-            let delete: [&(dyn ToSql + Sync); 4] = [team, &round, &epoch, &seq];
-            let insert: [&(dyn ToSql + Sync); 7] = [team, &round, &epoch, &seq, &people, &names, &cards];
+            let delete: [&(dyn ToSql + Sync); 5] = [team, &room, &round, &epoch, &seq];
+            let insert: [&(dyn ToSql + Sync); 8] =
+                [team, &room, &round, &epoch, &seq, &people, &names, &cards];
             // Polled in this order, so they travel and run in this order (tokio's own macro would shuffle them).
             futures::try_join!(
                 transaction.execute(&statements.upsert_round, &upsert),

@@ -110,7 +110,10 @@ mod tests {
             has_voted: true,
         };
         assert_eq!(read(&voted.to_text()).unwrap(), expected);
-        let timer = event(Event::TimerChanged { timer: None });
+        let timer = event(Event::TimerChanged {
+            timer: None,
+            ran_out: false,
+        });
         assert_eq!(
             read(&timer.to_text()).unwrap(),
             Frame::OtherEvent { epoch: 2, seq: 9 }

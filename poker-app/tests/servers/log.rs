@@ -11,6 +11,7 @@ use poker_app::{
     store::{Claim, ClaimRequest, RedbStore, RoomWrite, Store},
     worker,
 };
+use poker_core::history::HistoryEvent;
 use prometheus_client::registry::Registry;
 use rdkafka::{
     ClientConfig,
@@ -139,10 +140,32 @@ async fn play(link: &mut Link, session: u64, from: u64, to: u64) {
 
 fn revealed(team: &str, epoch: u64, round: u64) -> String {
     let votes = r#"[{"participant":"0123456789abcdef","name":"Ada","card":"5"}]"#;
-    let stats = r#"{"histogram":[],"median":"5","mean":5.0,"agreement":100,"nearest":"5","summary":null}"#;
+    let stats = r#"{"histogram":[],"median":"5","mean":5.0,"agreement":100}"#;
     format!(
         r#"{{"team":"{team}","epoch":{epoch},"seq":{round},"atMs":{round}000,"kind":"round_revealed","round":{round},"story":null,"votes":{votes},"stats":{stats}}}"#
     )
+}
+
+#[tokio::test]
+async fn a_room_made_anew_keeps_the_history_of_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let postgres = Server::start("postgres");
+    let database = PostgresHistory::new(&postgres.postgres_url()).unwrap();
+    until("postgres answers", async || database.migrate().await.is_ok()).await;
+    let file = RedbHistory::open(&dir.path().join("history")).unwrap();
+    for history in [History::Postgres(database), History::Embedded(file)] {
+        let event = |epoch, round, created_at_ms| HistoryEvent {
+            created_at_ms,
+            ..serde_json::from_str(&revealed("team", epoch, round)).unwrap()
+        };
+        let events = [event(1, 1, 0), event(1, 2, 0), event(9, 1, 5)];
+        assert_eq!(history.write(&events).await.unwrap().stored, 3);
+        let rounds = history.rounds("team").await.unwrap();
+        let mut numbers: Vec<u64> = rounds.iter().map(|round| round.round).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 1, 2]);
+        assert!(rounds.iter().all(|round| round.votes.len() == 1), "{rounds:?}");
+    }
 }
 
 #[tokio::test]

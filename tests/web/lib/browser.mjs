@@ -48,6 +48,7 @@ export async function pageIn(context) {
   page.setDefaultTimeout(30_000)
   page.problems = []
   page.received = []
+  page.sent = []
   page.on('pageerror', (error) => page.problems.push(error.message))
   page.on('console', (message) => {
     const expected = /WebSocket connection|ERR_|Failed to load resource/
@@ -57,12 +58,15 @@ export async function pageIn(context) {
   })
   page.on('websocket', (socket) => {
     socket.on('framereceived', ({ payload }) => page.received.push(String(payload)))
+    socket.on('framesent', ({ payload }) => page.sent.push(String(payload)))
   })
   return page
 }
 
 /** Everything that this page has been told over its sockets. */
 export const framesOf = (page) => page.received
+/** Everything that this page has said. */
+export const sentBy = (page) => page.sent
 
 /** Makes a team and enters its room as the facilitator; gives the address to share. */
 export async function createTeam(page, team = 'Payments team', name = 'Ada', base = BASE) {
@@ -94,6 +98,8 @@ export async function live(page) {
 }
 
 export const primary = (page) => page.getByTestId('primary')
+/** Presses the primary action once it takes a press: not right after it has become another one. */
+export const lead = (page) => page.locator('[data-testid=primary]:not([data-fresh])').click()
 export const hand = (page) => page.locator('#hand')
 export const card = (page, name) => hand(page).getByRole('radio', { name, exact: true })
 export const seats = (page) => page.getByTestId('seat')

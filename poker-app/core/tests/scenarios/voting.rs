@@ -1,8 +1,8 @@
 //! When votes are revealed, and what becomes of them.
 
-use poker_core::ErrorCode;
 use poker_core::limits::{AWAY_GRACE_MS, VOTES_PER_ROUND_MAX};
 use poker_core::protocol::{Command, DeckKind, Phase, Role};
+use poker_core::{Effects, ErrorCode, Output};
 
 use super::{add, vote, world};
 use crate::support::{deck, hello, person_id};
@@ -48,6 +48,22 @@ fn auto_reveal_waits_for_everyone_who_may_still_vote() {
         Command::RemoveParticipant {
             participant: person_id(2),
         },
+    );
+    assert_eq!(world.room.view().round.phase, Phase::Revealed);
+}
+
+#[test]
+fn a_refused_command_is_late_enough_for_auto_reveal_too() {
+    let mut world = world(2);
+    world.ok(0, Command::SetAutoReveal { on: true });
+    world.vote(0, "5");
+    world.detach(1);
+    world.now_ms += AWAY_GRACE_MS;
+    // The first that happens after the grace; no tick is due any more.
+    world.command(0, vote(7, "5"));
+    assert_eq!(
+        world.clients[&0].errors.last().unwrap().code,
+        ErrorCode::StaleRound
     );
     assert_eq!(world.room.view().round.phase, Phase::Revealed);
 }
@@ -131,10 +147,21 @@ fn the_timer_informs_only() {
     let timer = world.room.view().timer.unwrap();
     assert_eq!((timer.ends_at_ms, timer.seconds), (world.now_ms + 30_000, 30));
     assert_eq!(world.room.next_deadline_ms(), Some(timer.ends_at_ms));
-    world.wait_ms(30_000);
+    let ended = world.wait_ms(30_000);
+    assert!(tells(&ended, r#""timer":null,"ranOut":true"#));
     let view = world.room.view();
     assert_eq!((view.timer, view.round.phase), (None, Phase::Voting));
     world.ok(0, Command::StartTimer { seconds: 30 });
+    let stopped = world.command(0, Command::StopTimer {});
+    assert!(tells(&stopped, r#""timer":null,"ranOut":false"#));
+    world.ok(0, Command::StartTimer { seconds: 30 });
     world.ok(0, Command::Reveal { round: 1 });
     assert_eq!(world.room.view().timer, None, "there is nothing to wait for");
+}
+
+fn tells(effects: &Effects, part: &str) -> bool {
+    effects
+        .out
+        .iter()
+        .any(|output| matches!(output, Output::Publish { text, .. } if text.contains(part)))
 }

@@ -65,6 +65,7 @@ impl Client {
                 seq,
                 room,
                 your_vote,
+                ..
             } => {
                 (self.epoch, self.seq, self.room, self.your_vote) = (epoch, seq, Some(*room), your_vote);
             }
@@ -135,7 +136,7 @@ pub fn reduce(room: &mut RoomView, event: Event) {
         } => {
             (room.name, room.deck, room.auto_reveal) = (name, deck, auto_reveal);
         }
-        Event::TimerChanged { timer } => room.timer = timer,
+        Event::TimerChanged { timer, .. } => room.timer = timer,
     }
 }
 

@@ -10,7 +10,9 @@ import type {
 } from '../protocol/protocol'
 import { announcement, type Announcement } from '../room/announce'
 import { emptyRoom, reduce, type RoomState } from '../room/state'
+import { roomIsMade } from '../home/create'
 import { commandId } from '../settings/identity'
+import { monotonicMs } from '../ui/useNow'
 import { create, nextDeadlineMs, step, type Effect, type Input, type Machine } from './machine'
 import { loadPending, savePending } from './pending'
 
@@ -29,7 +31,7 @@ export interface ClientView {
   state: RoomState
   announced: { count: number; what: Announcement } | null
   /** The last command that the server refused. */
-  refusal: { count: number; code: ErrorCode } | null
+  refusal: { count: number; code: ErrorCode; command: Command | null } | null
 }
 
 export class RoomClient {
@@ -92,7 +94,7 @@ export class RoomClient {
 
   #input(input: Input): void {
     const before = this.#view.machine
-    const [machine, effects] = step(before, input, { nowMs: Date.now(), random: Math.random() })
+    const [machine, effects] = step(before, input, { nowMs: monotonicMs(), random: Math.random() })
     this.#view = { ...this.#view, machine }
     if (machine.pending !== before.pending) savePending(this.#join.team, machine.pending)
     for (const effect of effects) this.#perform(effect)
@@ -129,7 +131,8 @@ export class RoomClient {
       }
       case 'refused': {
         const count = (this.#view.refusal?.count ?? 0) + 1
-        this.#view = { ...this.#view, refusal: { count, code: effect.code } }
+        const { code, command } = effect
+        this.#view = { ...this.#view, refusal: { count, code, command } }
       }
     }
   }
@@ -142,11 +145,19 @@ export class RoomClient {
 
   #deliver(message: ServerMessage): void {
     const before = this.#view.state
-    const state = reduce(before, { type: 'message', message })
+    const state = reduce(before, { type: 'message', message, receivedAtMs: Date.now() })
+    if (message.type === 'snapshot') this.#forgetToCreate()
     const what = announcement(before, state, message)
     const count = (this.#view.announced?.count ?? 0) + 1
     const announced = what ? { count, what } : this.#view.announced
     this.#view = { ...this.#view, state, announced }
+  }
+
+  /** The room is there. Were it lost, its people must hear so instead of finding an empty one. */
+  #forgetToCreate(): void {
+    if (this.#join.create === null) return
+    this.#join = { ...this.#join, create: null }
+    roomIsMade(this.#join.team)
   }
 
   #open(): void {
@@ -183,7 +194,7 @@ export class RoomClient {
     clearTimeout(this.#timer)
     const deadlineMs = nextDeadlineMs(this.#view.machine)
     if (deadlineMs === null || this.#abort.signal.aborted) return
-    const delayMs = Math.max(0, deadlineMs - Date.now())
+    const delayMs = Math.max(0, deadlineMs - monotonicMs())
     this.#timer = setTimeout(() => this.#input({ type: 'tick' }), delayMs)
   }
 }

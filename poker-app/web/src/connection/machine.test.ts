@@ -28,6 +28,7 @@ const snapshot = (seq: number, epoch = 1): ServerMessage => ({
   type: 'snapshot',
   epoch,
   seq,
+  nowMs: 0,
   yourVote: null,
   room: {
     team: 'team',
@@ -47,12 +48,13 @@ const welcome = (resumed: boolean): ServerMessage => ({
   epoch: 1,
   seq: 5,
   resumed,
+  nowMs: 0,
 })
 const event = (seq: number, epoch = 1): ServerMessage => ({
   type: 'event',
   epoch,
   seq,
-  event: { type: 'timer_changed', timer: null },
+  event: { type: 'timer_changed', timer: null, ranOut: false },
 })
 
 /** Runs inputs at their times; gives the machine and the effects of the last input. */
@@ -321,6 +323,44 @@ describe('commands', () => {
     ])
   })
 
+  it('whose answers an overflow may have taken are sent again after the snapshot', () => {
+    const later = {
+      type: 'error',
+      id: 'b',
+      code: 'rate_limited',
+      message: '',
+      retryAfterMs: 90,
+    } as const
+    const [machine, effects] = run(
+      [
+        [10, command('a', vote('5'))],
+        [11, command('b', { type: 'reveal', round: 1 })],
+        [12, received(later)],
+        [20, received(snapshot(9))],
+      ],
+      live(),
+    )
+    expect(effects).toEqual([{ type: 'deliver', message: snapshot(9) }, sent('a', vote('5'))])
+    expect(machine.pending.map(({ sent }) => sent)).toEqual([true, false])
+  })
+
+  it('too large for the server are given up, and only those', () => {
+    const titles = Array.from({ length: 200 }, () => '故'.repeat(200))
+    const [machine, effects] = run(
+      [
+        [10, command('a', vote('5'))],
+        [11, command('big', { type: 'add_stories', titles })],
+        [12, closed(1009, 'message_too_large')],
+      ],
+      live(),
+    )
+    expect(effects).toEqual([
+      { type: 'refused', command: { type: 'add_stories', titles }, code: 'message_too_large' },
+    ])
+    expect(machine.pending.map(({ id }) => id)).toEqual(['a'])
+    expect(machine.link.kind).toBe('waiting')
+  })
+
   it('kept from before a reload are sent when live', () => {
     const kept = { id: 'k', command: vote('3'), queuedAtMs: 0, sent: true, notBeforeMs: 0 }
     const [, effects] = run(
@@ -389,6 +429,28 @@ describe('pill', () => {
     expect(at(voted, 500)).toEqual({ kind: 'saving' })
     const notice = { type: 'notice', code: 'store_unavailable', message: '' } as const
     expect(at(run([[5, received(notice)]], live())[0], 6)).toEqual({ kind: 'saving' })
+  })
+
+  it('says live again after a failover that told nobody that the store is back', () => {
+    const notice = { type: 'notice', code: 'store_unavailable', message: '' } as const
+    const [moved] = run(
+      [
+        [5, received(notice)],
+        [9, received(snapshot(1, 2))],
+      ],
+      live(),
+    )
+    expect(at(moved, 10)).toEqual({ kind: 'live' })
+  })
+
+  it('says that a vote from before a reload is not saved yet', () => {
+    const kept = { id: 'k', command: vote('3'), queuedAtMs: 1e12, sent: true, notBeforeMs: 0 }
+    const inputs: [number, Input][] = [
+      [900, { type: 'start' }],
+      [901, { type: 'opened' }],
+      [902, received(snapshot(1))],
+    ]
+    expect(at(run(inputs, create([kept]))[0], 903)).toEqual({ kind: 'saving' })
   })
 
   it('counts down to the next try', () => {

@@ -14,6 +14,7 @@ import {
   RETRY_AFTER_MAX_MS,
   STABLE_AFTER_MS,
 } from './limits'
+import { utf8Bytes } from './size'
 
 export type Stop =
   'bad_hello' | 'team_not_found' | 'removed' | 'too_many' | 'unsupported_protocol' | 'left'
@@ -87,7 +88,8 @@ export function create(pending: readonly PendingCommand[] = [], online = true): 
     link: { kind: 'waiting', untilMs: 0 },
     attempt: 0,
     resume: null,
-    pending: pending.map((entry) => ({ ...entry, sent: false, notBeforeMs: 0 })),
+    // Kept from before a reload: times of another clock mean nothing to this one.
+    pending: pending.map((entry) => ({ ...entry, queuedAtMs: 0, sent: false, notBeforeMs: 0 })),
     heardAtMs: 0,
     ping: null,
     online,
@@ -167,14 +169,31 @@ const STOPPING_CODES: Record<number, Stop> = {
   4003: 'too_many',
 }
 
+/** WebSocket close code for a message that is too big (RFC 6455). */
+const MESSAGE_TOO_BIG = 1009
+
 function closed(machine: Machine, code: number, reason: string, context: Context): Step {
   if (machine.link.kind === 'waiting') return [machine, []]
+  if (code === MESSAGE_TOO_BIG) {
+    const [lighter, effects] = dropLargest(machine)
+    return [waitAfterLoss(lighter, null, context), effects]
+  }
   const stop = STOPPING_CODES[code]
   if (stop !== undefined) {
     const outdated = machine.refusal === 'unsupported_protocol'
     return [stopped(machine, outdated ? 'unsupported_protocol' : stop), []]
   }
   return [waitAfterLoss(machine, retryAfterMs(reason), context), []]
+}
+
+/** The server takes no frame of this size: sent again, it would close every socket to come. */
+function dropLargest(machine: Machine): Step {
+  const size = ({ command }: PendingCommand) => utf8Bytes(JSON.stringify(command))
+  const [largest] = machine.pending.filter(({ sent }) => sent).sort((a, b) => size(b) - size(a))
+  if (!largest) return [machine, []]
+  const pending = machine.pending.filter((entry) => entry !== largest)
+  const { command } = largest
+  return [{ ...machine, pending }, [{ type: 'refused', command, code: 'message_too_large' }]]
 }
 
 function waitAfterLoss(machine: Machine, askedMs: number | null, context: Context): Machine {
@@ -257,7 +276,7 @@ function received(machine: Machine, message: ServerMessage, context: Context): S
       const resume = { epoch: message.epoch, seq: message.seq }
       const known: Machine = { ...heard, resume }
       return known.link.kind === 'live'
-        ? [known, deliver(message)]
+        ? startAnew(known, message, context)
         : enterLive(known, message, context)
     }
     case 'event':
@@ -278,6 +297,14 @@ function received(machine: Machine, message: ServerMessage, context: Context): S
 
 function deliver(message: ServerMessage): Effect[] {
   return [{ type: 'deliver', message }]
+}
+
+/** A snapshot on a live line replaces what was on its way, answers too: what has none is sent again. */
+function startAnew(machine: Machine, message: ServerMessage, context: Context): Step {
+  const pending = machine.pending.map((entry) => ({ ...entry, sent: false }))
+  const known: Machine = { ...machine, pending, storeAvailable: true }
+  const [flushed, effects] = flush(known, context)
+  return [flushed, [...deliver(message), ...effects]]
 }
 
 function enterLive(machine: Machine, message: ServerMessage, context: Context): Step {

@@ -1,5 +1,5 @@
 import type { CreateRoom } from '../protocol/protocol'
-import { isRecord, readJson, session, writeJson } from '../settings/storage'
+import { isRecord, readJson, remove, session, writeJson } from '../settings/storage'
 
 const key = (slug: string) => `poker:create:${slug}`
 
@@ -22,4 +22,9 @@ export async function createTeam(name: string): Promise<string> {
 export function roomToCreate(slug: string): CreateRoom | null {
   const name = readJson(session, key(slug))
   return typeof name === 'string' ? { name, deck: { kind: 'modified_fibonacci' } } : null
+}
+
+/** The room exists: it is not to be made again. */
+export function roomIsMade(slug: string): void {
+  remove(session, key(slug))
 }

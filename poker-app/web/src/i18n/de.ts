@@ -62,6 +62,8 @@ export const de: Catalogue = {
     empty: 'Noch keine Storys. Schätzt ohne, oder füge eine Liste ein.',
     emptyOthers: 'Noch keine Storys. Schätzen geht auch ohne.',
     add: 'Storys eingeben oder einfügen',
+    full: (n) =>
+      `${n === 1 ? 'Eine davon passt' : `${n} davon passen`} nicht hinein: Ein Raum fasst 200 Storys. Was nicht passt, bleibt hier.`,
     addButton: (n) => (n > 1 ? `${n} Storys hinzufügen` : 'Story hinzufügen'),
     estimate: (card) => `geschätzt: ${card}`,
     current: 'wird geschätzt',
@@ -197,6 +199,7 @@ export const de: Catalogue = {
     cards: 'Karten, getrennt durch Leerzeichen oder Kommas',
     cardsInvalid: '2 bis 32 Karten mit je höchstens 8 Zeichen.',
     useDeck: 'Diese Karten nehmen',
+    deckDiscards: 'Andere Karten beginnen die Runde neu, ohne die Stimmen, die sie hat.',
     autoReveal: 'Von selbst aufdecken',
     autoRevealHint: 'Sobald alle, die da sind, gewählt haben.',
     facilitatorOnly: 'Das ändert nur die Leitung.',
@@ -275,6 +278,7 @@ export const de: Catalogue = {
     not_a_voter: 'Wer zuschaut, hat keine Karte. Ändere deine Rolle in den Einstellungen.',
     invalid_name: 'Dieser Name geht nicht.',
     invalid_title: 'Dieser Titel geht nicht.',
+    message_too_large: 'Das war zu viel auf einmal. Versuch es in Teilen.',
     invalid_deck: 'Diese Karten gehen nicht.',
     unknown_story: 'Diese Story gibt es nicht mehr.',
     unknown_participant: 'Diese Person ist gegangen.',
@@ -294,6 +298,8 @@ export const de: Catalogue = {
         return what.title === null ? 'Neue Runde.' : `Neue Runde: ${what.title}.`
       case 'saved':
         return `${what.card} gespeichert.`
+      case 'time_up':
+        return 'Die Zeit ist um.'
       case 'joined':
         return `${what.name} ist da.`
       case 'left':

@@ -62,6 +62,8 @@ export const en = {
     empty: 'No stories yet. You can vote without one, or paste a list.',
     emptyOthers: 'No stories yet. You can vote without one.',
     add: 'Add or paste stories',
+    full: (n: number) =>
+      `${n === 1 ? 'One of these does' : `${n} of these do`} not fit: a room holds 200 stories. What does not fit stays here.`,
     addButton: (n: number) => (n > 1 ? `Add ${n} stories` : 'Add story'),
     estimate: (card: string) => `estimated ${card}`,
     current: 'being estimated',
@@ -198,6 +200,7 @@ export const en = {
     cards: 'Cards, separated by spaces or commas',
     cardsInvalid: '2 to 32 cards of up to 8 characters each.',
     useDeck: 'Use these cards',
+    deckDiscards: 'Another deck starts the round anew, without the votes it has.',
     autoReveal: 'Reveal by itself',
     autoRevealHint: 'As soon as everyone here has voted.',
     facilitatorOnly: 'Only the facilitator changes these.',
@@ -276,6 +279,7 @@ export const en = {
     not_a_voter: 'Observers have no card. Change your role in the settings.',
     invalid_name: 'That name cannot be used.',
     invalid_title: 'That title cannot be used.',
+    message_too_large: 'That was too much at once. Try it in parts.',
     invalid_deck: 'These cards cannot be used.',
     unknown_story: 'That story is gone.',
     unknown_participant: 'That person has left.',
@@ -295,6 +299,8 @@ export const en = {
         return what.title === null ? 'New round.' : `New round: ${what.title}.`
       case 'saved':
         return `Saved ${what.card}.`
+      case 'time_up':
+        return 'Time is up.'
       case 'joined':
         return `${what.name} joined.`
       case 'left':

@@ -88,7 +88,7 @@ export type Role = "voter" | "observer";
 /**
  * A change of the room as everyone sees it.
  */
-export type RoomEvent = { "type": "participant_joined", participant: ParticipantView, } | { "type": "participant_changed", participant: ParticipantView, } | { "type": "participant_left", id: string, } | { "type": "voted", participant: string, hasVoted: boolean, } | { "type": "revealed", round: number, votes: Array<VoteView>, stats: Stats, } | { "type": "round_started", number: number, story: number | null, } | { "type": "estimate_saved", story: number, card: string, } | { "type": "stories_changed", stories: Array<Story>, } | { "type": "settings_changed", name: string, deck: Deck, autoReveal: boolean, } | { "type": "timer_changed", timer: TimerView | null, };
+export type RoomEvent = { "type": "participant_joined", participant: ParticipantView, } | { "type": "participant_changed", participant: ParticipantView, } | { "type": "participant_left", id: string, } | { "type": "voted", participant: string, hasVoted: boolean, } | { "type": "revealed", round: number, votes: Array<VoteView>, stats: Stats, } | { "type": "round_started", number: number, story: number | null, } | { "type": "estimate_saved", story: number, card: string, } | { "type": "stories_changed", stories: Array<Story>, } | { "type": "settings_changed", name: string, deck: Deck, autoReveal: boolean, } | { "type": "timer_changed", timer: TimerView | null, ranOut: boolean, };
 
 /**
  * What everyone in the room may see.
@@ -120,7 +120,15 @@ votes: Array<VoteView> | null, stats: Stats | null, };
 /**
  * Server to client.
  */
-export type ServerMessage = { "type": "welcome", protocol: number, you: string, epoch: number, seq: number, resumed: boolean, } | { "type": "snapshot", epoch: number, seq: number, room: RoomView, yourVote: string | null, } | { "type": "event", epoch: number, seq: number, event: RoomEvent, } | { "type": "ack", id: string, seq: number, } | { "type": "error" } & ErrorMessage | { "type": "your_vote", round: number, card: string | null, } | { "type": "pong", } | { "type": "notice", code: NoticeCode, message: string, };
+export type ServerMessage = { "type": "welcome", protocol: number, you: string, epoch: number, seq: number, resumed: boolean, 
+/**
+ * The server's clock.
+ */
+nowMs: number, } | { "type": "snapshot", epoch: number, seq: number, 
+/**
+ * The server's clock: `endsAtMs` of a timer is read by it.
+ */
+nowMs: number, room: RoomView, yourVote: string | null, } | { "type": "event", epoch: number, seq: number, event: RoomEvent, } | { "type": "ack", id: string, seq: number, } | { "type": "error" } & ErrorMessage | { "type": "your_vote", round: number, card: string | null, } | { "type": "pong", } | { "type": "notice", code: NoticeCode, message: string, };
 
 /**
  * What the revealed votes say. Cards that are no estimate ("?", "☕") count in the histogram only.
@@ -139,17 +147,9 @@ median: string | null,
  */
 mean: number | null, 
 /**
- * Share of the most frequent estimate among all estimates, in per cent, rounded down; 0 without estimates.
+ * Share of the most frequent estimate among all estimates, in per cent, to the nearest; 0 without estimates.
  */
-agreement: number, 
-/**
- * The numeric card nearest to the mean; the higher one of two.
- */
-nearest: string | null, 
-/**
- * One English sentence: "Ada 13, Ben 3: talk first".
- */
-summary: string | null, };
+agreement: number, };
 
 export type Story = { id: number, title: string, estimate: string | null, };
 

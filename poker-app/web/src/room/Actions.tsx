@@ -1,8 +1,12 @@
+import { useEffect, useState } from 'react'
 import { useTexts } from '../i18n'
 import { Icon } from '../ui/Icon'
 import { Timer } from './Timer'
 import { useRoom } from './useRoom'
 import { facilitator, facilitatorMissing } from './view'
+
+/** How long the primary action takes no press after it has become another one. */
+const FRESH_MS = 500
 
 /** One primary action, always in the same place; the rest beside it. */
 export function Actions() {
@@ -49,6 +53,7 @@ function Lead() {
       [room.stories.length > 0 && !lastStory() ? t.round.next : t.round.nextRound, 'N'] as const,
   }
   const [label, key] = texts[primary.kind]()
+  const isFresh = useFresh(`${room.round.number} ${primary.kind}`)
   return (
     <button
       type="button"
@@ -56,8 +61,13 @@ function Lead() {
       aria-disabled={idle}
       aria-keyshortcuts={key}
       data-testid="primary"
-      onClick={() => {
-        if (!idle) lead()
+      data-fresh={isFresh || undefined}
+      onKeyDown={(event) => {
+        if (event.repeat) event.preventDefault()
+      }}
+      onClick={(event) => {
+        // Neither the second press of a double click nor one meant for what stood here a moment ago.
+        if (!idle && !isFresh && event.detail <= 1) lead()
       }}
     >
       <span>{label}</span>
@@ -68,6 +78,16 @@ function Lead() {
   function lastStory(): boolean {
     return primary.kind === 'next' && primary.last
   }
+}
+
+/** Whether `what` has changed just now. */
+function useFresh(what: string): boolean {
+  const [seen, setSeen] = useState(what)
+  useEffect(() => {
+    const timer = setTimeout(() => setSeen(what), FRESH_MS)
+    return () => clearTimeout(timer)
+  }, [what])
+  return seen !== what
 }
 
 function TakeOver() {

@@ -8,7 +8,7 @@ interface Props {
   onUse: (deck: DeckChoice) => void
 }
 
-/** A ready deck is taken at once; own cards are typed first. */
+/** Nothing changes before the button is pressed: passing by with the arrows is no choice. */
 export function DeckSettings({ deck, onUse }: Props) {
   const t = useTexts()
   const id = useId()
@@ -16,16 +16,20 @@ export function DeckSettings({ deck, onUse }: Props) {
   const [text, setText] = useState(deck.cards.join(' '))
   const cards = customCards(text)
   return (
-    <div>
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (kind !== 'custom') onUse({ kind })
+        else if (cards) onUse({ kind, cards })
+      }}
+    >
       <label htmlFor={id}>{t.settings.deck}</label>
       <select
         id={id}
         className="field"
         value={kind}
         onChange={(event) => {
-          const wanted = DECK_KINDS.find((one) => one === event.target.value) ?? deck.kind
-          setKind(wanted)
-          if (wanted !== 'custom') onUse({ kind: wanted })
+          setKind(DECK_KINDS.find((one) => one === event.target.value) ?? deck.kind)
         }}
       >
         {DECK_KINDS.map((one) => (
@@ -34,13 +38,8 @@ export function DeckSettings({ deck, onUse }: Props) {
           </option>
         ))}
       </select>
-      {kind === 'custom' ? (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault()
-            if (cards) onUse({ kind: 'custom', cards })
-          }}
-        >
+      {kind === 'custom' && (
+        <>
           <label htmlFor={`${id}-cards`}>{t.settings.cards}</label>
           <textarea
             id={`${id}-cards`}
@@ -54,13 +53,25 @@ export function DeckSettings({ deck, onUse }: Props) {
           <p id={`${id}-problem`} className="problem">
             {cards ? '' : t.settings.cardsInvalid}
           </p>
-          <button type="submit" className="button" aria-disabled={!cards}>
+        </>
+      )}
+      {kind === deck.kind && kind !== 'custom' ? (
+        <p className="deck-cards">{deck.cards.join('  ')}</p>
+      ) : (
+        <>
+          <p id={`${id}-hint`} className="hint">
+            {t.settings.deckDiscards}
+          </p>
+          <button
+            type="submit"
+            className="button"
+            aria-disabled={kind === 'custom' && !cards}
+            aria-describedby={`${id}-hint`}
+          >
             {t.settings.useDeck}
           </button>
-        </form>
-      ) : (
-        <p className="deck-cards">{deck.cards.join('  ')}</p>
+        </>
       )}
-    </div>
+    </form>
   )
 }

@@ -8,16 +8,36 @@ import { useRoom } from './useRoom'
 
 const MINUTES = [1, 2, 5, 10]
 
+/** How long the end of a timer shows. */
+const TIME_UP_MS = 8_000
+
 export function Timer() {
-  const { room, isFacilitator } = useRoom()
+  const { room, isFacilitator, timeUpAtMs } = useRoom()
   if (room.timer) return <Countdown timer={room.timer} />
-  return isFacilitator ? <StartTimer /> : null
+  return (
+    <>
+      {timeUpAtMs !== null && <TimeUp key={timeUpAtMs} sinceMs={timeUpAtMs} />}
+      {isFacilitator && <StartTimer />}
+    </>
+  )
+}
+
+/** For the eye; the live region says the same. */
+function TimeUp({ sinceMs }: { sinceMs: number }) {
+  const t = useTexts()
+  const now = useNow(TIME_UP_MS, true, Date.now)
+  if (now - sinceMs >= TIME_UP_MS) return null
+  return (
+    <p className="countdown" data-over aria-hidden="true" data-testid="time-up">
+      {t.timer.over}
+    </p>
+  )
 }
 
 function Countdown({ timer }: { timer: TimerView }) {
   const t = useTexts()
-  const { isFacilitator, send } = useRoom()
-  const left = secondsLeft(timer, useNow(250, true))
+  const { isFacilitator, send, clockAheadMs } = useRoom()
+  const left = secondsLeft(timer, useNow(250, true, Date.now) + clockAheadMs)
   return (
     <div className="countdown" data-over={left === 0 || undefined}>
       <span role="timer" aria-label={t.timer.left}>

@@ -9,6 +9,7 @@ export type Announcement =
   | { kind: 'revealed'; median: Card | null; agreement: number }
   | { kind: 'round'; title: string | null }
   | { kind: 'saved'; card: Card }
+  | { kind: 'time_up' }
   | { kind: 'joined' | 'left' | 'away' | 'back' | 'facilitates'; name: string }
 
 export function announcement(
@@ -42,9 +43,10 @@ export function announcement(
       if (old && old.connected !== connected) return { kind: connected ? 'back' : 'away', name }
       return null
     }
+    case 'timer_changed':
+      return change.ranOut ? { kind: 'time_up' } : null
     case 'stories_changed':
     case 'settings_changed':
-    case 'timer_changed':
       return null
   }
 }

@@ -1,6 +1,6 @@
 import type { TimerView } from '../protocol/protocol'
 
-/** Whole seconds left, never more than the timer was set to, whatever the two clocks say. */
+/** Whole seconds left by the server's clock, never more than the timer was set to. */
 export function secondsLeft(timer: TimerView, nowMs: number): number {
   const left = Math.ceil((timer.endsAtMs - nowMs) / 1000)
   return Math.max(0, Math.min(timer.seconds, left))

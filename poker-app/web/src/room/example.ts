@@ -1,6 +1,6 @@
 /** A room for tests: Ada leads, Ben votes, Chen is away, Eve observes. */
 import type { ParticipantView, RoomView } from '../protocol/protocol'
-import type { RoomState } from './state'
+import { emptyRoom, type RoomState } from './state'
 
 export function person(id: string, patch: Partial<ParticipantView> = {}): ParticipantView {
   const name = id.charAt(0).toUpperCase() + id.slice(1)
@@ -31,5 +31,5 @@ export function exampleRoom(patch: Partial<RoomView> = {}): RoomView {
 }
 
 export function exampleState(patch: Partial<RoomView> = {}): RoomState {
-  return { you: 'ada', room: exampleRoom(patch), yourVote: null, savedRound: null }
+  return { ...emptyRoom, you: 'ada', room: exampleRoom(patch) }
 }

@@ -9,8 +9,6 @@ const stats: Stats = {
   median: '5',
   mean: 5,
   agreement: 100,
-  nearest: '5',
-  summary: null,
 }
 const votes = [
   { participant: 'ada', card: '5' },
@@ -18,12 +16,16 @@ const votes = [
 ]
 
 function after(event: RoomEvent, from: RoomState = exampleState()): RoomState {
-  return reduce(from, { type: 'message', message: { type: 'event', epoch: 1, seq: 2, event } })
+  return reduce(from, {
+    type: 'message',
+    message: { type: 'event', epoch: 1, seq: 2, event },
+    receivedAtMs: 50,
+  })
 }
 
 function said(event: RoomEvent, from = exampleState()) {
   const message = { type: 'event', epoch: 1, seq: 2, event } as const
-  return announcement(from, reduce(from, { type: 'message', message }), message)
+  return announcement(from, reduce(from, { type: 'message', message, receivedAtMs: 50 }), message)
 }
 
 describe('a room', () => {
@@ -31,9 +33,10 @@ describe('a room', () => {
     const room = exampleRoom()
     const state = reduce(emptyRoom, {
       type: 'message',
-      message: { type: 'snapshot', epoch: 1, seq: 1, room, yourVote: '5' },
+      message: { type: 'snapshot', epoch: 1, seq: 1, nowMs: 1_050, room, yourVote: '5' },
+      receivedAtMs: 50,
     })
-    expect(state).toMatchObject({ room, yourVote: '5', savedRound: null })
+    expect(state).toMatchObject({ room, yourVote: '5', savedRound: null, clockAheadMs: 1_000 })
   })
 
   it('knows from a snapshot that the estimate was saved', () => {
@@ -48,10 +51,11 @@ describe('a room', () => {
       type: 'snapshot',
       epoch: 1,
       seq: 1,
+      nowMs: 0,
       room: exampleRoom({ round }),
       yourVote: null,
     } as const
-    expect(reduce(emptyRoom, { type: 'message', message }).savedRound).toBe(4)
+    expect(reduce(emptyRoom, { type: 'message', message, receivedAtMs: 0 }).savedRound).toBe(4)
   })
 
   it.each<[string, RoomEvent, (room: RoomView) => unknown, unknown]>([
@@ -111,7 +115,7 @@ describe('a room', () => {
     ],
     [
       'the timer starts',
-      { type: 'timer_changed', timer: { endsAtMs: 9, seconds: 5 } },
+      { type: 'timer_changed', timer: { endsAtMs: 9, seconds: 5 }, ranOut: false },
       (room) => room.timer?.seconds,
       5,
     ],
@@ -136,11 +140,18 @@ describe('a room', () => {
     })
   })
 
+  it('knows of a timer that ran out until something follows it', () => {
+    const ended = (ranOut: boolean): RoomEvent => ({ type: 'timer_changed', timer: null, ranOut })
+    expect(after(ended(true)).timeUpAtMs).toBe(50)
+    expect(after(ended(false), after(ended(true))).timeUpAtMs).toBeNull()
+  })
+
   it('keeps the own vote of the current round only', () => {
     const echo = (round: number) =>
       reduce(exampleState(), {
         type: 'message',
         message: { type: 'your_vote', round, card: '8' },
+        receivedAtMs: 0,
       }).yourVote
     expect(echo(4)).toBe('8')
     expect(echo(3)).toBeNull()
@@ -181,6 +192,8 @@ describe('the live region', () => {
       { type: 'participant_left', id: 'ben' },
       { kind: 'left', name: 'Ben' },
     ],
+    [{ type: 'timer_changed', timer: null, ranOut: true }, { kind: 'time_up' }],
+    [{ type: 'timer_changed', timer: null, ranOut: false }, null],
     [{ type: 'stories_changed', stories: [] }, null],
   ])('says of %j: %j', (event, expected) => {
     expect(said(event)).toEqual(expected)

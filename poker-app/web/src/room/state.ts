@@ -16,32 +16,45 @@ export interface RoomState {
   yourVote: Card | null
   /** The round whose estimate was saved, or null. */
   savedRound: number | null
+  /** How far the server's clock is ahead of the device's. */
+  clockAheadMs: number
+  /** When, by the device's clock, a timer ran out that nothing has followed yet. */
+  timeUpAtMs: number | null
 }
 
 export type Action =
-  { type: 'message'; message: ServerMessage } | { type: 'acknowledged'; command: Command }
+  | { type: 'message'; message: ServerMessage; receivedAtMs: number }
+  | { type: 'acknowledged'; command: Command }
 
-export const emptyRoom: RoomState = { you: null, room: null, yourVote: null, savedRound: null }
+export const emptyRoom: RoomState = {
+  you: null,
+  room: null,
+  yourVote: null,
+  savedRound: null,
+  clockAheadMs: 0,
+  timeUpAtMs: null,
+}
 
 export function reduce(state: RoomState, action: Action): RoomState {
   if (action.type === 'acknowledged') return acknowledged(state, action.command)
-  const { message } = action
+  const { message, receivedAtMs } = action
   switch (message.type) {
     case 'welcome':
-      return { ...state, you: message.you }
+      return { ...state, you: message.you, clockAheadMs: message.nowMs - receivedAtMs }
     case 'snapshot':
       return {
         ...state,
         room: message.room,
         yourVote: message.yourVote,
         savedRound: savedRoundOf(message.room),
+        clockAheadMs: message.nowMs - receivedAtMs,
       }
     case 'your_vote':
       return message.round === state.room?.round.number
         ? { ...state, yourVote: message.card }
         : state
     case 'event':
-      return state.room ? event(state, state.room, message.event) : state
+      return state.room ? event(state, state.room, message.event, receivedAtMs) : state
     case 'ack':
     case 'error':
     case 'pong':
@@ -62,7 +75,12 @@ function acknowledged(state: RoomState, command: Command): RoomState {
   return { ...state, yourVote: command.type === 'vote' ? command.card : null }
 }
 
-function event(state: RoomState, room: RoomView, change: RoomEvent): RoomState {
+function event(
+  state: RoomState,
+  room: RoomView,
+  change: RoomEvent,
+  receivedAtMs: number,
+): RoomState {
   const withRoom = (patch: Partial<RoomView>): RoomState => ({
     ...state,
     room: { ...room, ...patch },
@@ -101,7 +119,10 @@ function event(state: RoomState, room: RoomView, change: RoomEvent): RoomState {
     case 'settings_changed':
       return withRoom({ name: change.name, deck: change.deck, autoReveal: change.autoReveal })
     case 'timer_changed':
-      return withRoom({ timer: change.timer })
+      return {
+        ...withRoom({ timer: change.timer }),
+        timeUpAtMs: change.ranOut ? receivedAtMs : null,
+      }
     default:
       return state
   }

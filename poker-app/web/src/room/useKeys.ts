@@ -21,6 +21,8 @@ export function useKeys(context: RoomContext, active: boolean, onHelp: () => voi
     const { target, key } = event
     if (!active || event.defaultPrevented || event.isComposing) return
     if (event.ctrlKey || event.metaKey || event.altKey) return
+    // A key held down leads one step; only the arrows go on.
+    if (event.repeat && ARROWS[key] === undefined) return
     if (!(target instanceof HTMLElement) || isElsewhere(target)) return
     if (navigate(context, key, target)) {
       event.preventDefault()

@@ -1,5 +1,6 @@
 /** What the parts of a room share: its state, the person at this browser, and how to say something. */
 import { createContext, use } from 'react'
+import type { ClientView } from '../connection/client'
 import type { Command, ParticipantView, RoomView } from '../protocol/protocol'
 import type { Card } from './names'
 import type { Choices } from './useChoices'
@@ -14,6 +15,9 @@ export interface RoomContext {
   primary: Primary
   /** The estimate that stands to be saved, or was. */
   estimate: Card | null
+  clockAheadMs: number
+  timeUpAtMs: number | null
+  refusal: ClientView['refusal']
   send: (command: Command) => void
   /** Carries out the primary action of the facilitator. */
   lead: () => void

@@ -5,7 +5,8 @@ import { clock, secondsLeft } from './clock'
 import { customCards } from './decks'
 import { exampleRoom, exampleState, person } from './example'
 import { talk } from './talk'
-import { titles } from './titles'
+import { ADD_STORIES_BYTES_MAX } from './limits'
+import { batches, titles } from './titles'
 import { neighbour, typeCard } from './typing'
 import { chosenCard, facilitatorMissing, nextStory, orphanedVotes, primary, table } from './view'
 
@@ -14,8 +15,6 @@ const stats = (nearest: string | null): Stats => ({
   median: nearest,
   mean: null,
   agreement: 50,
-  nearest,
-  summary: null,
 })
 
 function revealed(cards: Record<string, string>, nearest: string | null = '5'): Partial<RoomView> {
@@ -192,6 +191,22 @@ describe('texts typed by people', () => {
     ])
     expect(titles('  \n')).toEqual([])
     expect(Array.from(titles('😀'.repeat(300))[0] ?? '')).toHaveLength(200)
+  })
+
+  it('lose what no title may hold, and lines without anything to see', () => {
+    expect(titles('a\u0000b\u202ec\td\n\u200b\ufeff\n\u0007')).toEqual(['abc d'])
+  })
+
+  it('go in parts that the server takes, in order and whole', () => {
+    const all = Array.from({ length: 200 }, (_, n) => `${n}${'故"'.repeat(95)}`)
+    const parts = batches(all)
+    expect(parts.length).toBeGreaterThan(1)
+    expect(parts.flat()).toEqual(all)
+    for (const part of parts) {
+      const bytes = new TextEncoder().encode(JSON.stringify(part)).length
+      expect(bytes).toBeLessThanOrEqual(ADD_STORIES_BYTES_MAX + 2)
+    }
+    expect(batches([])).toEqual([])
   })
 
   it('become a deck, or do not', () => {

@@ -16,6 +16,14 @@ export function writeJson(area: () => Storage, key: string, value: unknown): voi
   }
 }
 
+export function remove(area: () => Storage, key: string): void {
+  try {
+    area().removeItem(key)
+  } catch {
+    // As with writing.
+  }
+}
+
 export const local = () => window.localStorage
 export const session = () => window.sessionStorage
 

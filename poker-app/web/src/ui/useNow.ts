@@ -1,17 +1,20 @@
 import { useEffect, useState } from 'react'
 
-/** The time, read again every `everyMs` while `running`. */
-export function useNow(everyMs: number, running: boolean): number {
-  const [now, setNow] = useState(() => Date.now())
+/** Milliseconds that only grow, whatever happens to the device's clock. */
+export const monotonicMs = (): number => performance.now()
+
+/** The time by `clock`, read again every `everyMs` while `running`. */
+export function useNow(everyMs: number, running: boolean, clock = monotonicMs): number {
+  const [now, setNow] = useState(clock)
   useEffect(() => {
     if (!running) return
-    const update = () => setNow(Date.now())
+    const update = () => setNow(clock())
     const first = setTimeout(update)
     const timer = setInterval(update, everyMs)
     return () => {
       clearTimeout(first)
       clearInterval(timer)
     }
-  }, [everyMs, running])
+  }, [everyMs, running, clock])
   return now
 }
