@@ -13,10 +13,10 @@ BIN := $(CARGO_TARGET_DIR)/debug
 WEB := poker-app/web
 TEST_VERSION := 1.0.0
 
-.PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down web build
+.PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions web build
 
 help: ## Show what each target does
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## A cluster, the operator and a game to play; prints the address (Ctrl-C leaves it running)
 	scripts/demo up
@@ -59,6 +59,9 @@ cluster-up: ## A kind cluster, made from scratch where Docker or its node image 
 
 cluster-down: ## Remove the cluster and everything it left on the machine
 	tests/cluster/cluster down
+
+bench-decisions: build ## Judge forecasts, scaling and verdicts on recorded data; writes docs/decisions.md
+	scripts/bench-decisions
 
 web: ## Build the page that the server embeds
 	scripts/web

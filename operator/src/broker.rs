@@ -392,7 +392,7 @@ mod tests {
         let broker = Broker::default();
         broker.carry_out(&cluster(), &topic(), wanted(3));
         let refused = Wish::CarryOut(wanted(3));
-        assert_eq!(due(&broker, 0), [refused.clone()]);
+        assert_eq!(due(&broker, 0), std::slice::from_ref(&refused));
         let too_many = Err(TopicError::Refused("InvalidReplicationFactor".to_owned()));
         broker.keep(&cluster(), &topic(), &refused, too_many);
         broker.carry_out(&cluster(), &topic(), wanted(3));

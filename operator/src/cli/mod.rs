@@ -100,6 +100,15 @@ mod tests {
     }
 
     #[test]
+    fn benches_print_json_of_either_data() {
+        for data in ["--m4", "--series"] {
+            let line = ["poker-operator", "bench", "forecast", data, "DIR", "--json"];
+            assert!(Cli::try_parse_from(line).is_ok(), "{data}");
+        }
+        assert!(Cli::try_parse_from(["poker-operator", "bench", "forecast", "--json"]).is_err());
+    }
+
+    #[test]
     fn errors_are_one_line() {
         let error = anyhow::anyhow!("line one\nline two").context("cannot read file");
         assert_eq!(one_line(&error), "cannot read file: line one line two");

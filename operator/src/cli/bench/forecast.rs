@@ -26,14 +26,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 #[command(after_help = "Examples:
   poker-operator bench forecast --m4 testdata/forecast/m4_hourly
   poker-operator bench forecast --series testdata/forecast --json")]
-#[group(required = true, multiple = false, id = "data")]
 pub struct ForecastArgs {
     /// Folder with hourly_train, hourly_test and hourly_naive2 (.csv or .csv.gz; one series a line,
     /// its name first)
-    #[arg(long, value_name = "DIR", group = "data")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "series",
+        conflicts_with = "series"
+    )]
     m4: Option<PathBuf>,
     /// Folder with series (CSV, JSON, one value a line; gzip or not); folders in it are walked
-    #[arg(long, value_name = "DIR", group = "data")]
+    #[arg(long, value_name = "DIR")]
     series: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]
