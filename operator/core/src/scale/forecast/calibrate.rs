@@ -20,6 +20,7 @@ pub const LEVELS: [f64; 7] = [0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99];
 const SKILL_LEVEL: usize = 4;
 /// Cells on each side of zero, how fast they widen, and the half-width of the first.
 const SIDE: usize = 100;
+const CELLS: usize = 2 * SIDE + 1;
 const WIDENING: f64 = 0.125;
 const FINEST: f64 = 1e-4;
 
@@ -45,7 +46,7 @@ pub struct Calibrator {
 impl Calibrator {
     pub fn new() -> Self {
         Calibrator {
-            weights: vec![0.0; 2 * SIDE + 1],
+            weights: vec![0.0; CELLS],
             count: 0,
             spread: 0.0,
             offset: vec![0.0; LEVELS.len()],
@@ -94,42 +95,46 @@ impl Calibrator {
 
     /// What to add to a forecast for the quantile at `level`; `None` with too few outcomes.
     pub fn quantile(&self, level: f64) -> Option<f64> {
-        if self.count < RESIDUALS_COUNT_MIN {
-            return None;
-        }
-        let level = level.clamp(LEVELS[0] / 10.0, 1.0 - (1.0 - LEVELS[LEVELS.len() - 1]) / 10.0);
-        let tail = level.min(1.0 - level);
-        let push = (EXCESS_GAIN / tail * between(&self.excess, level)).clamp(-50.0, 50.0);
-        // Too many above: a smaller upper tail, or a larger lower one. The middle is left alone.
-        let level = match level {
-            l if l > 0.75 => 1.0 - (tail * (-push).exp()).clamp(tail / 50.0, (8.0 * tail).min(0.5)),
-            l if l < 0.25 => (tail * push.exp()).clamp(tail / 50.0, (8.0 * tail).min(0.5)),
-            l => l,
-        };
-        Some(self.residual_quantile(level) + between(&self.offset, level))
+        (self.count >= RESIDUALS_COUNT_MIN).then(|| self.margin(&self.cumulated(), level))
     }
 
     /// What to add for the quantiles at [`LEVELS`].
     pub fn quantiles(&self) -> Option<[f64; LEVELS.len()]> {
-        let known = LEVELS.map(|level| self.quantile(level));
-        known
-            .iter()
-            .all(Option::is_some)
-            .then(|| known.map(Option::unwrap_or_default))
+        let cumulated = (self.count >= RESIDUALS_COUNT_MIN).then(|| self.cumulated())?;
+        Some(LEVELS.map(|level| self.margin(&cumulated, level)))
     }
 
-    fn residual_quantile(&self, level: f64) -> f64 {
-        let total: f64 = self.weights.iter().map(|w| f64::from(*w)).sum();
-        let mut left = level * total;
-        for (i, weight) in self.weights.iter().enumerate() {
-            let weight = f64::from(*weight);
-            if left <= weight && weight > 0.0 {
-                let (low, high) = (edge(i), edge(i + 1));
-                return low + (high - low) * left / weight;
-            }
-            left -= weight;
+    fn margin(&self, cumulated: &[f64; CELLS], level: f64) -> f64 {
+        let level = level.clamp(LEVELS[0] / 10.0, 1.0 - (1.0 - LEVELS[LEVELS.len() - 1]) / 10.0);
+        let tail = level.min(1.0 - level);
+        let push = (EXCESS_GAIN / tail * between(&self.excess, level)).clamp(-50.0, 50.0);
+        let widest = (8.0 * tail).min(0.5);
+        // Too many above: a smaller upper tail, or a larger lower one. The middle is left alone.
+        let level = match level {
+            l if l > 0.75 => 1.0 - (tail * (-push).exp()).clamp(tail / 50.0, widest),
+            l if l < 0.25 => (tail * push.exp()).clamp(tail / 50.0, widest),
+            l => l,
+        };
+        self.residual_quantile(cumulated, level) + between(&self.offset, level)
+    }
+
+    /// Weight of all residuals up to the end of each cell.
+    fn cumulated(&self) -> [f64; CELLS] {
+        let mut cumulated = [0.0; CELLS];
+        let mut sum = 0.0;
+        for (cell, weight) in cumulated.iter_mut().zip(&self.weights) {
+            sum += f64::from(*weight);
+            *cell = sum;
         }
-        0.0
+        cumulated
+    }
+
+    fn residual_quantile(&self, cumulated: &[f64; CELLS], level: f64) -> f64 {
+        let rank = level * cumulated[CELLS - 1];
+        let cell = cumulated.partition_point(|sum| *sum < rank).min(CELLS - 1);
+        let weight = f64::from(self.weights[cell]).max(f64::MIN_POSITIVE);
+        let part = (1.0 - (cumulated[cell] - rank) / weight).clamp(0.0, 1.0);
+        edge(cell) + (edge(cell + 1) - edge(cell)) * part
     }
 
     /// Quantile of the residuals' size, to the width of a cell.
@@ -142,7 +147,7 @@ impl Calibrator {
             }
             left -= self.weights[SIDE + i] + self.weights[SIDE - i];
         }
-        edge(2 * SIDE + 1)
+        edge(CELLS)
     }
 }
 

@@ -87,16 +87,28 @@ fn recent_logs(
 ) -> Option<(f64, [Option<f64>; WINDOWS_MINUTES.len()])> {
     let shortest = level_bins(grid);
     let counts = WINDOWS_MINUTES.map(|minutes| (minutes * 60 / grid.bin_seconds()) as usize);
+    // Four values share a logarithm; taken relative to one of them, their product stays finite.
+    let unit = grid.bins(back).take(shortest).flatten().next()? + scale.floor;
     let (mut sum, mut known) = (0.0, 0u32);
+    let (mut product, mut factors) = (1.0_f64, 0);
     let mut level = None;
     let mut means = [None; WINDOWS_MINUTES.len()];
     let longest = counts.into_iter().fold(shortest, usize::max);
     for (i, value) in grid.bins(back).take(longest).enumerate() {
         if let Some(value) = value {
-            sum += scale.log(value);
+            product *= (value + scale.floor) / unit;
+            factors += 1;
             known += 1;
         }
-        let mean = (known > 0).then(|| sum / f64::from(known));
+        let ends = i + 1 == shortest || counts.contains(&(i + 1));
+        if factors == 4 || ends {
+            sum += product.max(f64::MIN_POSITIVE).ln();
+            (product, factors) = (1.0, 0);
+        }
+        if !ends {
+            continue;
+        }
+        let mean = (known > 0).then(|| unit.ln() + sum / f64::from(known));
         if i + 1 == shortest {
             level = mean;
         }

@@ -121,10 +121,11 @@ fn issue(inputs: &Points, step: Duration, bin_seconds: i64) -> Vec<Issue> {
             let ahead = minutes * 60 / bin_seconds;
             let horizon_time = Duration::from_secs((ahead * bin_seconds).unsigned_abs());
             let given = |ask: &dyn Fn(f64) -> Option<Prediction>| {
+                let (upper95, upper99) = (ask(0.95)?, ask(0.99)?);
                 Some(Given {
-                    point: ask(0.5)?.point,
-                    upper95: ask(0.95)?.upper,
-                    upper99: ask(0.99)?.upper,
+                    point: upper95.point,
+                    upper95: upper95.upper,
+                    upper99: upper99.upper,
                 })
             };
             let model = given(&|quantile| forecaster.forecast(horizon_time, quantile));
