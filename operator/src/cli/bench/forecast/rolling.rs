@@ -159,7 +159,7 @@ fn score<'a>(
         load += outcome;
     }
     let per_load = |sum: f64| if load > 0.0 { sum / load } else { 0.0 };
-    let ratio = |own: f64, other: f64| (other > 0.0).then(|| own / other);
+    let ratio = |own: f64, other: f64| (load > 0.0 && other > 1e-12 * load).then(|| own / other);
     (outcomes >= OUTCOMES_COUNT_MIN).then(|| Score {
         file: file.to_owned(),
         horizon_minutes,
