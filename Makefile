@@ -64,6 +64,7 @@ bench-decisions: build ## Judge forecasts, scaling and verdicts on recorded data
 	scripts/bench-decisions
 
 web: ## Build the page that the server embeds
+	@scripts/own-target
 	scripts/web
 
 build: web ## Build both programs
