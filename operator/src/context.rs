@@ -17,7 +17,7 @@ use kube::{
     runtime::events::{Recorder, Reporter},
 };
 use poker_operator_api::Component;
-use poker_operator_core::scale::{ScaleDecision, ScaleMemory};
+use poker_operator_core::scale::{ScaleDecision, ScaleMemory, lead::Lead};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -42,6 +42,8 @@ pub struct Context {
 struct Memory {
     failures: u32,
     scale: BTreeMap<Component, ScaleMemory>,
+    /// By component, metric and lead time; made anew from Prometheus after a restart.
+    forecasters: BTreeMap<String, Lead>,
     /// Names of the keys of Secrets, by name, with the version they were read at.
     secrets: HashMap<String, (String, BTreeSet<String>)>,
     /// The undecodable version that people were told about.
@@ -148,6 +150,19 @@ impl Context {
                 .iter()
                 .map(|decision| (decision.component, decision.memory.clone())),
         );
+    }
+
+    /// The forecasters of a cluster, for one pass: two passes of a cluster never run at the same time.
+    pub fn take_forecasters(&self, cluster: &ClusterKey) -> BTreeMap<String, Lead> {
+        let mut memory = self.lock();
+        memory
+            .get_mut(cluster)
+            .map(|memory| std::mem::take(&mut memory.forecasters))
+            .unwrap_or_default()
+    }
+
+    pub fn keep_forecasters(&self, cluster: &ClusterKey, forecasters: BTreeMap<String, Lead>) {
+        self.lock().entry(cluster.clone()).or_default().forecasters = forecasters;
     }
 
     /// Keys of a Secret as read before, if it still has this version.

@@ -11,6 +11,7 @@ mod drains;
 mod error;
 mod fence;
 mod finalize;
+mod forecasts;
 mod kafka;
 mod leader;
 mod limits;

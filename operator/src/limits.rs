@@ -43,8 +43,12 @@ pub const QUERY_TIMEOUT_SECONDS: u64 = 4;
 /// An answer of a Prometheus is read up to this size.
 pub const QUERY_ANSWER_BYTES: usize = 16 << 20;
 
-/// Samples older than this, or than three intervals, are stale. Above the common scrape interval of a minute.
-pub const STALE_SECONDS: u64 = 75;
+/// Values asked for at most to learn the past of a metric: less than the 11,000 a Prometheus gives.
+pub const HISTORY_POINTS: u32 = 10_800;
+/// Their distance: 90 hours in all.
+pub const HISTORY_STEP_SECONDS: u32 = 30;
+/// A past that could not be had is asked for again after this time.
+pub const HISTORY_RETRY_SECONDS: u64 = 60;
 /// Queries to one Prometheus at the same time.
 pub const QUERY_CONCURRENCY: usize = 8;
 

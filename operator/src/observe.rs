@@ -6,7 +6,7 @@ use crate::{
     drains,
     error::Error,
     fence::ClusterKey,
-    readings::Reading,
+    forecasts,
     sampler::{Need, Source},
 };
 use jiff::Timestamp;
@@ -19,7 +19,6 @@ use poker_operator_api::{
 use poker_operator_core::{
     limits::PORT_KAFKA,
     observed::{LiveChildren, MetricSamples, Observed, TopicObserved},
-    scale::Sample,
     topic,
 };
 use std::{
@@ -39,8 +38,10 @@ pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) ->
     need_samples(ctx, cluster, key).await;
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
+    let metrics = samples(ctx, cluster, key, &live.deployments);
     Ok(Observed {
-        metrics: samples(ctx, cluster, key, &live.deployments),
+        forecasts: forecasts::update(ctx, key, &blocks(cluster), &metrics),
+        metrics,
         topic: look_at_topic(ctx, cluster, key),
         memory: ctx.scale_memory(key),
         cluster: cluster.clone(),
@@ -155,13 +156,7 @@ async fn need(ctx: &Context, cluster: &PokerCluster, prometheus: &Prometheus, ke
             .metrics
             .iter()
             .filter_map(|metric| metric.promql.as_ref())
-            .map(|promql| {
-                let query = promql
-                    .query
-                    .replace("$namespace", &key.0)
-                    .replace("$cluster", &key.1);
-                (custom(*component, &promql.name), query)
-            })
+            .map(|promql| (custom(*component, &promql.name), filled(&promql.query, key)))
     });
     Need {
         source: Source {
@@ -170,8 +165,14 @@ async fn need(ctx: &Context, cluster: &PokerCluster, prometheus: &Prometheus, ke
         },
         interval: Duration::from_secs(u64::try_from(prometheus.interval_seconds).unwrap_or(5).max(1)),
         queries: queries.collect(),
+        histories: forecasts::histories(key, &blocks),
         wakes: !blocks.is_empty(),
     }
+}
+
+/// A query with the names of its cluster.
+pub fn filled(query: &str, key: &ClusterKey) -> String {
+    query.replace("$namespace", &key.0).replace("$cluster", &key.1)
 }
 
 async fn read_token(ctx: &Context, namespace: &str, token: &SecretKeyRef) -> Option<String> {
@@ -199,7 +200,7 @@ fn blocks(cluster: &PokerCluster) -> Vec<(Component, &Autoscaling)> {
 }
 
 /// Name of a custom metric in the sampler: two blocks may use one name for different queries.
-fn custom(component: Component, metric: &str) -> String {
+pub fn custom(component: Component, metric: &str) -> String {
     format!("{component}/{metric}")
 }
 
@@ -218,7 +219,7 @@ fn samples(
         let reading = ctx.sampler.read(key, metric.name(), now);
         (
             metric.name().to_owned(),
-            whole(reading, ready_pods(deployments, source)),
+            reading.whole(ready_pods(deployments, source)),
         )
     };
     for component in [Component::Gateway, Component::Shard] {
@@ -232,24 +233,10 @@ fn samples(
         let of = samples.entry(component).or_default();
         for promql in block.metrics.iter().filter_map(|metric| metric.promql.as_ref()) {
             let reading = ctx.sampler.read(key, &custom(component, &promql.name), now);
-            of.insert(promql.name.clone(), whole(reading, 0));
+            of.insert(promql.name.clone(), reading.whole(0));
         }
     }
     samples
-}
-
-/// A sum over fewer pods than serve is not a small sum, it is none.
-fn whole(reading: Reading, ready_pods: u64) -> Sample {
-    match reading {
-        Reading::Fresh {
-            series: Some(series), ..
-        } if series < ready_pods => Sample::Missing {
-            why: format!("only {series} of {ready_pods} pods are scraped"),
-        },
-        Reading::Fresh { value, at, .. } => Sample::Fresh { value, at },
-        Reading::Stale { at } => Sample::Stale { at },
-        Reading::Missing { why } => Sample::Missing { why },
-    }
 }
 
 fn ready_pods(deployments: &[Deployment], component: Component) -> u64 {
@@ -261,28 +248,4 @@ fn ready_pods(deployments: &[Deployment], component: Component) -> u64 {
     });
     let ready = of.filter_map(|deployment| deployment.status.as_ref()?.ready_replicas);
     ready.filter_map(|ready| u64::try_from(ready).ok()).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sum_over_too_few_pods_is_missing() {
-        let at = Timestamp::UNIX_EPOCH;
-        let fresh = |series| Reading::Fresh {
-            value: 7.0,
-            at,
-            series,
-        };
-        assert_eq!(whole(fresh(Some(3)), 3), Sample::Fresh { value: 7.0, at });
-        assert_eq!(
-            whole(fresh(Some(4)), 3),
-            Sample::Fresh { value: 7.0, at },
-            "a draining pod may still report"
-        );
-        assert!(matches!(whole(fresh(Some(2)), 3), Sample::Missing { .. }));
-        assert_eq!(whole(fresh(None), 3), Sample::Fresh { value: 7.0, at });
-        assert_eq!(whole(Reading::Stale { at }, 3), Sample::Stale { at });
-    }
 }

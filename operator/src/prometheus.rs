@@ -1,4 +1,4 @@
-//! One instant query to a Prometheus, and what its answer means. Nothing here knows about clusters.
+//! One query to a Prometheus, and what its answer means. Nothing here knows about clusters.
 
 use crate::limits;
 use jiff::Timestamp;
@@ -68,10 +68,54 @@ pub async fn query(
     token: Option<&str>,
     query: &str,
 ) -> Result<Vec<Series>, QueryError> {
-    let address = format!("{}/api/v1/query", url.trim_end_matches('/'));
+    let (status, body) = get(http, url, token, "query", &[("query", query)]).await?;
+    parse(status, &body)
+}
+
+/// A bounded span of time, at most [`limits::HISTORY_POINTS`] long.
+#[derive(Debug, Clone, Copy)]
+pub struct Range {
+    pub end: Timestamp,
+    pub points: u32,
+    pub step_seconds: u32,
+}
+
+/// Asks for the values of `query` in the past, which must be one series. Values that are NaN or infinite
+/// are left out.
+///
+/// # Errors
+/// As [`query`]; more than one series is refused.
+pub async fn query_range(
+    http: &reqwest::Client,
+    url: &str,
+    token: Option<&str>,
+    query: &str,
+    range: Range,
+) -> Result<Vec<(Timestamp, f64)>, QueryError> {
+    let end = range.end.as_second();
+    let start = end - i64::from(range.points.min(limits::HISTORY_POINTS)) * i64::from(range.step_seconds);
+    let parameters = [
+        ("query", query),
+        ("start", &start.to_string()),
+        ("end", &end.to_string()),
+        ("step", &range.step_seconds.to_string()),
+    ];
+    let (status, body) = get(http, url, token, "query_range", &parameters).await?;
+    parse_range(status, &body)
+}
+
+async fn get(
+    http: &reqwest::Client,
+    url: &str,
+    token: Option<&str>,
+    endpoint: &str,
+    parameters: &[(&str, &str)],
+) -> Result<(u16, Vec<u8>), QueryError> {
+    let address = format!("{}/api/v1/{endpoint}", url.trim_end_matches('/'));
     let mut request = http
         .get(address)
-        .query(&[("query", query), ("partial_response", "false")]);
+        .query(parameters)
+        .query(&[("partial_response", "false")]);
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
@@ -84,7 +128,7 @@ pub async fn query(
         }
         body.extend_from_slice(&chunk);
     }
-    parse(status, &body)
+    Ok((status, body))
 }
 
 fn transport(error: reqwest::Error) -> QueryError {
@@ -109,6 +153,12 @@ struct Answer {
 enum Data {
     Vector(Vec<Sample>),
     Scalar((f64, String)),
+    Matrix(Vec<Course>),
+}
+
+#[derive(Deserialize)]
+struct Course {
+    values: Vec<(f64, String)>,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +173,34 @@ struct Sample {
 /// # Errors
 /// As [`query`].
 pub fn parse(status: u16, body: &[u8]) -> Result<Vec<Series>, QueryError> {
+    series(whole(status, body)?).ok_or(QueryError::NotPrometheus)
+}
+
+/// Meaning of an answer about the past.
+///
+/// # Errors
+/// As [`query_range`].
+pub fn parse_range(status: u16, body: &[u8]) -> Result<Vec<(Timestamp, f64)>, QueryError> {
+    let Data::Matrix(courses) = whole(status, body)? else {
+        return Err(QueryError::NotPrometheus);
+    };
+    match courses.as_slice() {
+        [] => Ok(Vec::new()),
+        [one] => Ok(one.values.iter().filter_map(point).collect()),
+        many => Err(QueryError::Refused(format!(
+            "it gives {} series: aggregate them to one",
+            many.len()
+        ))),
+    }
+}
+
+/// A finite value with its time.
+fn point((at, value): &(f64, String)) -> Option<(Timestamp, f64)> {
+    let value = value.parse::<f64>().ok().filter(|value| value.is_finite())?;
+    Some((Timestamp::from_millisecond((at * 1000.0) as i64).ok()?, value))
+}
+
+fn whole(status: u16, body: &[u8]) -> Result<Data, QueryError> {
     let answer: Result<Answer, _> = serde_json::from_slice(body);
     match answer {
         Ok(Answer {
@@ -133,30 +211,30 @@ pub fn parse(status: u16, body: &[u8]) -> Result<Vec<Series>, QueryError> {
             Err(QueryError::Refused(answer.error.unwrap_or(answer.status)))
         }
         Ok(Answer { warnings, .. }) if !warnings.is_empty() => Err(QueryError::Partial(warnings.join("; "))),
-        Ok(Answer { data: Some(data), .. }) => Ok(series(data)),
+        Ok(Answer { data: Some(data), .. }) => Ok(data),
         _ => Err(QueryError::NotPrometheus),
     }
 }
 
-fn series(data: Data) -> Vec<Series> {
+/// The series of an instant query; `None` for any other answer.
+fn series(data: Data) -> Option<Vec<Series>> {
     let samples = match data {
         Data::Vector(samples) => samples,
         Data::Scalar(value) => vec![Sample {
             metric: BTreeMap::new(),
             value,
         }],
+        Data::Matrix(_) => return None,
     };
     let finite = |sample: Sample| {
-        let (at, value) = sample.value;
-        let value = value.parse::<f64>().ok().filter(|value| value.is_finite())?;
-        let at = Timestamp::from_millisecond((at * 1000.0) as i64).ok()?;
+        let (at, value) = point(&sample.value)?;
         Some(Series {
             labels: sample.metric,
             value,
             at,
         })
     };
-    samples.into_iter().filter_map(finite).collect()
+    Some(samples.into_iter().filter_map(finite).collect())
 }
 
 #[cfg(test)]
@@ -182,6 +260,29 @@ mod tests {
         assert_eq!(parse(200, vector("[]").as_bytes()).unwrap(), []);
         let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000,"3"]}}"#;
         assert_eq!(parse(200, scalar.as_bytes()).unwrap()[0].value, 3.0);
+    }
+
+    #[test]
+    fn a_history_is_one_series_and_its_finite_values() {
+        let matrix = |series: &str| {
+            format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#)
+        };
+        // As recorded from Prometheus 3.5, shortened.
+        let one = r#"{"metric":{"namespace":"poker"},"values":[[1763800000,"12"],[1763800030,"NaN"],[1763800060,"14.5"]]}"#;
+        let points = parse_range(200, matrix(one).as_bytes()).unwrap();
+        let expected = [(1_763_800_000, 12.0), (1_763_800_060, 14.5)];
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(points, expected.map(|(second, value)| (at(second), value)));
+        assert_eq!(parse_range(200, matrix("").as_bytes()), Ok(Vec::new()));
+        assert!(matches!(
+            parse_range(200, matrix(&format!("{one},{one}")).as_bytes()),
+            Err(QueryError::Refused(_))
+        ));
+        assert_eq!(
+            parse_range(200, vector("[]").as_bytes()),
+            Err(QueryError::NotPrometheus)
+        );
+        assert_eq!(parse_range(503, b""), Err(QueryError::Status(503)));
     }
 
     #[test]

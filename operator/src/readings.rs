@@ -2,28 +2,11 @@
 
 use crate::{
     fence::ClusterKey,
-    limits,
     prometheus::{QueryError, Series},
 };
 use jiff::Timestamp;
+use poker_operator_core::scale::reading::Reading;
 use std::time::Duration;
-
-/// The last that is known of a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
-    /// `series` is how many series went into the value, where that is known.
-    Fresh {
-        value: f64,
-        at: Timestamp,
-        series: Option<u64>,
-    },
-    Stale {
-        at: Timestamp,
-    },
-    Missing {
-        why: String,
-    },
-}
 
 /// Whether nothing is new for a decision; the time of the value alone is not.
 pub fn same_value(before: &Reading, after: &Reading) -> bool {
@@ -41,16 +24,19 @@ pub fn same_value(before: &Reading, after: &Reading) -> bool {
     }
 }
 
-/// The age at which a value is too old to act on.
-pub fn stale_after(interval: Duration) -> Duration {
-    Duration::from_secs(limits::STALE_SECONDS).max(interval * 3)
-}
-
 /// Sum, oldest sample and number of series of every cluster in one answer, all of the same instant.
 pub fn builtin_query(series: &str) -> String {
     let by = "by (namespace, cluster)";
     format!(
         r#"label_replace(sum {by} ({series}), "what", "sum", "", "") or label_replace(min {by} (timestamp({series})), "what", "oldest", "", "") or label_replace(count {by} ({series}), "what", "count", "", "")"#
+    )
+}
+
+/// The past of a built-in metric of one cluster.
+pub fn builtin_history_query(series: &str, cluster: &ClusterKey) -> String {
+    format!(
+        r#"sum({series}{{namespace="{}",cluster="{}"}})"#,
+        cluster.0, cluster.1
     )
 }
 
@@ -122,15 +108,7 @@ fn fresh_or_stale(value: &Series, stamp: Option<f64>, series: Option<u64>, stale
     let at = stamp
         .and_then(|stamp| Timestamp::from_millisecond((stamp * 1000.0) as i64).ok())
         .unwrap_or(asked);
-    if asked.duration_since(at).unsigned_abs() > stale_after && at < asked {
-        Reading::Stale { at }
-    } else {
-        Reading::Fresh {
-            value: value.value,
-            at,
-            series,
-        }
-    }
+    Reading::aged(value.value, at, asked, series, stale_after)
 }
 
 #[cfg(test)]

@@ -6,15 +6,17 @@ use crate::{
     limits,
     metrics::{self, Metrics},
     prometheus::{self, QueryError, Series},
-    readings::{self, Reading, builtin_reading, custom_reading, stale_after},
+    readings::{self, builtin_reading, custom_reading},
     watches::Triggers,
 };
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use kube::runtime::{
     controller::{ReconcileReason, ReconcileRequest},
     reflector::ObjectRef,
 };
 use poker_operator_api::autoscaling::BuiltinMetric;
+use poker_operator_core::scale::reading::{Reading, stale_after};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -37,6 +39,8 @@ pub struct Need {
     pub interval: Duration,
     /// Custom queries by metric name, ready to be sent.
     pub queries: BTreeMap<String, String>,
+    /// Queries of the past of metrics that are forecast, by component and metric.
+    pub histories: BTreeMap<String, String>,
     /// Whether new values lead to decisions, so that the cluster is woken.
     pub wakes: bool,
 }
@@ -47,8 +51,17 @@ struct Kept {
     received: Instant,
 }
 
+/// The past of a metric: when it was asked for last, and the answer until it is taken.
+#[derive(Debug, Clone)]
+struct Past {
+    asked: Instant,
+    points: Option<Vec<(Timestamp, f64)>>,
+    answered: bool,
+}
+
 #[derive(Default)]
 struct State {
+    pasts: HashMap<ClusterKey, HashMap<String, Past>>,
     needs: BTreeMap<ClusterKey, Need>,
     kept: HashMap<ClusterKey, HashMap<String, Kept>>,
 }
@@ -68,6 +81,7 @@ impl Sampler {
             return;
         }
         state.kept.remove(cluster);
+        state.pasts.remove(cluster);
         match need {
             Some(need) => state.needs.insert(cluster.clone(), need),
             None => state.needs.remove(cluster),
@@ -95,6 +109,50 @@ impl Sampler {
         }
     }
 
+    /// The past of a metric, once.
+    pub fn take_history(&self, cluster: &ClusterKey, metric: &str) -> Option<Vec<(Timestamp, f64)>> {
+        self.lock().pasts.get_mut(cluster)?.get_mut(metric)?.points.take()
+    }
+
+    /// Pasts of this source to ask for now; they count as asked.
+    fn due_histories(&self, source: &Source, now: Instant) -> Vec<(ClusterKey, String, String)> {
+        let mut state = self.lock();
+        let State { needs, pasts, .. } = &mut *state;
+        let mut due = Vec::new();
+        for (cluster, need) in needs.iter().filter(|(_, need)| need.source == *source) {
+            for (metric, query) in &need.histories {
+                let past = pasts.entry(cluster.clone()).or_default().get(metric);
+                let retry = Duration::from_secs(limits::HISTORY_RETRY_SECONDS);
+                if past.is_none_or(|past| !past.answered && now.duration_since(past.asked) >= retry) {
+                    let asked = Past {
+                        asked: now,
+                        points: None,
+                        answered: false,
+                    };
+                    pasts
+                        .entry(cluster.clone())
+                        .or_default()
+                        .insert(metric.clone(), asked);
+                    due.push((cluster.clone(), metric.clone(), query.clone()));
+                }
+            }
+        }
+        due
+    }
+
+    /// Keeps a past that is still wanted.
+    fn keep_history(&self, cluster: &ClusterKey, metric: &str, points: Vec<(Timestamp, f64)>) {
+        let mut state = self.lock();
+        let past = state
+            .pasts
+            .get_mut(cluster)
+            .and_then(|pasts| pasts.get_mut(metric));
+        if let Some(past) = past {
+            past.answered = true;
+            past.points = Some(points);
+        }
+    }
+
     /// Each source with the shortest interval that a cluster asks for.
     fn sources(&self) -> BTreeMap<Source, Duration> {
         let mut sources = BTreeMap::new();
@@ -115,7 +173,7 @@ impl Sampler {
     /// Keeps the readings of a round and returns the clusters to wake.
     fn keep(&self, source: &Source, round: Vec<(ClusterKey, String, Reading)>) -> Vec<ClusterKey> {
         let mut state = self.lock();
-        let State { needs, kept } = &mut *state;
+        let State { needs, kept, .. } = &mut *state;
         let mut wake = HashSet::new();
         for (cluster, metric, reading) in round {
             let Some(need) = needs.get(&cluster).filter(|need| need.source == *source) else {
@@ -202,7 +260,7 @@ async fn wake_all(triggers: &Triggers, clusters: Vec<ClusterKey>) {
     }
 }
 
-const BUILTINS: [(BuiltinMetric, &str); 2] = [
+pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
     (BuiltinMetric::Participants, "poker_shard_participants"),
     (BuiltinMetric::Connections, "poker_gateway_connections"),
 ];
@@ -215,6 +273,7 @@ async fn round(
     source: Source,
 ) -> (Source, Vec<ClusterKey>) {
     let needs = sampler.needs_of(&source);
+    read_histories(&sampler, &http, &metrics, &source).await;
     let mut readings = Vec::new();
     for (builtin, series) in BUILTINS {
         let answer = ask(&http, &metrics, &source, &readings::builtin_query(series)).await;
@@ -251,6 +310,39 @@ async fn round(
     (source, wake)
 }
 
+/// Reads the past of metrics that are forecast, once each. One that fails is asked for again later;
+/// until then the forecast learns from new samples alone.
+async fn read_histories(sampler: &Sampler, http: &reqwest::Client, metrics: &Metrics, source: &Source) {
+    let asked = sampler
+        .due_histories(source, Instant::now())
+        .into_iter()
+        .map(|due| async move {
+            let (cluster, metric, query) = due;
+            let range = prometheus::Range {
+                end: Timestamp::now(),
+                points: limits::HISTORY_POINTS,
+                step_seconds: limits::HISTORY_STEP_SECONDS,
+            };
+            let token = source.token.as_deref();
+            match prometheus::query_range(http, &source.url, token, &query, range).await {
+                Ok(points) => sampler.keep_history(&cluster, &metric, points),
+                Err(error) => failed(metrics, &error),
+            }
+        });
+    stream::iter(asked)
+        .buffer_unordered(limits::QUERY_CONCURRENCY)
+        .collect::<()>()
+        .await;
+}
+
+fn failed(metrics: &Metrics, error: &QueryError) {
+    let reason = metrics::Reason {
+        reason: error.label(),
+    };
+    metrics.sampler_errors.get_or_create(&reason).inc();
+    tracing::debug!(%error, "Prometheus query failed");
+}
+
 async fn ask_custom(
     http: &reqwest::Client,
     metrics: &Metrics,
@@ -280,13 +372,7 @@ async fn ask(
     let answer = prometheus::query(http, &source.url, source.token.as_deref(), query).await;
     metrics.sampler_seconds.observe(begun.elapsed().as_secs_f64());
     if let Err(error) = &answer {
-        metrics
-            .sampler_errors
-            .get_or_create(&metrics::Reason {
-                reason: error.label(),
-            })
-            .inc();
-        tracing::debug!(%error, "Prometheus query failed");
+        failed(metrics, error);
     }
     answer
 }
@@ -312,6 +398,7 @@ mod tests {
             source: source.clone(),
             interval,
             queries: BTreeMap::new(),
+            histories: BTreeMap::from([("shard/participants".to_owned(), "sum(x)".to_owned())]),
             wakes: true,
         };
         sampler.need(&key(), Some(need));
@@ -332,6 +419,18 @@ mod tests {
         assert_eq!(sampler.read(&key(), "participants", Instant::now()), fresh(2.0));
         let later = Instant::now() + stale_after(interval) + Duration::from_secs(1);
         assert_eq!(sampler.read(&key(), "participants", later), Reading::Stale { at });
+        let asked = Instant::now();
+        assert_eq!(sampler.due_histories(&source, asked).len(), 1);
+        assert_eq!(sampler.due_histories(&source, asked).len(), 0, "asked already");
+        let retry = asked + Duration::from_secs(limits::HISTORY_RETRY_SECONDS);
+        assert_eq!(sampler.due_histories(&source, retry).len(), 1, "no answer came");
+        sampler.keep_history(&key(), "shard/participants", vec![(at, 5.0)]);
+        assert_eq!(sampler.due_histories(&source, retry + interval * 100).len(), 0);
+        assert_eq!(
+            sampler.take_history(&key(), "shard/participants"),
+            Some(vec![(at, 5.0)])
+        );
+        assert_eq!(sampler.take_history(&key(), "shard/participants"), None, "once");
         sampler.need(&key(), None);
         assert!(
             keep(3.0).is_empty(),

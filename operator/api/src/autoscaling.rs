@@ -5,13 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    GATEWAYS_MAX, METRICS_MAX, POLICIES_MAX, POLICY_PERIOD_SECONDS_MAX, SCHEDULES_MAX,
+    GATEWAYS_MAX, LEAD_SECONDS_MAX, METRICS_MAX, POLICIES_MAX, POLICY_PERIOD_SECONDS_MAX, SCHEDULES_MAX,
     STABILIZATION_SECONDS_MAX,
 };
 use crate::quantity::Quantity;
 
-/// Scales a component by what is measured. The largest proposal of all metrics, the panic window
-/// and the schedules wins, bounded by `minReplicas` and `maxReplicas` and slowed by `behavior`.
+/// Scales a component by what is measured. The largest proposal of all metrics, the forecast, the
+/// panic window and the schedules wins, bounded by `minReplicas` and `maxReplicas` and slowed by `behavior`.
 /// Missing or old samples never scale in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +42,10 @@ pub struct Autoscaling {
     /// Reacts to bursts faster than `behavior.scaleDown` and metrics alone would. Absent: off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic: Option<Panic>,
+
+    /// Adds replicas for the demand that is expected before a decision takes effect. Absent: off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictive: Option<Predictive>,
 
     /// Times at which at least so many replicas must run, for instance before a daily meeting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -234,6 +238,49 @@ pub struct Panic {
     pub stable_seconds: i32,
 }
 
+/// Expected demand, for metrics with `averageValue`. A forecast adds replicas to what the metrics
+/// ask for and never removes any, so `averageValue` may be all that a replica can serve: the
+/// forecast gives the headroom that a lower target would give otherwise, as large as demand is
+/// uncertain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Predictive {
+    /// Whether the forecast acts: `"On"`, `"Preview"` or `"Off"`, in quotes because YAML reads a bare
+    /// On or Off as a truth value.
+    #[serde(default)]
+    pub mode: PredictiveMode,
+
+    /// How far ahead to look, in seconds: from a decision until a new replica serves, and the delay
+    /// of the metric.
+    #[serde(default = "lead_seconds")]
+    #[schemars(range(min = 15, max = LEAD_SECONDS_MAX))]
+    pub lead_seconds: i32,
+
+    /// How many replica hours an hour below demand is worth. Replicas are added as long as each
+    /// makes that much less likely than it costs.
+    #[serde(default = "shortage_cost")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub shortage_cost: i32,
+
+    /// Headroom in percent of the measured demand while there is no forecast. Over a day forecasts
+    /// add no more than this either: where demand cannot be predicted they give up safety, not money.
+    #[serde(default = "headroom_percent")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub headroom_percent: i32,
+}
+
+/// Whether a forecast acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PredictiveMode {
+    /// No forecast.
+    Off,
+    /// The forecast is shown in status and changes nothing.
+    Preview,
+    /// The forecast adds replicas.
+    #[default]
+    On,
+}
+
 /// At least so many replicas from each time the cron expression matches, for some minutes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -278,6 +325,18 @@ fn panic_window_seconds() -> i32 {
 
 fn panic_stable_seconds() -> i32 {
     60
+}
+
+fn lead_seconds() -> i32 {
+    120
+}
+
+fn shortage_cost() -> i32 {
+    400
+}
+
+fn headroom_percent() -> i32 {
+    40
 }
 
 fn schedule_duration_minutes() -> i32 {

@@ -38,3 +38,6 @@ pub const PULL_SECRETS_MAX: usize = 16;
 pub const STABILIZATION_SECONDS_MAX: i32 = 3_600;
 /// As for the HorizontalPodAutoscaler.
 pub const POLICY_PERIOD_SECONDS_MAX: i32 = 1_800;
+
+/// How far a forecast looks ahead for a scaling decision, in seconds.
+pub const LEAD_SECONDS_MAX: i32 = 1800;

@@ -18,6 +18,7 @@ mod revision;
 pub mod rollout;
 pub mod scale;
 mod shards;
+pub mod simulate;
 pub mod status;
 #[cfg(test)]
 mod testing;

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use poker_operator_api::{ClusterNames, Component, PokerCluster};
 
 use crate::children::{Children, Live};
-use crate::scale::{Sample, ScaleMemory};
+use crate::scale::{Forecasts, Sample, ScaleMemory};
 
 /// Children as they stand, of every kind: all with the instance label of the cluster, and all
 /// with a name the operator would use, also when they belong to somebody else.
@@ -54,6 +54,8 @@ pub struct Observed {
     /// By Deployment; absent when it could not be asked, or not all of its pods could.
     pub drains: BTreeMap<String, Held>,
     pub metrics: MetricSamples,
+    /// By component; of metrics with a predictive block, once enough was seen.
+    pub forecasts: BTreeMap<Component, Forecasts>,
     pub topic: TopicObserved,
     /// What the process remembers of scaling; empty after a restart.
     pub memory: BTreeMap<Component, ScaleMemory>,

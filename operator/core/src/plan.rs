@@ -15,7 +15,7 @@ use crate::limits::{PARTICIPANTS_SECONDS, REQUEUE_DRAINING, REQUEUE_JOINING, REQ
 use crate::observed::{LiveChildren, Observed};
 use crate::orphans;
 use crate::outcome::{Facts, GatewayFacts, Plan, ReplicaTarget, ShardFacts};
-use crate::scale::{self, ScaleDecision, ScaleInput, ScaleMemory};
+use crate::scale::{self, Forecasts, ScaleDecision, ScaleInput, ScaleMemory};
 use crate::shards::Key;
 use crate::validate::{DatabaseServer, Validated};
 use crate::{gateways, shards, topic};
@@ -135,13 +135,14 @@ fn decide(
     current: i32,
     ready: i32,
 ) -> ScaleDecision {
-    let (no_samples, no_memory) = (BTreeMap::new(), ScaleMemory::default());
+    let (no_samples, no_forecasts, no_memory) = (BTreeMap::new(), Forecasts::new(), ScaleMemory::default());
     scale::decide(&ScaleInput {
         component,
         current,
         ready,
         block,
         samples: seen.metrics.get(&component).unwrap_or(&no_samples),
+        forecasts: seen.forecasts.get(&component).unwrap_or(&no_forecasts),
         memory: seen.memory.get(&component).unwrap_or(&no_memory),
         now: seen.now,
     })

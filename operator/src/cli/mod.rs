@@ -6,7 +6,9 @@ mod bench;
 mod crds;
 mod forecast;
 mod plan;
+mod policies;
 mod run;
+mod simulate;
 mod vectors;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +41,7 @@ enum Command {
     Forecast(forecast::ForecastArgs),
     Vectors(vectors::VectorsArgs),
     Analyze(analyze::AnalyzeArgs),
+    Simulate(simulate::SimulateArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Forecast(args) => forecast::run(&args),
         Command::Vectors(args) => vectors::run(args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Bench(args) => bench::run(args),
     };
     result.unwrap_or_else(|error| {

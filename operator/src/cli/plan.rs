@@ -117,6 +117,7 @@ fn imagined(cluster: PokerCluster) -> Observed {
         live: LiveChildren::default(),
         drains: BTreeMap::new(),
         metrics: MetricSamples::new(),
+        forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown {
             why: "nothing is asked for a plan".to_owned(),
         },

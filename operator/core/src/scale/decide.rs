@@ -12,7 +12,10 @@ use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize
 use super::hpa::rate::{Bounds, Limit};
 use super::limits::{LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN};
 use super::measure::{self, Measured};
+use super::predict::{self, Expected};
 use super::schedule::{self, Scheduled};
+use poker_operator_api::autoscaling::PredictiveMode;
+
 use super::{Proposal, Reason, Restraint, ScaleDecision, ScaleInput, ScaleMemory, policy};
 
 /// A count, why, and what held it.
@@ -31,6 +34,11 @@ struct Evidence<'a> {
     scheduled: Scheduled,
     measured: Vec<Measured>,
     burst: Option<Burst>,
+    /// The largest first; none of them acts in a preview.
+    expected: Vec<Expected>,
+    is_preview: bool,
+    /// It was there a short while ago.
+    forecast_lost: bool,
     /// Nothing is remembered: the first decision after a start.
     cold: bool,
 }
@@ -83,6 +91,21 @@ impl<'a> Evidence<'a> {
                 None
             }
         };
+        let expected = predict::all(
+            block.predictive.as_ref(),
+            &demands,
+            input.forecasts,
+            memory,
+            input.now,
+        );
+        let is_preview = block
+            .predictive
+            .as_ref()
+            .is_none_or(|p| p.mode != PredictiveMode::On);
+        let forecast_lost = !is_preview && predict::is_lost(&expected, memory, input.now);
+        if forecast_lost {
+            memory.held_at = Some(input.now);
+        }
         Evidence {
             input,
             behavior,
@@ -90,6 +113,9 @@ impl<'a> Evidence<'a> {
             scheduled,
             measured,
             burst,
+            expected,
+            is_preview,
+            forecast_lost,
             cold,
         }
     }
@@ -98,6 +124,18 @@ impl<'a> Evidence<'a> {
     fn winner(&self) -> Option<Winner> {
         let wishes: Vec<_> = self.measured.iter().map(|m| m.wish.clone()).collect();
         combine::largest(&wishes, self.input.current).ok()
+    }
+
+    /// The forecast, where it asks for more than the metrics do.
+    fn forecast(&self, winner: &Winner) -> Option<&Expected> {
+        let first = self.expected.first().filter(|_| !self.is_preview);
+        first.filter(|expected| expected.replicas > winner.replicas)
+    }
+
+    /// What metrics and forecast ask for together.
+    fn asked(&self, winner: &Winner) -> i32 {
+        self.forecast(winner)
+            .map_or(winner.replicas, |expected| expected.replicas)
     }
 
     fn choose(&self, winner: &Option<Winner>, memory: &mut ScaleMemory) -> Choice {
@@ -140,24 +178,19 @@ impl<'a> Evidence<'a> {
     fn follow(&self, winner: &Winner, memory: &mut ScaleMemory) -> Choice {
         let (current, now) = (self.input.current, self.input.now);
         let (behavior, defaults) = (Some(&self.behavior), policy::defaults());
+        let (wish, by_forecast) = (self.asked(winner), self.forecast(winner).is_some());
         let history = &mut memory.history;
-        let result = normalize(
-            history,
-            behavior,
-            defaults,
-            current,
-            winner.replicas,
-            self.bounds,
-            now,
-        );
-        let scales_in = result.replicas < current || (self.cold && winner.replicas < current);
+        let result = normalize(history, behavior, defaults, current, wish, self.bounds, now);
+        let scales_in = result.replicas < current || (self.cold && wish < current);
         if scales_in && let Some((reason, restraint)) = self.unsafe_scale_in(memory) {
             return self.hold(reason, restraint);
         }
         let restraint = restraint_of(&result);
         let reason = match result.replicas.cmp(&current) {
+            std::cmp::Ordering::Greater if by_forecast => Reason::Forecast,
             std::cmp::Ordering::Greater => Reason::MetricAboveTarget,
             std::cmp::Ordering::Less => Reason::MetricsBelowTarget,
+            std::cmp::Ordering::Equal if restraint.is_none() && by_forecast => Reason::Forecast,
             std::cmp::Ordering::Equal if restraint.is_none() => Reason::OnTarget,
             std::cmp::Ordering::Equal if result.limited => Reason::Limited,
             std::cmp::Ordering::Equal => Reason::Stabilized,
@@ -183,7 +216,7 @@ impl<'a> Evidence<'a> {
             Some((Reason::Burst, Restraint::Burst))
         } else if self.input.ready <= 0 {
             Some((Reason::NoneReady, Restraint::NoneReady))
-        } else if just_held {
+        } else if just_held || self.forecast_lost {
             // Right after a gap there is no window of samples to justify it yet.
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
         } else {
@@ -219,6 +252,11 @@ impl<'a> Evidence<'a> {
 
     fn proposals(&self) -> Vec<Proposal> {
         let mut proposals: Vec<Proposal> = self.measured.iter().map(Measured::proposal).collect();
+        proposals.extend(
+            self.expected
+                .iter()
+                .map(|expected| expected.proposal(self.is_preview)),
+        );
         if let Some(burst) = &self.burst {
             proposals.push(explain::burst_proposal(burst));
         }
@@ -230,8 +268,10 @@ impl<'a> Evidence<'a> {
 
     fn unrestrained(&self) -> Option<i32> {
         let wishes = self.measured.iter().filter_map(|m| m.wish.as_ref().ok());
+        let forecast = self.expected.first().filter(|_| !self.is_preview);
         wishes
             .map(|w| w.replicas)
+            .chain(forecast.map(|expected| expected.replicas))
             .chain(self.burst.as_ref().map(|b| b.replicas))
             .max()
     }
@@ -241,7 +281,8 @@ impl<'a> Evidence<'a> {
             component: self.input.component,
             current: self.input.current,
             choice,
-            asked: winner.as_ref().map(|w| w.replicas),
+            asked: winner.as_ref().map(|w| self.asked(w)),
+            expected: winner.as_ref().and_then(|w| self.forecast(w)),
             winner: winner.as_ref().map(|w| &self.measured[w.index]),
             measured: &self.measured,
             burst: self.burst.as_ref(),

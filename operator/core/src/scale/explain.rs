@@ -9,6 +9,7 @@ use super::hpa::metric::Target;
 use super::hpa::rate::Bounds;
 use super::measure::Measured;
 use super::message::{count, milli, number};
+use super::predict::Expected;
 use super::{Proposal, Reason, Restraint};
 
 /// What a sentence is made from.
@@ -16,8 +17,10 @@ pub struct Explained<'a> {
     pub component: Component,
     pub current: i32,
     pub choice: Choice,
-    /// The winning wish.
+    /// The winning wish, of a metric or of the forecast.
     pub asked: Option<i32>,
+    /// The forecast, when it asks for more than the metrics.
+    pub expected: Option<&'a Expected>,
     pub winner: Option<&'a Measured>,
     pub measured: &'a [Measured],
     pub burst: Option<&'a Burst>,
@@ -88,6 +91,7 @@ fn cause(explained: &Explained) -> String {
             Some(burst) => format!("burst of {} {}", number(burst.average), burst.metric),
             None => "burst".to_owned(),
         },
+        Reason::Forecast => explained.expected.map_or_else(String::new, Expected::words),
         Reason::MetricsUnavailable if explained.winner.is_none() => unavailable(explained.measured),
         _ => explained
             .winner

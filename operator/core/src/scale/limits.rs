@@ -16,5 +16,16 @@ pub const RECOMMENDATIONS_COUNT_MAX: usize = 256;
 pub const SCALE_EVENTS_COUNT_MAX: usize = 256;
 /// Samples kept for one metric to detect bursts.
 pub const BURST_SAMPLES_COUNT_MAX: usize = 128;
+/// Samples older than this, or than three intervals, are stale. Above the common scrape interval of
+/// a minute.
+pub const STALE_SECONDS: u64 = 75;
+/// A forecast older than this is none.
+pub const FORECAST_AGE_SECONDS_MAX: u64 = 120;
+/// A forecast that was there so recently is expected back: until then nothing is scaled in.
+pub const FORECAST_LOST_SECONDS: u64 = 900;
+/// The most replicas that a forecast asks for, whatever it expects.
+pub const FORECAST_REPLICAS_MAX: i32 = 1_000;
+/// The time over which forecasts may cost no more than fixed headroom.
+pub const SPEND_SECONDS: f64 = 86_400.0;
 /// How far back and ahead a cron expression is searched; every date of four years is in it.
 pub const CRON_SEARCH_DAYS_MAX: i32 = 366 * 5;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hpa::history::{History, Recommendation, ScaleEvent};
 use super::limits::{RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
+use super::predict::Spend;
 
 /// A value of a metric and when it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +22,7 @@ pub struct TimedValue {
 #[serde(rename_all = "camelCase", default)]
 pub struct ScaleMemory {
     pub history: History,
-    /// The last time at which missing samples held the count.
+    /// The last time at which missing samples, or a forecast that was lost, held the count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_at: Option<Timestamp>,
     /// The last time at which demand was above the burst threshold.
@@ -30,6 +31,9 @@ pub struct ScaleMemory {
     /// Recent values by metric name, oldest first, to detect bursts.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub recent: BTreeMap<String, Vec<TimedValue>>,
+    /// What forecasts and headroom cost, by metric name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub spend: BTreeMap<String, Spend>,
 }
 
 impl ScaleMemory {

@@ -1,8 +1,8 @@
 //! How many replicas a component should have, and why.
 //!
 //! [`decide`] is the operator's own decision: the parts of [`hpa`], and around them what the
-//! Kubernetes autoscaler lacks: three states of a sample, bursts, schedules, and a cold start that
-//! never scales in. Everything is a pure function of its input; what must be remembered between
+//! Kubernetes autoscaler lacks: three states of a sample, forecasts, bursts, schedules, and a cold
+//! start that never scales in. Everything is a pure function of its input; what must be remembered between
 //! two decisions is in [`ScaleMemory`].
 
 mod burst;
@@ -12,13 +12,16 @@ mod explain;
 pub mod forecast;
 pub mod hpa;
 pub mod joint;
+pub mod lead;
 mod limits;
 mod measure;
 mod memory;
 mod message;
 mod policy;
+mod predict;
 #[cfg(test)]
 mod properties;
+pub mod reading;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,8 @@ use serde::{Deserialize, Serialize};
 pub use cron::CronError;
 pub use decide::decide;
 pub use memory::{ScaleMemory, TimedValue};
+pub use policy::scale_in_window;
+pub use predict::Forecasts;
 pub use schedule::check as check_schedule;
 
 /// What is known of a metric. Empty, infinite and undefined answers are `Missing`; missing never
@@ -61,6 +66,8 @@ pub struct ScaleInput<'a> {
     pub block: &'a Autoscaling,
     /// By `Metric::name()`; an absent entry is a missing sample.
     pub samples: &'a BTreeMap<String, Sample>,
+    /// Of metrics with a predictive block; made by [`lead::Lead`], which the caller keeps.
+    pub forecasts: &'a Forecasts,
     /// The memory of the last decision that was applied; default after a restart.
     pub memory: &'a ScaleMemory,
     pub now: Timestamp,
@@ -81,6 +88,8 @@ pub enum Reason {
     AboveMaximum,
     /// A schedule asks for more.
     Schedule,
+    /// More demand is expected than is measured, or headroom stands in for a forecast.
+    Forecast,
     /// Demand jumped far above what the ready replicas serve.
     Burst,
     /// Without all samples nothing is scaled in.
@@ -107,6 +116,7 @@ impl Reason {
             Reason::BelowMinimum => "BelowMinimum",
             Reason::AboveMaximum => "AboveMaximum",
             Reason::Schedule => "Schedule",
+            Reason::Forecast => "Forecast",
             Reason::Burst => "Burst",
             Reason::MetricsUnavailable => "MetricsUnavailable",
             Reason::NoneReady => "NoneReady",
@@ -134,11 +144,12 @@ pub enum Restraint {
     ScaleInPaused,
 }
 
-/// What one metric, schedule or burst asked for.
+/// What one metric, forecast, schedule or burst asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Proposal {
-    /// The metric's name, `schedule/<name>` or `burst/<metric>`.
+    /// The metric's name, `schedule/<name>`, `burst/<metric>`, or `forecast/`, `headroom/` and
+    /// `preview/<metric>` of a predictive block.
     pub name: String,
     /// What was measured, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use poker_operator_api::autoscaling::{
 
 use super::hpa::behavior::{Behavior, PartialRules, Policy, PolicyKind, Rules, SelectPolicy};
 use super::hpa::metric::Target;
-use super::hpa::normalize::LoopDefaults;
+use super::hpa::normalize::{LoopDefaults, scale_down_window};
 use super::hpa::rate::ScaleUpLimit;
 use super::hpa::tolerance::Tolerance;
 use super::limits::{DOWNSCALE_WINDOW_SECONDS, TOLERANCE_FRACTION_DEFAULT};
@@ -32,6 +32,11 @@ pub fn behavior(block: &Autoscaling) -> Behavior {
         scale_up: Rules::for_scale_up(partial(given.scale_up)),
         scale_down: Rules::for_scale_down(partial(given.scale_down)),
     }
+}
+
+/// How long a higher recommendation holds the count.
+pub fn scale_in_window(block: &Autoscaling) -> SignedDuration {
+    scale_down_window(&behavior(block), defaults())
 }
 
 pub fn tolerance(behavior: &Behavior) -> Tolerance {

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use poker_operator_api::Autoscaling;
 use proptest::prelude::*;
 use proptest::{collection, option, prop_assert, prop_assert_eq};
 use serde_json::{Value, json};
 
 use super::hpa::history::History;
 use super::hpa::stabilize;
+use super::lead::Distribution;
 use super::limits::{BURST_SAMPLES_COUNT_MAX, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
 use super::tests::Scene;
-use super::{Sample, ScaleMemory};
+use super::{Forecasts, Sample, ScaleMemory};
 
 const REPLICAS_MAX: i32 = 30;
 
@@ -151,6 +153,34 @@ proptest! {
         scene.memory = ScaleMemory::default();
         let before = scene.current;
         prop_assert!(step(&mut scene, last).replicas >= before);
+    }
+
+    /// Whatever is expected, there are never fewer replicas than without a forecast.
+    #[test]
+    fn a_forecast_never_removes_a_replica(
+        block in blocks(), start in 1..REPLICAS_MAX, loads in loads(),
+        levels in collection::vec(-1.0_f64..100_000.0, 10), price in 1..10_000,
+    ) {
+        let mut with = block.clone();
+        with["predictive"] = json!({"shortageCost": price});
+        let (mut scene, with) = (scene(&block, start), serde_json::from_value::<Autoscaling>(with).unwrap());
+        for load in loads {
+            scene.now += SignedDuration::from_secs(load.0);
+            let samples = samples(load.1, load.2, scene.now);
+            let without = scene.look(&samples);
+            let forecast = Distribution {
+                at: scene.now,
+                levels: levels.clone().try_into().unwrap(),
+                skilled: true,
+            };
+            scene.forecasts = Forecasts::from([("participants".to_owned(), forecast)]);
+            let plain = std::mem::replace(&mut scene.block, with.clone());
+            let decision = scene.look(&samples);
+            prop_assert!(decision.replicas >= without.replicas, "{} < {}", decision.message, without.message);
+            scene.block = plain;
+            scene.memory = without.memory;
+            (scene.current, scene.ready) = (without.replicas, without.replicas);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `poker-operator bench`: measures the decisions of this program, beside those of others.
 
 mod forecast;
+pub mod scaling;
 mod verdicts;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ pub struct BenchArgs {
 #[derive(Subcommand, Debug)]
 enum Bench {
     Forecast(forecast::ForecastArgs),
+    Scaling(scaling::ScalingArgs),
     Verdicts(verdicts::VerdictsArgs),
 }
 
@@ -25,6 +27,7 @@ enum Bench {
 pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.bench {
         Bench::Forecast(args) => forecast::run(&args),
+        Bench::Scaling(args) => scaling::run(&args),
         Bench::Verdicts(args) => verdicts::run(&args),
     }
 }

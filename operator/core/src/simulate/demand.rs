@@ -1,0 +1,122 @@
+//! Demand over time, from a trace.
+
+use jiff::Timestamp;
+
+/// The step of a simulation, unless the trace itself is finer.
+const STEP_SECONDS_MAX: i64 = 5;
+/// A year of one-minute values and more.
+const STEPS_MAX: usize = 8_000_000;
+
+/// Why a trace cannot be simulated.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TraceError {
+    #[error("a trace needs at least two values, there are {0}")]
+    TooShort(usize),
+    #[error("the times of a trace must rise: value {0} is not later than the one before")]
+    NotRising(usize),
+    #[error("a trace cannot hold {value} (value {place}): demand is finite and not negative")]
+    NotDemand { place: usize, value: f64 },
+    #[error("the trace would take more than {} steps: cut it", STEPS_MAX)]
+    TooLong,
+}
+
+/// Demand at every step: between two values of the trace it changes evenly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demand {
+    start: Timestamp,
+    step_seconds: i64,
+    values: Vec<f64>,
+    /// Sum of all values before.
+    sums: Vec<f64>,
+}
+
+impl Demand {
+    /// From points in order of time, each value multiplied by `factor`.
+    ///
+    /// # Errors
+    /// When the points are no demand over time.
+    pub fn new(points: &[(Timestamp, f64)], factor: f64) -> Result<Demand, TraceError> {
+        let (Some(first), Some(last)) = (points.first(), points.last().filter(|_| points.len() > 1)) else {
+            return Err(TraceError::TooShort(points.len()));
+        };
+        for (place, (at, value)) in points.iter().enumerate() {
+            if !value.is_finite() || *value < 0.0 {
+                return Err(TraceError::NotDemand { place, value: *value });
+            }
+            if place > 0 && *at <= points[place - 1].0 {
+                return Err(TraceError::NotRising(place));
+            }
+        }
+        let spacing = points[1].0.duration_since(first.0).as_secs();
+        let step_seconds = spacing.clamp(1, STEP_SECONDS_MAX);
+        let steps = last.0.duration_since(first.0).as_secs() / step_seconds + 1;
+        let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+        if steps > STEPS_MAX {
+            return Err(TraceError::TooLong);
+        }
+        let values = interpolate(points, step_seconds, steps, factor);
+        let sums = values
+            .iter()
+            .scan(0.0, |sum, value| Some(std::mem::replace(sum, *sum + value)));
+        Ok(Demand {
+            start: first.0,
+            step_seconds,
+            sums: sums.collect(),
+            values,
+        })
+    }
+
+    pub fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    pub fn steps(&self) -> usize {
+        self.values.len()
+    }
+
+    pub fn step_seconds(&self) -> i64 {
+        self.step_seconds
+    }
+
+    /// Seconds from the start to a step.
+    pub fn second(&self, step: usize) -> i64 {
+        step as i64 * self.step_seconds
+    }
+
+    pub fn at(&self, step: usize) -> f64 {
+        self.values[step]
+    }
+
+    /// The mean over the `window` seconds that end at a second, or what there is of them.
+    pub fn mean(&self, second: i64, window: i64) -> f64 {
+        let end = usize::try_from(second / self.step_seconds)
+            .unwrap_or(0)
+            .min(self.values.len() - 1);
+        let length = usize::try_from(window / self.step_seconds)
+            .unwrap_or(1)
+            .clamp(1, end + 1);
+        let begin = end + 1 - length;
+        (self.sums[end] + self.values[end] - self.sums[begin]) / length as f64
+    }
+
+    pub fn largest(&self) -> f64 {
+        self.values.iter().copied().fold(0.0, f64::max)
+    }
+}
+
+fn interpolate(points: &[(Timestamp, f64)], step_seconds: i64, steps: usize, factor: f64) -> Vec<f64> {
+    let start = points[0].0;
+    let second = |i: usize| points[i].0.duration_since(start).as_secs_f64();
+    let mut next = 1;
+    (0..steps)
+        .map(|step| {
+            let at = (step as i64 * step_seconds) as f64;
+            while next + 1 < points.len() && second(next) < at {
+                next += 1;
+            }
+            let (from, to) = (second(next - 1), second(next));
+            let share = ((at - from) / (to - from)).clamp(0.0, 1.0);
+            factor * (points[next - 1].1 * (1.0 - share) + points[next].1 * share)
+        })
+        .collect()
+}

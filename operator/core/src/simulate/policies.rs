@@ -1,0 +1,72 @@
+//! Policies to compare with.
+
+use poker_operator_api::autoscaling::{BuiltinMetric, Metric, MetricTarget, PredictiveMode};
+use poker_operator_api::{Autoscaling, Quantity};
+
+/// The most replicas that a policy made here asks for.
+const REPLICAS_MAX: i32 = 100;
+/// A Kubernetes autoscaler decides this often.
+pub const HPA_TICK_SECONDS: i64 = 15;
+
+/// A plain HorizontalPodAutoscaler at this target in percent of a replica's capacity.
+pub fn hpa(percent: u32, capacity: f64) -> Autoscaling {
+    let target = MetricTarget {
+        average_value: Some(quantity(capacity * f64::from(percent) / 100.0)),
+        value: None,
+    };
+    Autoscaling {
+        min_replicas: 1,
+        max_replicas: REPLICAS_MAX,
+        metrics: vec![Metric {
+            builtin: Some(BuiltinMetric::Participants),
+            promql: None,
+            target,
+        }],
+        behavior: None,
+        panic: None,
+        predictive: None,
+        schedules: Vec::new(),
+        paused_scale_in: false,
+    }
+}
+
+/// The policy without forecast and panic: its headroom becomes part of the target.
+pub fn reactive(block: &Autoscaling) -> Autoscaling {
+    Autoscaling {
+        panic: None,
+        ..without_forecast(block)
+    }
+}
+
+/// The policy without forecast.
+pub fn without_forecast(block: &Autoscaling) -> Autoscaling {
+    let mut block = block.clone();
+    let predictive = block.predictive.take().filter(|p| p.mode == PredictiveMode::On);
+    let share = predictive.map_or(1.0, |p| 1.0 + f64::from(p.headroom_percent) / 100.0);
+    for target in block
+        .metrics
+        .iter_mut()
+        .filter_map(|m| m.target.average_value.as_mut())
+    {
+        if let Some(milli) = target.milli() {
+            *target = quantity(milli as f64 / 1000.0 / share);
+        }
+    }
+    block
+}
+
+/// What a replica serves by the first metric with a target per replica.
+pub fn capacity(block: &Autoscaling) -> Option<f64> {
+    let targets = block
+        .metrics
+        .iter()
+        .filter_map(|m| m.target.average_value.as_ref());
+    targets
+        .filter_map(Quantity::milli)
+        .map(|milli| milli as f64 / 1000.0)
+        .next()
+}
+
+fn quantity(value: f64) -> Quantity {
+    Quantity(format!("{}m", (value * 1000.0).round()))
+}

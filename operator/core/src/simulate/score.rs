@@ -1,0 +1,206 @@
+//! Supply against demand, in figures.
+
+use serde::{Deserialize, Serialize};
+
+use super::demand::Demand;
+use super::fault::FaultWindows;
+use super::supply::Supply;
+use super::{Run, Setup};
+
+/// What a run is worth. Demand d and supply s are counts of replicas, as in SPEC-RG-2016-01: d is
+/// what the demand needs at the least.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Score {
+    /// Replica hours over those of an oracle that always runs d.
+    pub cost_ratio: f64,
+    /// Accuracy: mean of max(d − s, 0) / d, and of max(s − d, 0) / d, in percent.
+    pub theta_u: f64,
+    pub theta_o: f64,
+    /// Share of time with s < d, and with s > d, in percent.
+    pub tau_u: f64,
+    pub tau_o: f64,
+    /// υ: share of time in which s and d do not change in the same direction, in percent.
+    pub instability: f64,
+    /// η: the geometric mean of how much smaller θU, θO, τU and τO are than those of a constant
+    /// count, the mean of d rounded up. One step is the least that is counted of each.
+    pub elastic_speedup: f64,
+    /// Changes of the count.
+    pub actions: u64,
+    /// Changes against the direction of the one before within ten minutes.
+    pub reversals: u64,
+    pub scale_ins_on_fault: u64,
+    /// Demand that was served by another replica after a change than before, with the least possible
+    /// moves, in peaks of the trace.
+    pub sessions_moved: f64,
+    /// The most demand that waited, as seconds of a replica's work.
+    pub worst_backlog: f64,
+    pub replica_hours: f64,
+    pub hours: f64,
+}
+
+const REVERSAL_SECONDS: i64 = 600;
+
+/// Sums of the four elasticity metrics over time.
+#[derive(Clone, Copy, Default)]
+struct Elasticity {
+    theta: [f64; 2],
+    tau: [f64; 2],
+}
+
+impl Elasticity {
+    fn add(&mut self, needed: f64, supplied: f64) {
+        for (i, difference) in [needed - supplied, supplied - needed].into_iter().enumerate() {
+            if difference > 0.0 {
+                self.theta[i] += difference / needed;
+                self.tau[i] += 1.0;
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = f64> {
+        self.theta.into_iter().chain(self.tau)
+    }
+}
+
+pub struct Scorer<'a> {
+    demand: &'a Demand,
+    setup: &'a Setup,
+    windows: &'a FaultWindows,
+    scale_in_window: i64,
+    twin: Option<&'a Run>,
+    score: Score,
+    steps: f64,
+    oracle: f64,
+    paid: f64,
+    sums: Elasticity,
+    unstable: f64,
+    /// d and s of the step before.
+    before: Option<(f64, f64)>,
+    backlog: f64,
+    /// The direction of the last change and its second.
+    changed: Option<(bool, i64)>,
+}
+
+impl<'a> Scorer<'a> {
+    pub fn new(
+        demand: &'a Demand,
+        setup: &'a Setup,
+        windows: &'a FaultWindows,
+        scale_in_window: i64,
+        twin: Option<&'a Run>,
+    ) -> Scorer<'a> {
+        Scorer {
+            demand,
+            setup,
+            windows,
+            scale_in_window,
+            twin,
+            score: Score::default(),
+            steps: 0.0,
+            oracle: 0.0,
+            paid: 0.0,
+            sums: Elasticity::default(),
+            unstable: 0.0,
+            before: None,
+            backlog: 0.0,
+            changed: None,
+        }
+    }
+
+    /// Counts a decision.
+    pub fn decided(&mut self, step: usize, before: i32, after: i32) {
+        let second = self.demand.second(step);
+        if before == after || second < self.setup.history_seconds {
+            return;
+        }
+        let is_out = after > before;
+        let turned = |(was_out, at): (bool, i64)| was_out != is_out && second - at < REVERSAL_SECONDS;
+        self.score.actions += 1;
+        self.score.reversals += u64::from(self.changed.is_some_and(turned));
+        self.changed = Some((is_out, second));
+        let moved = f64::from((after - before).abs()) / f64::from(after.max(before));
+        self.score.sessions_moved += moved * self.demand.at(step) / self.demand.largest();
+        let near = self.windows.is_near(second, self.scale_in_window);
+        if !is_out && near && self.twin.is_some_and(|twin| self.is_below(twin, step, after)) {
+            self.score.scale_ins_on_fault += 1;
+        }
+    }
+
+    /// Whether the run without the fault never has so few, from one scale-in window before until
+    /// one after.
+    fn is_below(&self, twin: &Run, step: usize, count: i32) -> bool {
+        let near = usize::try_from(self.scale_in_window / self.demand.step_seconds()).unwrap_or(0);
+        let end = step.saturating_add(near).min(twin.counts.len() - 1);
+        let counts = &twin.counts[step.saturating_sub(near)..=end];
+        counts.iter().min().is_some_and(|least| count < *least)
+    }
+
+    /// Adds one step.
+    pub fn pass(&mut self, step: usize, supply: &Supply) {
+        if self.demand.second(step) < self.setup.history_seconds {
+            return;
+        }
+        let seconds = self.demand.step_seconds() as f64;
+        let needed = needed(self.demand.at(step), self.setup.capacity);
+        let supplied = f64::from(supply.ready());
+        self.steps += 1.0;
+        self.oracle += needed;
+        self.paid += f64::from(supply.paid());
+        self.sums.add(needed, supplied);
+        if let Some((d, s)) = self.before.replace((needed, supplied)) {
+            self.unstable += (sign(supplied - s) - sign(needed - d)).abs().min(1.0);
+        }
+        let lacking = self.demand.at(step) / self.setup.capacity - supplied;
+        self.backlog = (self.backlog + lacking * seconds).max(0.0);
+        self.score.worst_backlog = self.score.worst_backlog.max(self.backlog);
+    }
+
+    pub fn finish(self) -> Score {
+        let steps = self.steps.max(1.0);
+        let percent = |sum: f64| 100.0 * sum / steps;
+        let hours = steps * self.demand.step_seconds() as f64 / 3_600.0;
+        let speedup = self.speedup();
+        Score {
+            cost_ratio: self.paid / self.oracle.max(1.0),
+            replica_hours: self.paid * hours / steps,
+            theta_u: percent(self.sums.theta[0]),
+            theta_o: percent(self.sums.theta[1]),
+            tau_u: percent(self.sums.tau[0]),
+            tau_o: percent(self.sums.tau[1]),
+            instability: 100.0 * self.unstable / (steps - 1.0).max(1.0),
+            elastic_speedup: speedup,
+            hours,
+            ..self.score
+        }
+    }
+
+    /// Compared with a constant count.
+    fn speedup(&self) -> f64 {
+        let constant = (self.oracle / self.steps.max(1.0)).ceil();
+        let mut fixed = Elasticity::default();
+        for step in 0..self.demand.steps() {
+            if self.demand.second(step) >= self.setup.history_seconds {
+                fixed.add(needed(self.demand.at(step), self.setup.capacity), constant);
+            }
+        }
+        let ratios = fixed
+            .all()
+            .zip(self.sums.all())
+            .map(|(n, a)| n.max(1.0) / a.max(1.0));
+        ratios.product::<f64>().powf(0.25)
+    }
+}
+
+/// The least count that serves the demand; at least one runs.
+fn needed(demand: f64, capacity: f64) -> f64 {
+    (demand / capacity - 1e-9).ceil().max(1.0)
+}
+
+fn sign(difference: f64) -> f64 {
+    if difference == 0.0 {
+        0.0
+    } else {
+        difference.signum()
+    }
+}

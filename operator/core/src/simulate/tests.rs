@@ -1,0 +1,215 @@
+//! Small worlds whose outcome is known, and faults.
+
+use jiff::{SignedDuration, Timestamp};
+use poker_operator_api::Autoscaling;
+use serde_json::json;
+
+use super::*;
+
+fn demand(values: impl IntoIterator<Item = f64>, spacing: i64) -> Demand {
+    let at = |i: usize| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(i as i64 * spacing);
+    let points: Vec<_> = values
+        .into_iter()
+        .enumerate()
+        .map(|(i, value)| (at(i), value))
+        .collect();
+    Demand::new(&points, 1.0).unwrap()
+}
+
+fn setup() -> Setup {
+    Setup {
+        capacity: 100.0,
+        start_seconds: 60,
+        drain_seconds: 0,
+        window_seconds: 60,
+        late_seconds: 15,
+        scrape_seconds: 5,
+        tick_seconds: 5,
+        history_seconds: 0,
+        fault: None,
+        missing_is_zero: false,
+    }
+}
+
+fn block(window: i32) -> Autoscaling {
+    serde_json::from_value(json!({
+        "minReplicas": 1, "maxReplicas": 50,
+        "metrics": [{"builtin": "Participants", "target": {"averageValue": "100"}}],
+        "behavior": {
+            "scaleUp": {"tolerance": "0"},
+            "scaleDown": {"tolerance": "0", "stabilizationWindowSeconds": window},
+        },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn steady_demand_costs_what_it_needs() {
+    let run = run(&demand([250.0; 600], 5), &block(120), &setup(), None, false);
+    let score = run.score;
+    assert_eq!((score.cost_ratio, score.tau_u, score.tau_o), (1.0, 0.0, 0.0));
+    assert_eq!(
+        (score.actions, score.instability, score.worst_backlog),
+        (0, 0.0, 0.0)
+    );
+    assert_eq!(score.hours, 600.0 * 5.0 / 3_600.0);
+}
+
+#[test]
+fn a_step_is_below_until_the_metric_shows_it_and_a_replica_has_started() {
+    // From 100 to 200 within 5 s after 300 s: the metric shows more than 100 from 20 s after the last
+    // value of 100 on (15 s late, one step on the way), replicas serve 60 s later.
+    let values = (0..600).map(|i| if i <= 60 { 100.0 } else { 200.0 });
+    let score = run(&demand(values, 5), &block(120), &setup(), None, false).score;
+    let below = score.tau_u / 100.0 * 600.0 * 5.0;
+    assert_eq!(below.round(), 75.0);
+    assert_eq!((score.actions, score.reversals), (1, 0));
+    assert!(
+        (score.theta_u - score.tau_u / 2.0).abs() < 1e-9,
+        "half of what is needed is missing"
+    );
+    assert_eq!(score.worst_backlog, 75.0);
+    assert_eq!(score.sessions_moved, 0.5);
+}
+
+#[test]
+fn starting_and_draining_replicas_are_paid_for() {
+    let values: Vec<f64> = (0..600)
+        .map(|i| if (100..200).contains(&i) { 200.0 } else { 100.0 })
+        .collect();
+    let hours = |start_seconds, drain_seconds| {
+        let setup = Setup {
+            start_seconds,
+            drain_seconds,
+            ..setup()
+        };
+        run(&demand(values.clone(), 5), &block(120), &setup, None, false)
+            .score
+            .replica_hours
+    };
+    assert_eq!(
+        hours(60, 0),
+        hours(0, 0),
+        "a start is paid for from the decision on"
+    );
+    assert!((hours(60, 300) - hours(60, 0) - 300.0 / 3_600.0).abs() < 1e-9);
+}
+
+#[test]
+fn history_is_not_scored() {
+    let values = (0..1_200).map(|i| {
+        if i < 600 {
+            100.0 * f64::from(1 + i % 7)
+        } else {
+            100.0
+        }
+    });
+    let history = Setup {
+        history_seconds: 700 * 5,
+        ..setup()
+    };
+    let run = run(&demand(values, 5), &block(0), &history, None, false);
+    assert_eq!((run.score.actions, run.score.cost_ratio), (0, 1.0));
+    assert_eq!(run.counts.len(), 1_200);
+}
+
+#[test]
+fn a_policy_that_forecasts_learns_from_the_history() {
+    let minute = |i: i64| if (5..8).contains(&(i % 60)) { 700.0 } else { 250.0 };
+    let demand = demand((0..3 * 1_440).map(minute), 60);
+    let setup = Setup {
+        history_seconds: 2 * 86_400,
+        ..setup()
+    };
+    let reactive = run(&demand, &block(120), &setup, None, false).score;
+    let mut block = block(120);
+    block.predictive = Some(serde_json::from_value(json!({"leadSeconds": 120})).unwrap());
+    let forecast = run(&demand, &block, &setup, None, true);
+    assert!(reactive.tau_u > 3.0, "{reactive:?}");
+    assert!(forecast.score.tau_u < 0.1, "{:?}", forecast.score);
+    assert!(forecast.points.iter().any(|point| point.forecast.is_some()));
+}
+
+/// Three hours with a wave and some noise, of which the last two are scored.
+fn waves() -> Demand {
+    demand(
+        (0..180).map(|i| 600.0 + 150.0 * (f64::from(i) / 9.0).sin() + f64::from(i * 37 % 11)),
+        60,
+    )
+}
+
+fn scale_ins(fault: Fault, missing_is_zero: bool) -> u64 {
+    let healthy_setup = Setup {
+        history_seconds: 3_600,
+        missing_is_zero,
+        ..setup()
+    };
+    let healthy = run(&waves(), &block(120), &healthy_setup, None, false);
+    let faulty = Setup {
+        fault: Some(fault),
+        ..healthy_setup
+    };
+    run(&waves(), &block(120), &faulty, Some(&healthy), false)
+        .score
+        .scale_ins_on_fault
+}
+
+#[test]
+fn no_fault_scales_in() {
+    for fault in Fault::ALL {
+        assert_eq!(scale_ins(fault, false), 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_policy_that_takes_missing_for_zero_is_found_out() {
+    let found: Vec<&str> = Fault::ALL
+        .into_iter()
+        .filter(|f| scale_ins(*f, true) > 0)
+        .map(Fault::as_str)
+        .collect();
+    // The others give values, or too short a gap for the scale-in window.
+    assert_eq!(
+        found,
+        ["empty", "nan", "inf", "stale", "5xx", "slow", "partial", "flood"]
+    );
+}
+
+#[test]
+fn names_of_faults_are_read_back() {
+    for fault in Fault::ALL {
+        assert_eq!(fault.as_str().parse(), Ok(fault));
+    }
+    assert!("other".parse::<Fault>().is_err());
+}
+
+#[test]
+fn what_is_no_demand_is_refused() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let table = [
+        (vec![(at(0), 1.0)], TraceError::TooShort(1)),
+        (vec![(at(0), 1.0), (at(0), 1.0)], TraceError::NotRising(1)),
+        (
+            vec![(at(0), 1.0), (at(i64::from(i32::MAX)), 1.0)],
+            TraceError::TooLong,
+        ),
+        (
+            vec![(at(0), 1.0), (at(1), -1.0)],
+            TraceError::NotDemand {
+                place: 1,
+                value: -1.0,
+            },
+        ),
+    ];
+    for (points, expected) in table {
+        assert_eq!(Demand::new(&points, 1.0), Err(expected));
+    }
+}
+
+#[test]
+fn demand_changes_evenly_and_its_mean_ends_late() {
+    let demand = demand([0.0, 60.0, 0.0], 60);
+    assert_eq!((demand.steps(), demand.at(6), demand.at(18)), (25, 30.0, 30.0));
+    assert_eq!(demand.mean(60, 15), (50.0 + 55.0 + 60.0) / 3.0);
+    assert_eq!(demand.mean(0, 60), 0.0);
+}

@@ -1,0 +1,126 @@
+//! Policies as `simulate` and `bench scaling` read and name them.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use poker_operator_api::Autoscaling;
+use poker_operator_core::simulate::policies::{self, HPA_TICK_SECONDS};
+
+const DEFAULT: &str = include_str!("../../../demo/autoscaling-policy.yaml");
+/// Without a step of its own a policy decides this often.
+const TICK_SECONDS: i64 = 5;
+/// What the default policy looks ahead beyond the start-up: decision period and metric delay.
+const LEAD_BEYOND_START_SECONDS: i64 = 60;
+
+/// A policy with the name of its row.
+#[derive(Clone, Debug)]
+pub struct Named {
+    pub name: String,
+    pub block: Autoscaling,
+    pub tick_seconds: i64,
+    /// Missing counts as zero.
+    pub naive: bool,
+}
+
+impl Named {
+    pub fn new(name: &str, block: Autoscaling) -> Named {
+        Named {
+            name: name.to_owned(),
+            block,
+            tick_seconds: TICK_SECONDS,
+            naive: false,
+        }
+    }
+}
+
+/// The default policy, looking as far ahead as replicas take to start.
+///
+/// # Errors
+/// Never with the policy this program was built with; a test holds it.
+pub fn default(start_seconds: i64) -> anyhow::Result<Autoscaling> {
+    let mut block: Autoscaling = serde_yaml_ng::from_str(DEFAULT).context("the default policy is broken")?;
+    if let Some(predictive) = &mut block.predictive {
+        predictive.lead_seconds = i32::try_from(start_seconds + LEAD_BEYOND_START_SECONDS)?;
+    }
+    Ok(block)
+}
+
+/// The `autoscaling` block in a file.
+///
+/// # Errors
+/// The file cannot be read, is no such block, or has no metric with a target per replica.
+pub fn read(path: &Path) -> anyhow::Result<Autoscaling> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let block: Autoscaling = serde_yaml_ng::from_str(&text).with_context(|| {
+        format!(
+            "{} is no policy: give the autoscaling block of a PokerCluster, as demo/autoscaling-policy.yaml",
+            path.display()
+        )
+    })?;
+    if policies::capacity(&block).is_none() {
+        bail!(
+            "{}: the first metric needs target.averageValue, what one replica serves",
+            path.display()
+        );
+    }
+    Ok(block)
+}
+
+/// A policy by name: `hpa70`, or what is left of `block` as `reactive`, `panic`, `forecast` or `naive`.
+///
+/// # Errors
+/// There is no policy of that name.
+pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
+    let capacity = policies::capacity(block).context("the policy has no metric with a target per replica")?;
+    if let Some(percent) = name.strip_prefix("hpa") {
+        let percent: u32 = percent
+            .parse()
+            .ok()
+            .filter(|p| (1..=100).contains(p))
+            .with_context(|| format!("{name} is no policy: write hpa and a target in percent, e.g. hpa70"))?;
+        return Ok(Named {
+            tick_seconds: HPA_TICK_SECONDS,
+            ..Named::new(name, policies::hpa(percent, capacity))
+        });
+    }
+    let block = match name {
+        "reactive" => policies::reactive(block),
+        "panic" => policies::without_forecast(block),
+        "forecast" => Autoscaling {
+            panic: None,
+            ..block.clone()
+        },
+        "naive" => block.clone(),
+        _ => bail!("there is no policy {name}: use hpaNN, reactive, panic, forecast or naive"),
+    };
+    Ok(Named {
+        naive: name == "naive",
+        ..Named::new(name, block)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_policy_is_one_and_looks_as_far_as_replicas_start() {
+        let block = default(180).unwrap();
+        assert_eq!(block.predictive.as_ref().unwrap().lead_seconds, 240);
+        assert_eq!(policies::capacity(&block), Some(1000.0));
+    }
+
+    #[test]
+    fn policies_have_names() {
+        let block = default(60).unwrap();
+        let target = |name: &str| policies::capacity(&named(name, &block).unwrap().block).unwrap();
+        assert_eq!(target("hpa85"), 850.0);
+        assert_eq!(target("reactive").round(), 714.0);
+        assert_eq!(target("forecast"), 1000.0);
+        assert!(named("reactive", &block).unwrap().block.panic.is_none());
+        assert!(named("panic", &block).unwrap().block.panic.is_some());
+        for wrong in ["hpa", "hpa0", "hpa101", "best"] {
+            assert!(named(wrong, &block).is_err(), "{wrong}");
+        }
+    }
+}

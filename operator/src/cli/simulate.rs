@@ -1,0 +1,204 @@
+//! `poker-operator simulate`: one trace against a policy.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use jiff::SignedDuration;
+use poker_operator_core::simulate::{
+    Demand, Fault, Run, Score, Setup, policies as core_policies, run as simulate,
+};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::bench::scaling::{history_seconds, read_trace, render};
+use super::policies::{self, Named};
+use crate::plot;
+
+/// Replays demand against a scaling policy
+///
+/// The decisions are those of the controller, by the same code. The policy is the autoscaling block
+/// of a PokerCluster, so what was simulated can be applied as it is; its first metric is driven by
+/// the trace. Replica hours are compared with an oracle that always runs just enough.
+///
+/// Example:
+///   poker-operator simulate --trace testdata/load/crane_8.csv.gz \
+///     --policy demo/autoscaling-policy.yaml --compare hpa70,hpa85 --plot week.svg
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct SimulateArgs {
+    /// Demand over time: time,value as CSV, JSON, or one value a second
+    #[arg(long, value_name = "FILE")]
+    trace: PathBuf,
+    /// The autoscaling block of a PokerCluster, as YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Policies to put beside it: hpaNN, and reactive, panic, forecast for parts of the policy
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    compare: Vec<String>,
+    /// Draw demand, supply and forecast into an SVG or PNG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Replicas that the peak of the trace needs: the trace is scaled to it. 0: as it is
+    #[arg(long, default_value_t = 20.0)]
+    peak_replicas: f64,
+    /// What a replica serves; without it, the policy's averageValue
+    #[arg(long)]
+    capacity: Option<f64>,
+    /// Seconds from a decision until a new replica serves
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=86_400))]
+    start_seconds: i64,
+    /// Seconds that a replica drains before it is gone
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=86_400))]
+    drain_seconds: i64,
+    /// Seconds over which the metric is averaged
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=3_600))]
+    window_seconds: i64,
+    /// Seconds by which the metric is late
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(i64).range(0..=3_600))]
+    late_seconds: i64,
+    /// Seconds between two values of the metric
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(i64).range(1..=3_600))]
+    scrape_seconds: i64,
+    /// Days that are only history [default: 3, or none for a shorter trace]
+    #[arg(long)]
+    history_days: Option<f64>,
+    /// Break the source of the metric for ten minutes every seven hours: empty, nan, inf, stale, 5xx, slow, partial, duplicate, reset, skew, gap or flood
+    #[arg(long, value_name = "KIND")]
+    metric_fault: Option<Fault>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    trace: String,
+    policies: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    policy: String,
+    #[serde(flatten)]
+    score: Score,
+}
+
+/// # Errors
+/// A file cannot be used, or a policy has no such name.
+pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    let block = policies::read(&args.policy)?;
+    let target = core_policies::capacity(&block).context("the policy has no target per replica")?;
+    let capacity = args.capacity.unwrap_or(target);
+    if capacity.is_nan() || capacity <= 0.0 || args.peak_replicas.is_nan() || args.peak_replicas < 0.0 {
+        bail!("--capacity must be above 0 and --peak-replicas not below 0");
+    }
+    let (trace, demand) = read_trace(&args.trace, capacity, args.peak_replicas)?;
+    let mut all = vec![Named::new("policy", block.clone())];
+    for name in &args.compare {
+        all.push(policies::named(name, &block)?);
+    }
+    let runs: Vec<Run> = all
+        .par_iter()
+        .enumerate()
+        .map(|(i, policy)| one(args, &demand, policy, capacity, i == 0 && args.plot.is_some()))
+        .collect();
+    if let (Some(path), Some(first)) = (&args.plot, runs.first()) {
+        draw(path, &trace, &demand, first)?;
+    }
+    let rows = all.into_iter().zip(runs).map(|(policy, run)| Row {
+        policy: policy.name,
+        score: run.score,
+    });
+    let report = Report {
+        trace,
+        policies: rows.collect(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.table());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep_points: bool) -> Run {
+    let days = args.history_days.map(|days| (days.max(0.0) * 86_400.0) as i64);
+    let mut setup = Setup {
+        capacity,
+        start_seconds: args.start_seconds,
+        drain_seconds: args.drain_seconds,
+        window_seconds: args.window_seconds,
+        late_seconds: args.late_seconds,
+        scrape_seconds: args.scrape_seconds,
+        tick_seconds: policy.tick_seconds,
+        history_seconds: days.unwrap_or_else(|| history_seconds(demand)),
+        fault: None,
+        missing_is_zero: policy.naive,
+    };
+    if args.metric_fault.is_none() {
+        return simulate(demand, &policy.block, &setup, None, keep_points);
+    }
+    let healthy = simulate(demand, &policy.block, &setup, None, false);
+    setup.fault = args.metric_fault;
+    simulate(demand, &policy.block, &setup, Some(&healthy), keep_points)
+}
+
+fn draw(path: &std::path::Path, trace: &str, demand: &Demand, run: &Run) -> anyhow::Result<()> {
+    let at = |step: usize| demand.start() + SignedDuration::from_secs(demand.second(step));
+    let line = |label: &str, color, value: fn(&poker_operator_core::simulate::Point) -> f64| plot::Line {
+        label: label.to_owned(),
+        color,
+        points: run
+            .points
+            .iter()
+            .enumerate()
+            .map(|(step, point)| (at(step), value(point)))
+            .collect(),
+    };
+    let panel = plot::Panel {
+        unit: "demand".to_owned(),
+        lines: vec![
+            line("supply", plot::GREEN, |point| point.supply),
+            line("expected at most", plot::ORANGE, |point| {
+                point.forecast.unwrap_or(f64::NAN)
+            }),
+            line("demand", plot::BLUE, |point| point.demand),
+        ],
+        ..plot::Panel::default()
+    };
+    plot::draw(path, &format!("{trace}: demand, supply and forecast"), &[panel])
+}
+
+impl Report {
+    /// One column per policy.
+    fn table(&self) -> String {
+        let mut head = vec![self.trace.clone(), String::new()];
+        head.extend(self.policies.iter().map(|row| row.policy.clone()));
+        let mut table = vec![head];
+        let mut add = |name: &str, unit: &str, digits: usize, value: &dyn Fn(&Score) -> f64| {
+            let mut cells = vec![name.to_owned(), unit.to_owned()];
+            cells.extend(
+                self.policies
+                    .iter()
+                    .map(|row| format!("{:.digits$}", value(&row.score))),
+            );
+            table.push(cells);
+        };
+        add("replica hours", "h", 1, &|s| s.replica_hours);
+        add("replica hours ÷ oracle", "", 3, &|s| s.cost_ratio);
+        add("θU accuracy under", "%", 3, &|s| s.theta_u);
+        add("θO accuracy over", "%", 2, &|s| s.theta_o);
+        add("τU time under", "%", 3, &|s| s.tau_u);
+        add("τO time over", "%", 2, &|s| s.tau_o);
+        add("υ instability", "%", 2, &|s| s.instability);
+        add("η elastic speedup", "", 2, &|s| s.elastic_speedup);
+        add("actions", "", 0, &|s| s.actions as f64);
+        add("reversals in 10 min", "", 0, &|s| s.reversals as f64);
+        add("scale-ins on faults", "", 0, &|s| s.scale_ins_on_fault as f64);
+        add("sessions moved", "peaks", 1, &|s| s.sessions_moved);
+        add("worst backlog", "replica s", 0, &|s| s.worst_backlog);
+        render(&table, false)
+    }
+}
