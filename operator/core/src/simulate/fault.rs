@@ -126,6 +126,6 @@ impl FaultWindows {
     pub fn since(&self, second: i64) -> Option<(i64, i64)> {
         let passed = second - self.first;
         let begun = self.is_on && passed >= 0;
-        begun.then(|| (passed / PERIOD_SECONDS, passed % PERIOD_SECONDS))
+        begun.then_some((passed / PERIOD_SECONDS, passed % PERIOD_SECONDS))
     }
 }
