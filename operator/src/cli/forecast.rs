@@ -16,7 +16,7 @@ use crate::series::{STEP_DEFAULT, Series, read};
 
 const HORIZON_MAX: Duration = Duration::from_secs(48 * 3_600);
 
-/// Forecast a recorded load with the model of the autoscaler
+/// Forecast a recorded load, from minutes to two days ahead
 ///
 /// Reads a series from CSV (time,value), JSON or one value a line, gzip or not, lets the forecaster
 /// see it sample by sample, and prints what it expects after the end: the middle, and quantiles.

@@ -18,9 +18,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// point forecasts, MSIS of the 95 % intervals, and the time a series takes.
 ///
 /// --series walks a folder and makes, every five minutes of the second half of each file, the
-/// forecasts that the autoscaler would have made; errors, unused capacity and violations of the
-/// 99 % quantile stand beside those of the last value with the same scale and calibrator. Each
-/// file is judged as it is and with faults: a tenth of the samples lost, two hours lost, a spike,
+/// forecasts of the next hour; errors, unused capacity and violations of the 99 % quantile stand
+/// beside those of the last value with the same scale and calibrator. Each file is judged as it is and with faults: a tenth of the samples lost, two hours lost, a spike,
 /// a level shift, three days of history.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
