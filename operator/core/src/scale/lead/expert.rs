@@ -52,7 +52,10 @@ impl Expert {
         self.loss += (pinball - self.loss) * weight(DAY_SLOTS as f64);
         self.recent_variance += (residual * residual - self.recent_variance) * weight(RECENT_SLOTS);
         self.variance += (residual * residual - self.variance) * weight(DAY_SLOTS as f64);
-        self.tail.observe(residual / guess.scale);
+        // In the first hour the scale is a guess itself.
+        if self.seen > HOUR_SLOTS {
+            self.tail.observe(residual / guess.scale);
+        }
         if self.seen.is_multiple_of(HOUR_SLOTS) {
             self.tail.fade();
         }
