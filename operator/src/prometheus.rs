@@ -267,7 +267,7 @@ mod tests {
         let matrix = |series: &str| {
             format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#)
         };
-        // As Prometheus writes it., shortened.
+        // As Prometheus writes it, shortened.
         let one = r#"{"metric":{"namespace":"poker"},"values":[[1763800000,"12"],[1763800030,"NaN"],[1763800060,"14.5"]]}"#;
         let points = parse_range(200, matrix(one).as_bytes()).unwrap();
         let expected = [(1_763_800_000, 12.0), (1_763_800_060, 14.5)];
