@@ -1,5 +1,7 @@
 //! Apply, look, scale, delete: what a platform engineer does on the first day.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use e2e::world::{World, condition};
 use e2e::{images, shell};
@@ -14,6 +16,9 @@ use kube::{Resource, ResourceExt};
 use poker_operator_api::PokerCluster;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+
+/// How long the garbage collector may take.
+const COLLECTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// `kind/name@resourceVersion` of every object of one kind that belongs to the cluster.
 async fn versions<K>(world: &World) -> Result<Vec<String>>
@@ -135,10 +140,6 @@ async fn kubectl_scale_is_followed(world: &World) -> Result<()> {
 
 async fn deletion_leaves_nothing(world: &World) -> Result<()> {
     let uid = world.get().await?.uid().unwrap_or_default();
-    let mut waits = vec![];
-    for deployment in world.api::<Deployment>().list(&ListParams::default()).await? {
-        waits.push((deployment.name_any(), deployment.uid().unwrap_or_default()));
-    }
     world
         .clusters()
         .delete(&world.name, &DeleteParams::default())
@@ -146,12 +147,13 @@ async fn deletion_leaves_nothing(world: &World) -> Result<()> {
     world
         .wait_for(world.clusters(), &world.name, is_deleted(&uid))
         .await?;
-    for (name, uid) in waits {
-        world
-            .wait_for(world.api::<Deployment>(), &name, is_deleted(&uid))
-            .await?;
+    // The garbage collector takes one kind after the other.
+    let end = Instant::now() + COLLECTED_WITHIN;
+    let mut left = children(world).await?;
+    while !left.is_empty() && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        left = children(world).await?;
     }
-    let left = children(world).await?;
     assert!(left.is_empty(), "left behind: {left:?}");
     Ok(())
 }
