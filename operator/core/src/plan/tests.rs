@@ -338,6 +338,27 @@ fn replicas_of_scaled_gateways_are_seeded_once_and_then_left_to_their_manager() 
 }
 
 #[test]
+fn gateways_that_somebody_scaled_to_zero_come_back_though_nothing_measures() {
+    let mut world = World::new(observed("demo", SCALED));
+    world.settle();
+    let gateway = world
+        .seen
+        .names()
+        .gateway(&validate(&world.seen).unwrap().revision);
+    let find = |d: &&mut Deployment| d.name_any() == gateway;
+    let live = world.seen.live.deployments.iter_mut().find(find).unwrap();
+    live.spec.as_mut().unwrap().replicas = Some(0);
+    world.set_ready("gateway", true);
+    world.seen.metrics.clear();
+    let plan = world.pass();
+    assert_eq!(plan.replicas[0].replicas, 2);
+    assert_eq!(
+        plan.scale[0].message,
+        "fewer than minReplicas 2: from 0 to 2 gateways"
+    );
+}
+
+#[test]
 fn a_paused_cluster_is_left_alone() {
     let mut world = World::new(observed("demo", MINIMAL));
     world.settle();

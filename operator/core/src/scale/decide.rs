@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::burst::{self, Burst};
 use super::explain::{self, Explained};
 use super::hpa::behavior::Behavior;
-use super::hpa::combine::{self, Gate, Winner};
+use super::hpa::combine::{self, Winner};
 use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
 use super::hpa::rate::{Bounds, Limit};
 use super::limits::{LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN};
@@ -139,10 +139,14 @@ impl<'a> Evidence<'a> {
     }
 
     fn choose(&self, winner: &Option<Winner>, memory: &mut ScaleMemory) -> Choice {
-        let choice = match (combine::gate(self.input.current, self.bounds, true, true), winner) {
-            (Gate::Bound { replicas, .. }, _) => self.to_bound(replicas),
-            (_, Some(winner)) => self.follow(winner, memory),
-            (_, None) => {
+        let current = self.input.current;
+        // At zero too, unlike the HPA, which takes that for its off switch: here it is `minReplicas` that
+        // says whether there may be none, and at zero nothing measures that would ever ask for one.
+        let bound = current.clamp(self.bounds.min, self.bounds.max);
+        let choice = match winner {
+            _ if bound != current => self.to_bound(bound),
+            Some(winner) => self.follow(winner, memory),
+            None => {
                 memory.held_at = Some(self.input.now);
                 self.hold(Reason::MetricsUnavailable, Restraint::MissingMetrics)
             }

@@ -158,9 +158,14 @@ fn policies_and_bounds_limit_and_say_so() {
 
 #[test]
 fn outside_the_bounds_the_bounds_decide_without_metrics() {
-    for (current, replicas, reason) in [(12, 10, Reason::AboveMaximum), (1, 2, Reason::BelowMinimum)] {
+    let table = [
+        (12, 10, Reason::AboveMaximum),
+        (1, 2, Reason::BelowMinimum),
+        (0, 2, Reason::BelowMinimum),
+    ];
+    for (current, replicas, reason) in table {
         let mut scene = Scene::new(participants(2, 10), current);
-        let decision = scene.step(0, &BTreeMap::new());
+        let decision = scene.step(0, &BTreeMap::from([missing("participants")]));
         assert_eq!((decision.replicas, decision.reason), (replicas, reason));
     }
 }
