@@ -9,7 +9,7 @@ use crate::cluster::PokerCluster;
 #[derive(Debug, thiserror::Error)]
 pub enum CrdError {
     #[error("cannot write the resource definition as YAML")]
-    Yaml(#[from] serde_yaml_ng::Error),
+    Yaml(#[from] serde_saphyr::ser::Error),
 }
 
 /// The definition of `PokerCluster`.
@@ -22,16 +22,7 @@ pub fn crd() -> CustomResourceDefinition {
 /// # Errors
 /// When the definition cannot be serialised.
 pub fn crd_yaml() -> Result<String, CrdError> {
-    Ok(quote_truth_values(&serde_yaml_ng::to_string(&crd())?))
-}
-
-/// The names `On` and `Off` in quotes: YAML 1.1, which kubectl and Helm read, takes them for truth values.
-fn quote_truth_values(yaml: &str) -> String {
-    let quoted = |line: &str| match line.rsplit_once(' ') {
-        Some((key, word @ ("On" | "Off"))) if key.ends_with([':', '-']) => format!("{key} \"{word}\"\n"),
-        _ => format!("{line}\n"),
-    };
-    yaml.lines().map(quoted).collect()
+    Ok(serde_saphyr::to_string(&crd())?)
 }
 
 #[cfg(test)]
@@ -39,13 +30,6 @@ mod tests {
     use super::*;
 
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/pokerclusters.yaml");
-
-    #[test]
-    fn names_that_yaml_takes_for_truth_are_quoted() {
-        let yaml = "default: On\nenum:\n- Off\n- Preview\ntext: read a bare On\n  On or Off\n";
-        let quoted = "default: \"On\"\nenum:\n- \"Off\"\n- Preview\ntext: read a bare On\n  On or Off\n";
-        assert_eq!(quote_truth_values(yaml), quoted);
-    }
 
     #[test]
     fn committed_definition_is_up_to_date() {

@@ -15,7 +15,7 @@ use crate::{plan, status, topic};
 
 /// A cluster of that name and spec, seen for the first time.
 pub fn observed(name: &str, spec: &str) -> Observed {
-    let spec = serde_yaml_ng::from_str(spec).unwrap();
+    let spec = serde_saphyr::from_str(spec).unwrap();
     let mut cluster = PokerCluster::new(name, spec);
     cluster.metadata.namespace = Some("poker".to_owned());
     cluster.metadata.uid = Some("11111111-2222-3333-4444-555555555555".to_owned());

@@ -50,10 +50,15 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&objects)?);
         return Ok(ExitCode::SUCCESS);
     }
-    for object in objects {
-        print!("---\n{}", serde_yaml_ng::to_string(&object)?);
+    for object in &objects {
+        print!("---\n{}", yaml(object)?);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Means the same to readers of YAML 1.1, as kubectl and Helm are: to them a bare `yes` is a truth value.
+fn yaml(object: &Value) -> Result<String> {
+    Ok(serde_saphyr::to_string(object)?)
 }
 
 fn read(file: &Path) -> Result<String> {
@@ -68,7 +73,7 @@ fn read(file: &Path) -> Result<String> {
 }
 
 fn parse(text: &str) -> Result<PokerCluster> {
-    let mut object: Value = serde_yaml_ng::from_str(text)?;
+    let mut object: Value = serde_saphyr::from_str(text)?;
     let kind = object
         .get("kind")
         .and_then(Value::as_str)
@@ -177,6 +182,7 @@ fn hidden(mut secret: Secret) -> Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const MINIMAL: &str = "metadata: {name: demo}\nspec: {version: 1.0.0}";
 
@@ -189,6 +195,39 @@ mod tests {
         let secret = objects.iter().find(|object| object["kind"] == "Secret").unwrap();
         for value in secret["data"].as_object().unwrap().values() {
             assert_eq!(value, "bWFkZSB3aGVuIGFwcGxpZWQ=");
+        }
+    }
+
+    #[test]
+    fn what_yaml_1_1_takes_for_something_else_is_quoted() {
+        let plain =
+            "y Y yes No NO on OFF true False ~ null << = 1_000 017 0o17 0x1F 0b1 1:30 1e3 .5 -.inf .NaN";
+        let words = plain
+            .split(' ')
+            .chain(["", "190:20:30.15", "2026-01-01", "2026-01-01 08:00:00"]);
+        for word in words {
+            let object = json!({"args": [word], "value": word});
+            let text = yaml(&object).unwrap();
+            let written = |line: String| text.lines().any(|written| written == line);
+            let quoted = |start: &str| {
+                ['"', '\'']
+                    .iter()
+                    .any(|q| written(format!("{start}{q}{word}{q}")))
+            };
+            assert!(quoted("- ") && quoted("value: "), "{word} is written as\n{text}");
+        }
+        let key = yaml(&json!({"yes": 1})).unwrap();
+        assert!(!key.starts_with('y'), "{key}");
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_was_meant() {
+        let text = format!("{MINIMAL}\nkind: PokerCluster");
+        let seen = imagined(parse(&text).unwrap());
+        let valid = validate::validate(&seen).unwrap();
+        for object in objects(plan::plan(&valid, &seen).children).unwrap() {
+            let text = yaml(&object).unwrap();
+            assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), object, "{text}");
         }
     }
 

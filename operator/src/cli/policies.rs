@@ -38,7 +38,7 @@ impl Named {
 /// # Errors
 /// Never with the policy this program was built with; a test holds it.
 pub fn default(start_seconds: i64) -> anyhow::Result<Autoscaling> {
-    let mut block: Autoscaling = serde_yaml_ng::from_str(DEFAULT).context("the default policy is broken")?;
+    let mut block: Autoscaling = serde_saphyr::from_str(DEFAULT).context("the default policy is broken")?;
     if let Some(predictive) = &mut block.predictive {
         predictive.lead_seconds = i32::try_from(start_seconds + LEAD_BEYOND_START_SECONDS)?;
     }
@@ -51,7 +51,7 @@ pub fn default(start_seconds: i64) -> anyhow::Result<Autoscaling> {
 /// The file cannot be read, is no such block, or has no metric with a target per replica.
 pub fn read(path: &Path) -> anyhow::Result<Autoscaling> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let block: Autoscaling = serde_yaml_ng::from_str(&text).with_context(|| {
+    let block: Autoscaling = serde_saphyr::from_str(&text).with_context(|| {
         format!(
             "{} is no policy: give the autoscaling block of a PokerCluster, as demo/autoscaling-policy.yaml",
             path.display()

@@ -92,7 +92,7 @@ fn children_are_as_committed() {
         let plan = planned(&seen);
         let texts = documents(&plan.children)
             .iter()
-            .map(|d| serde_yaml_ng::to_string(d).unwrap())
+            .map(|d| serde_saphyr::to_string(d).unwrap())
             .collect::<Vec<_>>();
         let yaml = texts.join("---\n");
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -223,7 +223,7 @@ fn any_way_to_a_spec_ends_with_the_same_objects() {
     let mut world = World::new(observed("demo", walk[0]));
     world.settle();
     for spec in walk {
-        world.seen.cluster.spec = serde_yaml_ng::from_str(spec).unwrap();
+        world.seen.cluster.spec = serde_saphyr::from_str(spec).unwrap();
         for _ in 0..3 {
             world.pass(); // not long enough to get there
         }
@@ -387,7 +387,7 @@ fn going_external_deletes_the_managed_server_and_nothing_of_others() {
     foreign.metadata.name = Some("somebody-elses".to_owned());
     foreign.metadata.owner_references = None;
     world.seen.live.services.push(foreign);
-    world.seen.cluster.spec.database = serde_yaml_ng::from_str("{none: {}}").unwrap();
+    world.seen.cluster.spec.database = serde_saphyr::from_str("{none: {}}").unwrap();
     let plan = world.pass();
     let mut orphans: Vec<String> = plan
         .orphans
