@@ -19,7 +19,9 @@ use poker_operator_api::{
 use poker_operator_core::{
     limits::PORT_KAFKA,
     observed::{LiveChildren, MetricSamples, Observed, TopicObserved},
+    scale::reading::Reading,
     topic,
+    validate::secret_missing,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,13 +37,14 @@ pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) ->
     let live = ctx.stores.children(&key.0, &key.1);
     let secrets = secret_keys(ctx, cluster, key, &live).await?;
     let drains = drains::ask(ctx, &live, &ClusterNames::new(&key.0, &key.1)).await;
-    need_samples(ctx, cluster, key).await;
+    let unmeasured = need_samples(ctx, cluster, key).await.err();
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
-    let metrics = samples(ctx, cluster, key, &live.deployments);
+    let metrics = samples(ctx, cluster, key, &live.deployments, unmeasured.as_deref());
     Ok(Observed {
         forecasts: forecasts::update(ctx, key, &blocks(cluster), &metrics),
         metrics,
+        unmeasured,
         topic: look_at_topic(ctx, cluster, key),
         memory: ctx.scale_memory(key),
         cluster: cluster.clone(),
@@ -71,7 +74,7 @@ fn look_at_topic(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Top
         .look(key, &topic(cluster, &ClusterNames::new(&key.0, &key.1)))
 }
 
-/// Secrets that the spec refers to.
+/// Secrets that pods of the cluster read.
 fn referenced(cluster: &PokerCluster) -> impl Iterator<Item = &SecretKeyRef> {
     let spec = &cluster.spec;
     let redis = spec
@@ -84,11 +87,7 @@ fn referenced(cluster: &PokerCluster) -> impl Iterator<Item = &SecretKeyRef> {
         .external
         .as_ref()
         .map(|external| &external.url_secret_ref);
-    redis.into_iter().chain(database).chain(token_ref(cluster))
-}
-
-fn token_ref(cluster: &PokerCluster) -> Option<&SecretKeyRef> {
-    cluster.spec.prometheus.as_ref()?.bearer_token_secret_ref.as_ref()
+    redis.into_iter().chain(database)
 }
 
 /// Names of the keys of referenced and of made Secrets. A made one is read again only when it changed.
@@ -135,21 +134,28 @@ fn keys_of(secret: &Secret) -> BTreeSet<String> {
     secret.data.iter().flat_map(BTreeMap::keys).cloned().collect()
 }
 
-/// Tells the sampler what this cluster wants to know.
-async fn need_samples(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) {
-    let need = match &cluster.spec.prometheus {
-        Some(prometheus) => Some(need(ctx, cluster, prometheus, key).await),
-        None => None,
+/// Tells the sampler what this cluster wants to know, or says why the Prometheus cannot be asked.
+async fn need_samples(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<(), String> {
+    let Some(prometheus) = &cluster.spec.prometheus else {
+        ctx.sampler.need(key, None);
+        return Ok(());
     };
-    ctx.sampler.need(key, need);
+    let token = match &prometheus.bearer_token_secret_ref {
+        Some(reference) => {
+            let secret = read_secret(ctx, &key.0, &reference.name).await;
+            // Not to know the token says nothing about it: the sampler goes on with the one it has.
+            let secret = secret.map_err(|error| format!("{TOKEN_FIELD}: {}", error.line()))?;
+            token_in(secret, reference).map(Some)
+        }
+        None => Ok(None),
+    };
+    // Without its token no question is asked: the Prometheus would only count failed logins.
+    let need = token.map(|token| need(cluster, prometheus, token, key));
+    ctx.sampler.need(key, need.clone().ok());
+    need.map(drop)
 }
 
-async fn need(ctx: &Context, cluster: &PokerCluster, prometheus: &Prometheus, key: &ClusterKey) -> Need {
-    let token = match &prometheus.bearer_token_secret_ref {
-        // A Secret that cannot be read is reported as a missing key; the queries will be refused.
-        Some(token) => read_token(ctx, &key.0, token).await,
-        None => None,
-    };
+fn need(cluster: &PokerCluster, prometheus: &Prometheus, token: Option<String>, key: &ClusterKey) -> Need {
     let blocks = blocks(cluster);
     let queries = blocks.iter().flat_map(|(component, block)| {
         block
@@ -175,12 +181,17 @@ pub fn filled(query: &str, key: &ClusterKey) -> String {
     query.replace("$namespace", &key.0).replace("$cluster", &key.1)
 }
 
-async fn read_token(ctx: &Context, namespace: &str, token: &SecretKeyRef) -> Option<String> {
-    let secret = read_secret(ctx, namespace, &token.name).await.ok()??;
-    let bytes = secret.data?.remove(&token.key)?;
-    String::from_utf8(bytes.0)
-        .ok()
-        .map(|token| token.trim().to_owned())
+const TOKEN_FIELD: &str = "prometheus.bearerTokenSecretRef";
+
+/// The token, or what to do about its absence.
+fn token_in(secret: Option<Secret>, reference: &SecretKeyRef) -> Result<String, String> {
+    let SecretKeyRef { name, key } = reference;
+    let exists = secret.is_some();
+    let token = secret.and_then(|secret| secret.data?.remove(key));
+    let token = token.ok_or_else(|| secret_missing(TOKEN_FIELD, reference, exists))?;
+    let token = String::from_utf8(token.0)
+        .map_err(|_| format!("{TOKEN_FIELD}: key {key} of Secret {name} is no text: write the bare token"))?;
+    Ok(token.trim().to_owned())
 }
 
 fn blocks(cluster: &PokerCluster) -> Vec<(Component, &Autoscaling)> {
@@ -209,14 +220,19 @@ fn samples(
     cluster: &PokerCluster,
     key: &ClusterKey,
     deployments: &[Deployment],
+    unmeasured: Option<&str>,
 ) -> MetricSamples {
     let mut samples = MetricSamples::new();
     if cluster.spec.prometheus.is_none() {
         return samples;
     }
     let now = Instant::now();
+    let read = |metric: &str| match unmeasured {
+        Some(why) => Reading::Missing { why: why.to_owned() },
+        None => ctx.sampler.read(key, metric, now),
+    };
     let builtin = |metric: BuiltinMetric, source: Component| {
-        let reading = ctx.sampler.read(key, metric.name(), now);
+        let reading = read(metric.name());
         (
             metric.name().to_owned(),
             reading.whole(ready_pods(deployments, source)),
@@ -232,7 +248,7 @@ fn samples(
     for (component, block) in blocks(cluster) {
         let of = samples.entry(component).or_default();
         for promql in block.metrics.iter().filter_map(|metric| metric.promql.as_ref()) {
-            let reading = ctx.sampler.read(key, &custom(component, &promql.name), now);
+            let reading = read(&custom(component, &promql.name));
             of.insert(promql.name.clone(), reading.whole(0));
         }
     }
@@ -248,4 +264,41 @@ fn ready_pods(deployments: &[Deployment], component: Component) -> u64 {
     });
     let ready = of.filter_map(|deployment| deployment.status.as_ref()?.ready_replicas);
     ready.filter_map(|ready| u64::try_from(ready).ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_token_is_there_or_its_absence_is_told() {
+        let secret = |data| serde_json::from_value::<Secret>(json!({ "data": data })).unwrap();
+        let reference = SecretKeyRef {
+            name: "monitoring".to_owned(),
+            key: "token".to_owned(),
+        };
+        let table = [
+            (Some(secret(json!({"token": "czNjcjN0Cg=="}))), Ok("s3cr3t")),
+            (
+                None,
+                Err("Secret monitoring does not exist: create it with the key token"),
+            ),
+            (
+                Some(secret(json!({"password": "eA=="}))),
+                Err("Secret monitoring has no key token"),
+            ),
+            (
+                Some(secret(json!({"token": "/w=="}))),
+                Err("key token of Secret monitoring is no text"),
+            ),
+        ];
+        for (secret, expected) in table {
+            match (token_in(secret, &reference), expected) {
+                (Ok(token), Ok(expected)) => assert_eq!(token, expected),
+                (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+                (token, _) => panic!("{token:?} instead of {expected:?}"),
+            }
+        }
+    }
 }

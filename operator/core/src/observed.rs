@@ -54,6 +54,8 @@ pub struct Observed {
     /// By Deployment; absent when it could not be asked, or not all of its pods could.
     pub drains: BTreeMap<String, Held>,
     pub metrics: MetricSamples,
+    /// Why the Prometheus of the spec is not asked, if so; all samples are missing then.
+    pub unmeasured: Option<String>,
     /// By component; of metrics with a predictive block, once enough was seen.
     pub forecasts: BTreeMap<Component, Forecasts>,
     pub topic: TopicObserved,

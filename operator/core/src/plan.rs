@@ -12,7 +12,7 @@ use poker_routing::{RoutingTable, ShardState};
 use crate::build::{self, ROUTES_KEY};
 use crate::children::{Children, Planned};
 use crate::limits::{PARTICIPANTS_SECONDS, REQUEUE_DRAINING, REQUEUE_JOINING, REQUEUE_STARTING, RESYNC};
-use crate::observed::{LiveChildren, Observed};
+use crate::observed::{LiveChildren, Observed, TopicObserved};
 use crate::orphans;
 use crate::outcome::{Facts, GatewayFacts, Plan, ReplicaTarget, ShardFacts};
 use crate::scale::{self, Forecasts, ScaleDecision, ScaleInput, ScaleMemory};
@@ -368,7 +368,8 @@ fn requeue_after(
         wait = wait.min(Duration::from_secs(PARTICIPANTS_SECONDS.unsigned_abs()));
     }
     let is_starting = facts.shards.updated < facts.shards.desired || facts.gateway.serving != facts.revision;
-    if is_starting || matches!(seen.topic, crate::observed::TopicObserved::Unknown { .. }) {
+    let is_unmeasured = seen.unmeasured.is_some();
+    if is_starting || is_unmeasured || matches!(seen.topic, TopicObserved::Unknown { .. }) {
         wait = wait.min(REQUEUE_STARTING);
     }
     if !facts.draining.is_empty() {

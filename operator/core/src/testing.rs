@@ -26,6 +26,7 @@ pub fn observed(name: &str, spec: &str) -> Observed {
         secrets: BTreeMap::new(),
         drains: BTreeMap::new(),
         metrics: BTreeMap::new(),
+        unmeasured: None,
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown {
             why: "not asked yet".to_owned(),

@@ -310,27 +310,26 @@ fn secrets(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
     if let DatabaseServer::External(reference) = &servers.database {
         references.push(("database.external.urlSecretRef", reference));
     }
-    let prometheus = seen.cluster.spec.prometheus.as_ref();
-    if let Some(reference) = prometheus.and_then(|p| p.bearer_token_secret_ref.as_ref()) {
-        references.push(("prometheus.bearerTokenSecretRef", reference));
-    }
-    for (field, SecretKeyRef { name, key }) in references {
-        let keys = seen.secrets.get(name);
-        if !keys.is_some_and(|keys| keys.contains(key)) {
-            let what = if keys.is_some() {
-                format!("has no key {key}")
-            } else {
-                "does not exist".to_owned()
-            };
+    for (field, reference) in references {
+        let keys = seen.secrets.get(&reference.name);
+        if !keys.is_some_and(|keys| keys.contains(&reference.key)) {
             return Err(Invalid {
                 reason: reasons::SECRET_MISSING,
-                message: format!(
-                    "{field}: Secret {name} {what}: create it with the key {key}, or correct the reference"
-                ),
+                message: secret_missing(field, reference, keys.is_some()),
             });
         }
     }
     made_secret(seen, servers)
+}
+
+/// What to say when a Secret, or the key in it, that `field` refers to is not there.
+pub fn secret_missing(field: &str, SecretKeyRef { name, key }: &SecretKeyRef, exists: bool) -> String {
+    let what = if exists {
+        format!("has no key {key}")
+    } else {
+        "does not exist".to_owned()
+    };
+    format!("{field}: Secret {name} {what}: create it with the key {key}, or correct the reference")
 }
 
 /// The database's Secret is never written again, so it must be whole.

@@ -105,12 +105,8 @@ fn imagined(cluster: PokerCluster) -> Observed {
         .external
         .as_ref()
         .map(|external| &external.url_secret_ref);
-    let token = spec
-        .prometheus
-        .as_ref()
-        .and_then(|prometheus| prometheus.bearer_token_secret_ref.as_ref());
     let mut secrets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for reference in [redis, database, token].into_iter().flatten() {
+    for reference in [redis, database].into_iter().flatten() {
         secrets
             .entry(reference.name.clone())
             .or_default()
@@ -122,6 +118,7 @@ fn imagined(cluster: PokerCluster) -> Observed {
         live: LiveChildren::default(),
         drains: BTreeMap::new(),
         metrics: MetricSamples::new(),
+        unmeasured: None,
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown {
             why: "nothing is asked for a plan".to_owned(),

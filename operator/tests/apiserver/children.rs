@@ -266,3 +266,35 @@ async fn missing_secret_is_said_and_recovers() {
     operator.another_pass(&world, "demo").await;
     world.until::<Deployment>("demo-worker", "there", |_| true).await;
 }
+
+#[tokio::test]
+async fn a_missing_token_holds_scaling_and_nothing_else() {
+    let world = World::new("token").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    let token = json!({"name": "monitoring", "key": "token"});
+    let spec = json!({
+        "version": "1.0.0",
+        "prometheus": {"url": "http://127.0.0.1:1", "bearerTokenSecretRef": token},
+        "gateway": {"autoscaling": {
+            "minReplicas": 2, "maxReplicas": 4,
+            "metrics": [{"builtin": "Connections", "target": {"averageValue": "500"}}],
+        }},
+    });
+    world.create("demo", spec).await.unwrap();
+    world.until::<Deployment>("demo-worker", "there", |_| true).await;
+    world
+        .until_condition("demo", "Degraded", "True", "MetricsUnavailable")
+        .await;
+    let cluster: PokerCluster = world.api().get("demo").await.unwrap();
+    let told = &condition(&cluster, "Degraded").unwrap().message;
+    assert!(told.contains("Secret monitoring does not exist"), "{told}");
+    let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json!({
+        "metadata": {"name": "monitoring"}, "stringData": {"token": "s3cr3t"},
+    }))
+    .unwrap();
+    world.api().create(&PostParams::default(), &secret).await.unwrap();
+    operator.another_pass(&world, "demo").await;
+    world
+        .until_condition("demo", "Degraded", "False", "AsExpected")
+        .await;
+}

@@ -359,6 +359,35 @@ fn gateways_that_somebody_scaled_to_zero_come_back_though_nothing_measures() {
 }
 
 #[test]
+fn without_the_token_of_its_prometheus_nothing_scales_and_all_else_goes_on() {
+    let mut world = World::new(observed("demo", SCALED));
+    world.settle();
+    let why = "prometheus.bearerTokenSecretRef: Secret t does not exist";
+    world.seen.unmeasured = Some(why.to_owned());
+    let missing = || Sample::Missing { why: why.to_owned() };
+    let of = world.seen.metrics.entry(Component::Gateway).or_default();
+    of.insert("connections".into(), missing());
+    world.seen.cluster.spec.worker.replicas = 3;
+    let plan = world.pass();
+    assert!(!plan.children.deployments.is_empty());
+    let gateway = plan
+        .scale
+        .iter()
+        .find(|d| d.component == Component::Gateway)
+        .unwrap();
+    assert_eq!((gateway.current, gateway.replicas), (2, 2));
+    assert!(gateway.message.contains(why), "{}", gateway.message);
+    world.set_ready("", true);
+    world.pass();
+    assert_eq!(world.condition("Ready").0, "True");
+    let told = ("True".to_owned(), "MetricsUnavailable".to_owned());
+    assert_eq!(world.condition("Degraded"), told);
+    world.seen.unmeasured = None;
+    world.pass();
+    assert_eq!(world.condition("Degraded").0, "False");
+}
+
+#[test]
 fn a_paused_cluster_is_left_alone() {
     let mut world = World::new(observed("demo", MINIMAL));
     world.settle();

@@ -236,7 +236,10 @@ impl Evidence<'_> {
             return Some(say(true, reasons::ROLLING_OUT, text));
         }
         if !self.was_complete {
-            return Some(as_expected("starting for the first time"));
+            return Some(
+                self.unmeasured()
+                    .unwrap_or_else(|| as_expected("starting for the first time")),
+            );
         }
         let mut missing = Vec::new();
         let mut note = |ready: i32, desired: i32, what: &str| {
@@ -262,6 +265,8 @@ impl Evidence<'_> {
                 reasons::SERVERS_UNAVAILABLE
             };
             say(true, reason, missing.join(", "))
+        } else if let Some(unmeasured) = self.unmeasured() {
+            unmeasured
         } else if let TopicObserved::Unknown { why } = &self.seen.topic {
             say(
                 true,
@@ -271,6 +276,15 @@ impl Evidence<'_> {
         } else {
             as_expected("nothing is missing")
         })
+    }
+
+    fn unmeasured(&self) -> Option<Say> {
+        let why = self.seen.unmeasured.as_ref()?;
+        Some(say(
+            true,
+            reasons::METRICS_UNAVAILABLE,
+            format!("{why}; until then no metric scales anything, all else goes on"),
+        ))
     }
 
     fn keep_or_fine(&self, type_: &str) -> Option<Say> {

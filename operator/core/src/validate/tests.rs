@@ -36,10 +36,6 @@ fn what_is_wrong_is_said_with_what_to_write() {
             "Secret d does not exist",
         ),
         (
-            "prometheus: {url: 'http://p:9090', bearerTokenSecretRef: {name: t, key: token}}",
-            "Secret t does not exist",
-        ),
-        (
             "kafka: {external: {bootstrapServers: []}}",
             "at least one host:port",
         ),
