@@ -1,5 +1,6 @@
 //! The finalizer. It does only what owner references cannot: delete the topic in a Kafka that outlives the
-//! cluster. A managed Kafka goes with the cluster, and its topics with it.
+//! cluster, after everything that writes to it has ended. A managed Kafka goes with the cluster, and its topics
+//! with it.
 
 use crate::{
     broker::{Deletion, Topic},
@@ -8,12 +9,13 @@ use crate::{
     fence::ClusterKey,
     limits, observe, report,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
-use poker_operator_api::{ClusterNames, PokerCluster, names::FINALIZER};
+use poker_operator_api::{ClusterNames, Component, PokerCluster, names::FINALIZER};
 use poker_operator_core::{outcome::EventDraft, topic};
 use serde_json::json;
 
@@ -26,27 +28,32 @@ pub enum Step {
     LeaveAlone,
     Add,
     Remove,
+    /// End what writes to the topic or reads from it: a shard that still writes would make it anew.
+    EndWriters,
     /// Delete the topic, then remove.
     CleanUp,
     /// Its time is up: remove the finalizer once a deletion was tried, also in vain.
     GiveUp,
 }
 
-/// Decides from the object alone.
-pub fn step(cluster: &PokerCluster, now: Timestamp) -> Step {
+/// Decides from the object and whether Deployments of shards or workers still have pods.
+pub fn step(cluster: &PokerCluster, has_writers: bool, now: Timestamp) -> Step {
     let wanted = topic::finalized(cluster).is_some();
     let present = cluster
         .finalizers()
         .iter()
         .any(|finalizer| finalizer == FINALIZER);
-    let deadline = SignedDuration::from_secs(limits::FINALIZE_DEADLINE_SECONDS);
+    let age = |since: Timestamp| now.duration_since(since).as_secs();
     match (&cluster.metadata.deletion_timestamp, wanted, present) {
         (None, true, false) => Step::Add,
         (None, false, true) => Step::Remove,
         (None, _, _) => Step::GoOn,
         (Some(_), _, false) => Step::LeaveAlone,
         (Some(_), false, true) => Step::Remove,
-        (Some(since), true, true) if now.duration_since(since.0) > deadline => Step::GiveUp,
+        (Some(since), true, true) if age(since.0) > limits::FINALIZE_DEADLINE_SECONDS => Step::GiveUp,
+        (Some(since), true, true) if has_writers && age(since.0) <= limits::WRITERS_DEADLINE_SECONDS => {
+            Step::EndWriters
+        }
         (Some(_), true, true) => Step::CleanUp,
     }
 }
@@ -56,8 +63,11 @@ pub fn step(cluster: &PokerCluster, now: Timestamp) -> Step {
 /// # Errors
 /// When the object could not be patched.
 pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<bool, Error> {
-    let topic = observe::topic(cluster, &ClusterNames::new(&key.0, &key.1));
-    let step = step(cluster, Timestamp::now());
+    let names = ClusterNames::new(&key.0, &key.1);
+    let topic = observe::topic(cluster, &names);
+    let live = ctx.stores.children(&key.0, &key.1).deployments;
+    let writers = writers(&live, cluster, &names);
+    let step = step(cluster, !writers.is_empty(), Timestamp::now());
     match step {
         Step::GoOn => return Ok(false),
         Step::LeaveAlone => {}
@@ -66,6 +76,11 @@ pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -
             set(ctx, cluster, key, ours.collect()).await?;
         }
         Step::Remove => remove(ctx, cluster, key).await?,
+        Step::EndWriters => {
+            for writer in writers {
+                end(ctx, key, writer).await?;
+            }
+        }
         Step::CleanUp | Step::GiveUp => match (ctx.broker.delete(key, &topic), step) {
             (Deletion::Done, _) => remove(ctx, cluster, key).await?,
             (Deletion::Failing, Step::GiveUp) => {
@@ -76,6 +91,39 @@ pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -
         },
     }
     Ok(true)
+}
+
+/// Deployments of this cluster that use the topic; those in deletion too, until their last pod is gone.
+fn writers<'a>(live: &'a [Deployment], cluster: &PokerCluster, names: &ClusterNames) -> Vec<&'a Deployment> {
+    let worker = names.component(Component::Worker);
+    let uses = |name: &str| name == worker || names.parse_shard(name).is_some();
+    let owned = |deployment: &Deployment| {
+        let mut owners = deployment.owner_references().iter();
+        owners.any(|owner| Some(&owner.uid) == cluster.metadata.uid.as_ref())
+    };
+    live.iter()
+        .filter(|deployment| uses(&deployment.name_any()) && owned(deployment))
+        .collect()
+}
+
+/// Deletes a Deployment so that it stays visible until all of its pods are gone.
+async fn end(ctx: &Context, key: &ClusterKey, deployment: &Deployment) -> Result<(), Error> {
+    if deployment.metadata.deletion_timestamp.is_some() {
+        return Ok(()); // under way
+    }
+    let name = deployment.name_any();
+    let params = DeleteParams::foreground().preconditions(Preconditions {
+        uid: deployment.uid(),
+        resource_version: None,
+    });
+    let api = ctx.api::<Deployment>(&key.0);
+    let what = format!("delete Deployment {name}");
+    match ctx.write("Deployment", &what, api.delete(&name, &params)).await {
+        Ok(_) => tracing::info!(kind = "Deployment", name, "deleted, before the topic"),
+        Err(error) if error.label() == "NotFound" => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 fn left_behind(topic: &Topic) -> EventDraft {
@@ -154,22 +202,26 @@ mod tests {
     #[test]
     fn steps() {
         let now: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
-        let recently = Some("2026-01-01T00:09:00Z");
+        let recently = Some("2026-01-01T00:09:30Z");
+        let a_while_ago = Some("2026-01-01T00:08:20Z");
         let long_ago = Some("2026-01-01T00:00:00Z");
         let table = [
-            (cluster("Retain", false, None, true), Step::GoOn),
-            (cluster("Delete", false, None, false), Step::GoOn),
-            (cluster("Delete", false, None, true), Step::Add),
-            (cluster("Delete", true, None, true), Step::GoOn),
-            (cluster("Retain", true, None, true), Step::Remove),
-            (cluster("Delete", false, recently, true), Step::LeaveAlone),
-            (cluster("Retain", true, recently, true), Step::Remove),
-            (cluster("Delete", true, recently, false), Step::Remove),
-            (cluster("Delete", true, recently, true), Step::CleanUp),
-            (cluster("Delete", true, long_ago, true), Step::GiveUp),
+            (cluster("Retain", false, None, true), true, Step::GoOn),
+            (cluster("Delete", false, None, false), true, Step::GoOn),
+            (cluster("Delete", false, None, true), true, Step::Add),
+            (cluster("Delete", true, None, true), true, Step::GoOn),
+            (cluster("Retain", true, None, true), true, Step::Remove),
+            (cluster("Delete", false, recently, true), true, Step::LeaveAlone),
+            (cluster("Retain", true, recently, true), true, Step::Remove),
+            (cluster("Delete", true, recently, false), true, Step::Remove),
+            (cluster("Delete", true, recently, true), true, Step::EndWriters),
+            (cluster("Delete", true, recently, true), false, Step::CleanUp),
+            (cluster("Delete", true, a_while_ago, true), true, Step::CleanUp),
+            (cluster("Delete", true, long_ago, true), true, Step::GiveUp),
         ];
-        for (cluster, expected) in table {
-            assert_eq!(step(&cluster, now), expected, "{:?}", cluster.metadata);
+        for (cluster, has_writers, expected) in table {
+            let step = step(&cluster, has_writers, now);
+            assert_eq!(step, expected, "{has_writers} {:?}", cluster.metadata);
         }
     }
 }

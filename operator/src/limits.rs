@@ -1,5 +1,6 @@
 //! Every bound and period of the shell. Names carry the unit.
 
+use poker_operator_core::limits::SHARD_GRACE_SECONDS;
 use std::time::Duration;
 
 /// How long the Lease promises leadership after its last change. A leader renews at a third of it, and one that
@@ -62,12 +63,19 @@ pub const BROKER_RETRY_SECONDS: u64 = 2;
 pub const BROKER_RETRY_MAX_SECONDS: u64 = 60;
 /// Brokers asked at the same time.
 pub const BROKER_CONCURRENCY: usize = 4;
-/// A finalizer waits this long for an unreachable broker, then lets the cluster go.
-pub const FINALIZE_DEADLINE_SECONDS: i64 = 120;
+/// The topic of a deleted cluster goes after this time, even if a pod that uses it has not ended: one on a lost
+/// node never would. More than shards are given to end.
+pub const WRITERS_DEADLINE_SECONDS: i64 = 90;
+/// A finalizer waits this long for pods and an unreachable broker, then lets the cluster go.
+pub const FINALIZE_DEADLINE_SECONDS: i64 = 180;
 
 const _: () = assert!(
     LEASE_SECONDS as u64 * 2 + WRITE_TIMEOUT_SECONDS * 3 < LEASE_SECONDS as u64 * 3,
     "the last write of an old leader ends before a new one starts"
+);
+const _: () = assert!(
+    SHARD_GRACE_SECONDS < WRITERS_DEADLINE_SECONDS && WRITERS_DEADLINE_SECONDS < FINALIZE_DEADLINE_SECONDS,
+    "shards have time to end before the topic goes, and the topic to go before the cluster does"
 );
 
 /// `WRITE_TIMEOUT_SECONDS` as a duration.

@@ -190,7 +190,7 @@ pub enum DeletionPolicy {
     /// It stays.
     #[default]
     Retain,
-    /// It is deleted first.
+    /// It is deleted first, once shards and workers have ended.
     Delete,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     faults::Faults,
-    world::{PATIENCE, World, condition},
+    world::{World, condition},
 };
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
@@ -11,7 +11,6 @@ use k8s_openapi::api::{
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
-    runtime::wait::{await_condition, conditions},
 };
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
@@ -209,15 +208,12 @@ async fn deleted_cluster_goes_with_all_its_children() {
         .await
         .unwrap();
     let uid = cluster.uid().unwrap();
-    let gone = conditions::is_deleted(&uid);
-    let wait = await_condition(world.api::<PokerCluster>(), "demo", gone);
-    tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
+    world.until_gone::<PokerCluster>("demo", &uid).await;
     for (name, child) in world.children().await {
         let (kind, name) = name.split_once('/').unwrap();
         if kind == "Deployment" {
-            let gone = conditions::is_deleted(child["metadata"]["uid"].as_str().unwrap());
-            let wait = await_condition(world.api::<Deployment>(), name, gone);
-            tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
+            let uid = child["metadata"]["uid"].as_str().unwrap();
+            world.until_gone::<Deployment>(name, uid).await;
         }
     }
 }

@@ -18,7 +18,7 @@ use kube::{
     core::{ApiResource, NamespaceResourceScope},
     runtime::{
         WatchStreamExt,
-        wait::await_condition,
+        wait::{await_condition, conditions},
         watcher::{self, watcher},
     },
 };
@@ -120,6 +120,21 @@ impl World {
                 serde_json::to_string_pretty(&now).unwrap_or_default()
             );
         }
+    }
+
+    pub async fn until_gone<K>(&self, name: &str, uid: &str)
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Send + 'static,
+        K: serde::de::DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        let wait = await_condition(self.api::<K>(), name, conditions::is_deleted(uid));
+        let ended = tokio::time::timeout(PATIENCE, wait).await;
+        drop(
+            ended
+                .unwrap_or_else(|_| panic!("{name} is still there"))
+                .expect("a watch"),
+        );
     }
 
     pub async fn until_condition(&self, name: &str, type_: &str, status: &str, reason: &str) {
