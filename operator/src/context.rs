@@ -8,6 +8,7 @@ use crate::{
     limits,
     metrics::Metrics,
     sampler::Sampler,
+    sight::{Blind, Sight},
     stores::Stores,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -21,13 +22,16 @@ use poker_operator_core::scale::{ScaleDecision, ScaleMemory, lead::Lead};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 pub struct Context {
     pub client: Client,
     pub stores: Stores,
     pub leadership: Arc<Leadership>,
     pub fence: Arc<Fence>,
+    pub sight: Arc<Sight>,
     pub metrics: Arc<Metrics>,
     pub sampler: Arc<Sampler>,
     pub broker: Arc<Broker>,
@@ -41,6 +45,10 @@ pub struct Context {
 #[derive(Default)]
 struct Memory {
     failures: u32,
+    /// What the last of them said.
+    failure: String,
+    /// While the cluster cannot be observed.
+    blind: Option<Blind>,
     scale: BTreeMap<Component, ScaleMemory>,
     /// By component, metric and lead time; made anew from Prometheus after a restart.
     forecasters: BTreeMap<String, Lead>,
@@ -57,6 +65,7 @@ pub struct Parts {
     pub stores: Stores,
     pub leadership: Arc<Leadership>,
     pub fence: Arc<Fence>,
+    pub sight: Arc<Sight>,
     pub metrics: Arc<Metrics>,
     pub sampler: Arc<Sampler>,
     pub broker: Arc<Broker>,
@@ -80,6 +89,7 @@ impl Context {
             stores: parts.stores,
             leadership: parts.leadership,
             fence: parts.fence,
+            sight: parts.sight,
             metrics: parts.metrics,
             sampler: parts.sampler,
             broker: parts.broker,
@@ -123,16 +133,45 @@ impl Context {
         self.fence.wrote(cluster, kind, meta.resource_version.as_deref());
     }
 
-    /// Failures of this cluster in a row, this one included.
-    pub fn failed(&self, cluster: &ClusterKey) -> u32 {
+    /// Failures of this cluster in a row, this one included; and whether it says something new.
+    pub fn failed(&self, cluster: &ClusterKey, line: &str) -> (u32, bool) {
         let mut memory = self.lock();
         let memory = memory.entry(cluster.clone()).or_default();
         memory.failures = memory.failures.saturating_add(1);
-        memory.failures
+        let is_news = memory.failure != line;
+        line.clone_into(&mut memory.failure);
+        (memory.failures, is_news)
     }
 
     pub fn succeeded(&self, cluster: &ClusterKey) {
-        self.lock().entry(cluster.clone()).or_default().failures = 0;
+        let mut memory = self.lock();
+        let memory = memory.entry(cluster.clone()).or_default();
+        memory.failures = 0;
+        memory.failure.clear();
+    }
+
+    /// The cluster cannot be observed. Returns whether it is time to tell `why`: it has lasted longer than
+    /// `patience` and was not told yet.
+    pub fn is_blind(&self, cluster: &ClusterKey, why: &str, patience: Duration, now: Instant) -> bool {
+        let mut memory = self.lock();
+        let memory = memory.entry(cluster.clone()).or_default();
+        let blind = memory.blind.get_or_insert_with(|| Blind::since(now));
+        blind.is_due(why, patience, now)
+    }
+
+    /// It was told.
+    pub fn told_blind(&self, cluster: &ClusterKey, why: &str) {
+        let mut memory = self.lock();
+        if let Some(blind) = memory.get_mut(cluster).and_then(|memory| memory.blind.as_mut()) {
+            blind.told(why);
+        }
+    }
+
+    /// The cluster was observed. Returns whether the contrary had been told.
+    pub fn sees(&self, cluster: &ClusterKey) -> bool {
+        let mut memory = self.lock();
+        let blind = memory.get_mut(cluster).and_then(|memory| memory.blind.take());
+        blind.is_some_and(|blind| blind.was_told())
     }
 
     pub fn scale_memory(&self, cluster: &ClusterKey) -> BTreeMap<Component, ScaleMemory> {

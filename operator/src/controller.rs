@@ -11,6 +11,7 @@ use crate::{
     metrics::{Metrics, Reason},
     reconcile,
     sampler::{self, Sampler},
+    sight::Sight,
     stores::Starter,
     watches::{Guarded, Shared, Triggers},
 };
@@ -62,6 +63,7 @@ pub async fn run(
     let readiness = Arc::new(Readiness::default());
     let metrics = Arc::new(Metrics::default());
     let fence = Arc::new(Fence::default());
+    let sight = Arc::new(Sight::default());
     let leadership = Arc::new(Leadership::default());
     let (sampler, broker) = (Arc::new(Sampler::default()), Arc::new(Broker::default()));
 
@@ -71,6 +73,7 @@ pub async fn run(
         namespace: options.watch_namespace.as_deref(),
         shared: Shared {
             fence: fence.clone(),
+            sight: sight.clone(),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             triggers: triggers.clone(),
@@ -84,6 +87,7 @@ pub async fn run(
         stores,
         leadership: leadership.clone(),
         fence,
+        sight,
         metrics: metrics.clone(),
         sampler: sampler.clone(),
         broker: broker.clone(),
@@ -199,14 +203,14 @@ async fn reconcile_all(
 /// What failed is tried again, each time after a longer wait.
 fn retry(object: Arc<Guarded>, error: &Error, ctx: Arc<Context>) -> Action {
     let key = reconcile::key(&object);
-    let failures = ctx.failed(&key);
+    let line = error.line();
+    let (failures, is_news) = ctx.failed(&key, &line);
     ctx.metrics
         .reconcile_errors
         .get_or_create(&Reason {
             reason: error.label(),
         })
         .inc();
-    let line = error.line();
     if error.is_passing() {
         tracing::info!(
             namespace = key.0,
@@ -214,13 +218,15 @@ fn retry(object: Arc<Guarded>, error: &Error, ctx: Arc<Context>) -> Action {
             error = line,
             "pass has to be repeated"
         );
+    } else if is_news {
+        tracing::warn!(namespace = key.0, cluster = key.1, error = line, "pass failed");
     } else {
-        tracing::warn!(
+        tracing::debug!(
             namespace = key.0,
             cluster = key.1,
             error = line,
             failures,
-            "pass failed"
+            "pass failed again"
         );
     }
     Action::requeue(backoff::delay(failures, jitter()))

@@ -1,6 +1,6 @@
 //! `/drain` of the pods of Deployments that take part in a handover: what they hold, and who is connected.
 
-use crate::context::Context;
+use crate::{context::Context, error::Error};
 use futures::future::join_all;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{ResourceExt, api::ListParams, core::Selector};
@@ -24,32 +24,41 @@ struct Answer {
     routes_version: u64,
 }
 
-/// What Deployments on their way in or out say. Without an entry: not all of its pods could be asked.
-pub async fn ask(ctx: &Context, live: &LiveChildren, names: &ClusterNames) -> BTreeMap<String, Held> {
+/// What Deployments on their way in or out say, and why they cannot be asked where that lasts. Without an entry: not
+/// all of its pods could be asked.
+pub async fn ask(
+    ctx: &Context,
+    live: &LiveChildren,
+    names: &ClusterNames,
+) -> (BTreeMap<String, Held>, Option<Error>) {
     let drains = plan::drains(live, names);
-    let asked = drains
-        .iter()
-        .filter_map(|name| live.deployment(name))
-        .map(async |deployment| Some((deployment.name_any(), held(ctx, deployment).await?)));
-    join_all(asked).await.into_iter().flatten().collect()
+    let asked = drains.iter().filter_map(|name| live.deployment(name));
+    let asked = asked.map(async |deployment| (deployment.name_any(), held(ctx, deployment).await));
+    let (mut found, mut refused) = (BTreeMap::new(), None);
+    for (name, answer) in join_all(asked).await {
+        match answer {
+            Ok(held) => found.extend(held.map(|held| (name, held))),
+            Err(error) if error.label() == "Forbidden" => refused = Some(error),
+            Err(error) => tracing::info!(error = error.line(), "asked again soon"),
+        }
+    }
+    (found, refused)
 }
 
-/// The sum over the pods of a Deployment.
-async fn held(ctx: &Context, deployment: &Deployment) -> Option<Held> {
-    let namespace = deployment.namespace()?;
-    let selector = Selector::try_from(deployment.spec.as_ref()?.selector.clone()).ok()?;
-    let pods = ctx
-        .api::<Pod>(&namespace)
-        .list(&ListParams::default().labels_from(&selector))
-        .await;
-    let pods = pods
-        .inspect_err(|error| tracing::info!(%error, "cannot list pods that drain"))
-        .ok()?
-        .items;
+/// The sum over the pods of a Deployment; `None` when one of them does not answer.
+async fn held(ctx: &Context, deployment: &Deployment) -> Result<Option<Held>, Error> {
+    let selector = deployment.spec.as_ref().map(|spec| spec.selector.clone());
+    let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
+    let (Some(namespace), Some(selector)) = (deployment.namespace(), selector) else {
+        return Ok(None);
+    };
+    let of = ListParams::default().labels_from(&selector);
+    let pods = ctx.api::<Pod>(&namespace).list(&of).await;
+    let pods = pods.map_err(Error::api("list pods"))?.items;
     let running: Vec<_> = pods.iter().filter(|pod| !has_ended(pod)).collect();
     let answers = join_all(running.iter().map(|pod| ask_pod(ctx, pod))).await;
-    let answers = answers.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Held {
+    let answers: Option<Vec<_>> = answers.into_iter().collect();
+    Ok(answers.map(|answers| Held {
         held: answers.iter().map(|answer| answer.held).sum(),
         links: answers.iter().map(|answer| answer.links).sum(),
         // Without pods nothing is held, whatever the table.
@@ -58,7 +67,7 @@ async fn held(ctx: &Context, deployment: &Deployment) -> Option<Held> {
             .map(|answer| answer.routes_version)
             .min()
             .unwrap_or(u64::MAX),
-    })
+    }))
 }
 
 fn has_ended(pod: &Pod) -> bool {

@@ -1,7 +1,10 @@
 //! Why a pass did not succeed. Each kind has a label from a fixed set, for metrics and conditions.
 
+use crate::limits;
 use poker_operator_core::outcome::Failure;
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
+
+pub const TRIES_AGAIN: &str = "the operator tries again; see the API server if it lasts";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -56,14 +59,67 @@ impl Error {
         matches!(self.label(), "Conflict" | "NotLeader")
     }
 
+    /// What to do when this kept the cluster from being observed.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Api { source, .. } => advice(source),
+            _ => TRIES_AGAIN,
+        }
+    }
+
+    /// How long the cluster may not be observed for this before people are told.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Api { source, .. } => patience(source),
+            _ => limits::BLIND_PATIENCE,
+        }
+    }
+
     /// The error and its causes in one line.
     pub fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            line = format!("{line}: {error}");
-            cause = error.source();
+        if let Self::Api { source, .. } = self {
+            return format!("{self}: {}", words(source));
         }
-        line
+        with_causes(self)
+    }
+}
+
+/// What a client's error says to people: of an answer of the API server only its message.
+pub fn words(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    with_causes(error)
+}
+
+fn with_causes(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
+/// What to do about something that cannot be observed.
+pub fn advice(error: &kube::Error) -> &'static str {
+    if is_forbidden(error) {
+        "give the operator's ServiceAccount the rights that the roles of its chart give"
+    } else {
+        TRIES_AGAIN
+    }
+}
+
+/// How long something may not be observed before people are told.
+pub fn patience(error: &kube::Error) -> Duration {
+    if is_forbidden(error) {
+        limits::FORBIDDEN_PATIENCE
+    } else {
+        limits::BLIND_PATIENCE
     }
 }

@@ -25,6 +25,7 @@ mod reconcile;
 mod report;
 mod sampler;
 pub mod series;
+mod sight;
 mod stores;
 mod telemetry;
 mod watches;

@@ -33,6 +33,16 @@ pub const WATCH_TIMEOUT_SECONDS: u32 = 200;
 /// Objects per page of a list.
 pub const WATCH_PAGE_OBJECTS: u32 = 500;
 
+/// A watch that fails is opened anew after half a minute at the latest, and jitter doubles that: when no failure
+/// follows for so long, it works.
+pub const WATCH_RETRY_MAX_SECONDS: u64 = 90;
+/// What cannot be observed is told after this time: an API server that restarts is back by then.
+pub const BLIND_PATIENCE_SECONDS: u64 = 60;
+/// What may not be observed is told after this time: waiting changes little about it, but roles take a moment.
+pub const FORBIDDEN_PATIENCE_SECONDS: u64 = 5;
+/// Telling it is tried again after this time.
+pub const BLIND_RETRY_SECONDS: u64 = 10;
+
 /// Time for running passes to end after SIGTERM.
 pub const SHUTDOWN_SECONDS: u64 = 10;
 
@@ -80,5 +90,13 @@ const _: () = assert!(
 
 /// `WRITE_TIMEOUT_SECONDS` as a duration.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(WRITE_TIMEOUT_SECONDS);
+/// `WATCH_RETRY_MAX_SECONDS` as a duration.
+pub const WATCH_RETRY_MAX: Duration = Duration::from_secs(WATCH_RETRY_MAX_SECONDS);
+/// `BLIND_PATIENCE_SECONDS` as a duration.
+pub const BLIND_PATIENCE: Duration = Duration::from_secs(BLIND_PATIENCE_SECONDS);
+/// `FORBIDDEN_PATIENCE_SECONDS` as a duration.
+pub const FORBIDDEN_PATIENCE: Duration = Duration::from_secs(FORBIDDEN_PATIENCE_SECONDS);
+/// `BLIND_RETRY_SECONDS` as a duration.
+pub const BLIND_RETRY: Duration = Duration::from_secs(BLIND_RETRY_SECONDS);
 /// `DRAIN_TIMEOUT_SECONDS` as a duration.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(DRAIN_TIMEOUT_SECONDS);

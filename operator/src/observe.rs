@@ -36,7 +36,7 @@ use tokio::time::Instant;
 pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<Observed, Error> {
     let live = ctx.stores.children(&key.0, &key.1);
     let secrets = secret_keys(ctx, cluster, key, &live).await?;
-    let drains = drains::ask(ctx, &live, &ClusterNames::new(&key.0, &key.1)).await;
+    let (drains, refused) = drains::ask(ctx, &live, &ClusterNames::new(&key.0, &key.1)).await;
     let unmeasured = need_samples(ctx, cluster, key).await.err();
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
@@ -45,6 +45,7 @@ pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) ->
         forecasts: forecasts::update(ctx, key, &blocks(cluster), &metrics),
         metrics,
         unmeasured,
+        blind: blind(ctx, refused),
         topic: look_at_topic(ctx, cluster, key),
         memory: ctx.scale_memory(key),
         cluster: cluster.clone(),
@@ -54,6 +55,14 @@ pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) ->
         entropy,
         now: Timestamp::now(),
     })
+}
+
+/// Which watches are lost, whose caches grow old, and what else is refused.
+fn blind(ctx: &Context, refused: Option<Error>) -> Option<String> {
+    let lost = ctx.sight.lost(Instant::now()).into_iter().map(|(_, why)| why);
+    let refused = refused.map(|error| format!("{}: {}", error.line(), error.advice()));
+    let why: Vec<_> = lost.chain(refused).collect();
+    (!why.is_empty()).then(|| why.join("; "))
 }
 
 /// The topic and its brokers as the spec says.

@@ -23,7 +23,10 @@ pub async fn pass(object: Arc<Guarded>, ctx: Arc<Context>) -> Result<Action, Err
     if !ctx.leadership.may_write() {
         return Ok(Action::await_change()); // a new leader looks at everything
     }
-    if !ctx.fence.behind(&key).is_empty() {
+    let behind = ctx.fence.behind(&key);
+    if !behind.is_empty() {
+        let (why, patience) = ctx.sight.of(&behind, Instant::now());
+        report::blind(&ctx, &key, &why, patience).await;
         return Ok(Action::requeue(Duration::from_millis(
             limits::FENCE_RETRY_MILLISECONDS,
         )));
@@ -50,6 +53,30 @@ async fn reconcile(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> R
             limits::FINALIZE_RETRY_SECONDS,
         )));
     }
+    let (seen, valid, plan) = match look(ctx, cluster, key).await {
+        Ok(looked) => looked,
+        Err(error) => {
+            let why = format!("{}: {}", error.line(), error.advice());
+            report::blind(ctx, key, &why, error.patience()).await;
+            return Err(error);
+        }
+    };
+    if ctx.sees(key) {
+        tracing::info!(namespace = key.0, cluster = key.1, "can be observed again");
+    }
+    let applied = match &plan {
+        Some(plan) => apply::apply(ctx, key, &seen, plan).await,
+        None => Ok(Children::default()),
+    };
+    report::report(ctx, key, &seen, &valid, plan, applied).await
+}
+
+/// Observes and decides, until nothing that was not seen stands in the way.
+async fn look(
+    ctx: &Context,
+    cluster: &PokerCluster,
+    key: &ClusterKey,
+) -> Result<(Observed, Result<Validated, Invalid>, Option<Plan>), Error> {
     let mut seen = observe::observe(ctx, cluster, key).await?;
     let (mut valid, mut plan) = decide(&seen);
     if let Some(children) = plan.as_ref().map(|plan| &plan.children)
@@ -57,11 +84,7 @@ async fn reconcile(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> R
     {
         (valid, plan) = decide(&seen); // something stands where we meant to make it
     }
-    let applied = match &plan {
-        Some(plan) => apply::apply(ctx, key, &seen, plan).await,
-        None => Ok(Children::default()),
-    };
-    report::report(ctx, key, &seen, &valid, plan, applied).await
+    Ok((seen, valid, plan))
 }
 
 fn decide(seen: &Observed) -> (Result<Validated, Invalid>, Option<Plan>) {

@@ -1,6 +1,7 @@
 //! What became of a pass: status, events, and when to look again.
 
 use crate::{context::Context, error::Error, fence::ClusterKey, limits};
+use jiff::Timestamp;
 use kube::{
     Api, Resource, ResourceExt,
     api::{DynamicObject, Patch, PatchParams},
@@ -25,6 +26,7 @@ use poker_operator_core::{
 };
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Writes the status where it says something new, with one event per transition.
 ///
@@ -111,8 +113,15 @@ async fn write_status(
     Ok(())
 }
 
-/// Records an event. That one is lost stops nothing.
+/// Logs and records an event. That one is lost stops nothing.
 pub async fn event(ctx: &Context, cluster: &PokerCluster, draft: &EventDraft) {
+    tracing::info!(
+        namespace = cluster.namespace(),
+        cluster = cluster.name_any(),
+        reason = draft.reason,
+        "{}",
+        draft.message
+    );
     let event = Event {
         type_: if draft.warning {
             EventType::Warning
@@ -134,6 +143,37 @@ pub async fn event(ctx: &Context, cluster: &PokerCluster, draft: &EventDraft) {
     }
 }
 
+/// Says on a cluster that it cannot be observed, once that has lasted, and leaves all else in its status.
+pub async fn blind(ctx: &Context, key: &ClusterKey, why: &str, patience: Duration) {
+    if !ctx.is_blind(key, why, patience, Instant::now()) {
+        return;
+    }
+    match tell_blind(ctx, key, why).await {
+        Ok(()) => ctx.told_blind(key, why),
+        Err(error) => tracing::debug!(error = error.line(), "that it cannot be observed cannot be told"),
+    }
+}
+
+async fn tell_blind(ctx: &Context, key: &ClusterKey, why: &str) -> Result<(), Error> {
+    let what = format!("read PokerCluster {}", key.1);
+    let api = ctx.api::<PokerCluster>(&key.0);
+    // Read anew: it may be the cache that is behind, and its old status must not be written over the new one.
+    let read = tokio::time::timeout(limits::WRITE_TIMEOUT, api.get_opt(&key.1)).await;
+    let read = read.map_err(|_| Error::Timeout { what: what.clone() })?;
+    let Some(cluster) = read.map_err(Error::api(what))? else {
+        return Ok(()); // gone
+    };
+    let status = status::blind(&cluster, why, Timestamp::now());
+    if status::same(&cluster.status.clone().unwrap_or_default(), &status) {
+        return Ok(());
+    }
+    write_status(ctx, &cluster, key, &status).await?;
+    for draft in events::between(cluster.status.as_ref(), &status) {
+        event(ctx, &cluster, &draft).await;
+    }
+    Ok(())
+}
+
 /// Says on an object that cannot be decoded what is wrong with it, once for each version, and waits.
 ///
 /// # Errors
@@ -153,7 +193,7 @@ pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKe
     let message = format!("the object cannot be decoded: {}: correct it", invalid.error);
     let condition = json!({
         "type": types::READY, "status": "False", "reason": reasons::INVALID, "message": message,
-        "lastTransitionTime": jiff::Timestamp::now().to_string(),
+        "lastTransitionTime": Timestamp::now().to_string(),
         "observedGeneration": invalid.metadata.generation,
     });
     // Only the conditions: nothing is known of the rest. They come back with the next good version.

@@ -14,7 +14,7 @@ pub enum LogFormat {
 }
 
 /// What libraries say about connections that we report ourselves, with what to do about it.
-const QUIET: &str = "librdkafka=off,rdkafka=off,kube_client::client::builder=off";
+const QUIET: &str = "librdkafka=off,rdkafka=off,kube_client::client::builder=off,kube_runtime::watcher=error";
 
 /// Installs the process-wide subscriber. `filter` has the syntax of `RUST_LOG`.
 ///

@@ -1,6 +1,6 @@
 //! The caches: one watch per kind, each with its own backoff, each feeding a store and the trigger queue.
 
-use crate::{admin::Readiness, fence::Fence, limits, metrics};
+use crate::{admin::Readiness, fence::Fence, limits, metrics, sight::Sight};
 use futures::StreamExt;
 use kube::{
     Api, Resource, ResourceExt,
@@ -17,8 +17,13 @@ use poker_operator_api::{
     names::{LABEL_INSTANCE, managers},
 };
 use serde::de::DeserializeOwned;
-use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
-use tokio::sync::mpsc;
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Debug,
+    hash::Hash,
+    sync::Arc,
+};
+use tokio::{sync::mpsc, time::Instant};
 
 /// A cluster as the watch delivers it: one that cannot be decoded keeps its name and stops no other.
 pub type Guarded = DeserializeGuard<PokerCluster>;
@@ -29,6 +34,7 @@ pub type Triggers = mpsc::Sender<ReconcileRequest<Guarded>>;
 #[derive(Clone)]
 pub struct Shared {
     pub fence: Arc<Fence>,
+    pub sight: Arc<Sight>,
     pub readiness: Arc<Readiness>,
     pub metrics: Arc<metrics::Metrics>,
     pub triggers: Triggers,
@@ -61,10 +67,18 @@ where
     let mut cache = Cache::new(watch.kind, writer);
     while let Some(event) = stream.next().await {
         let concerned = match event {
-            Ok(event) => cache.take(event, &watch, &shared),
+            Ok(event) => {
+                // A list that begins proves nothing yet.
+                let tells = !matches!(event, Event::Init | Event::InitApply(_));
+                let mut concerned = cache.take(event, &watch, &shared);
+                if tells && shared.sight.delivered(watch.kind) {
+                    concerned.extend(cache.owners(&watch));
+                }
+                concerned
+            }
             Err(error) => {
-                report_failure(&watch, &error, &shared);
-                continue;
+                let is_lost = report_failure(&watch, &error, &shared);
+                if is_lost { cache.owners(&watch) } else { Vec::new() }
             }
         };
         for obj_ref in concerned {
@@ -159,6 +173,13 @@ where
         concerned
     }
 
+    /// Owners of all that is in the cache.
+    fn owners(&self, watch: &Watch<K>) -> Vec<ObjectRef<Guarded>> {
+        let cached = self.store.state();
+        let owners: HashSet<_> = cached.iter().filter_map(|object| (watch.owner)(object)).collect();
+        owners.into_iter().collect()
+    }
+
     /// Owners of what was in the cache and is not in the new list: deletions that no watch told us.
     fn vanished(&self, watch: &Watch<K>) -> Vec<ObjectRef<Guarded>> {
         let cached = self.store.state();
@@ -185,7 +206,8 @@ fn changed<K: Resource>(watch: &Watch<K>, before: Option<&K>, after: &K) -> Vec<
     owners
 }
 
-fn report_failure<K: Resource>(watch: &Watch<K>, error: &watcher::Error, shared: &Shared) {
+/// Returns whether the clusters have to be told.
+fn report_failure<K: Resource>(watch: &Watch<K>, error: &watcher::Error, shared: &Shared) -> bool {
     shared
         .metrics
         .watch_errors
@@ -204,9 +226,10 @@ fn report_failure<K: Resource>(watch: &Watch<K>, error: &watcher::Error, shared:
         if shared.readiness.wait_for(watch.kind, &why) {
             tracing::warn!(kind = watch.kind, "{why}");
         }
-    } else {
-        tracing::info!(kind = watch.kind, error = %error, "watch is opened anew");
+        return false;
     }
+    tracing::debug!(kind = watch.kind, error = %error, "watch is opened anew");
+    shared.sight.failed(watch.kind, error, Instant::now())
 }
 
 /// Children are found by this selector.

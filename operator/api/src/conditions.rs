@@ -32,6 +32,7 @@ pub mod reasons {
     pub const GATEWAYS_UNAVAILABLE: &str = "GatewaysUnavailable";
     pub const SHARDS_UNAVAILABLE: &str = "ShardsUnavailable";
     pub const SERVERS_UNAVAILABLE: &str = "ServersUnavailable";
+    pub const CANNOT_OBSERVE: &str = "CannotObserve";
     pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
     pub const TOPIC_UNAVAILABLE: &str = "TopicUnavailable";
     pub const READY: &str = "Ready";

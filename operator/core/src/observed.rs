@@ -56,6 +56,8 @@ pub struct Observed {
     pub metrics: MetricSamples,
     /// Why the Prometheus of the spec is not asked, if so; all samples are missing then.
     pub unmeasured: Option<String>,
+    /// What cannot be watched any more, and what to do: what was last seen of it stands in for it.
+    pub blind: Option<String>,
     /// By component; of metrics with a predictive block, once enough was seen.
     pub forecasts: BTreeMap<Component, Forecasts>,
     pub topic: TopicObserved,

@@ -368,8 +368,8 @@ fn requeue_after(
         wait = wait.min(Duration::from_secs(PARTICIPANTS_SECONDS.unsigned_abs()));
     }
     let is_starting = facts.shards.updated < facts.shards.desired || facts.gateway.serving != facts.revision;
-    let is_unmeasured = seen.unmeasured.is_some();
-    if is_starting || is_unmeasured || matches!(seen.topic, TopicObserved::Unknown { .. }) {
+    let is_hampered = seen.unmeasured.is_some() || seen.blind.is_some();
+    if is_starting || is_hampered || matches!(seen.topic, TopicObserved::Unknown { .. }) {
         wait = wait.min(REQUEUE_STARTING);
     }
     if !facts.draining.is_empty() {

@@ -2,6 +2,7 @@
 
 mod conditions;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use poker_operator_api::names::{APP_NAME, LABEL_COMPONENT, LABEL_INSTANCE, LABEL_NAME};
@@ -9,7 +10,7 @@ use poker_operator_api::status::{
     ComponentStatus, Draining, Participants, ProposalStatus, RolloutStatus, RoutesStatus, ScalingStatus,
     ShardsStatus,
 };
-use poker_operator_api::{ClusterNames, Component, PokerClusterStatus};
+use poker_operator_api::{ClusterNames, Component, PokerCluster, PokerClusterStatus};
 
 use crate::children::{Applied, Children};
 use crate::limits::{PARTICIPANTS_KEPT_SECONDS, PARTICIPANTS_SECONDS};
@@ -60,6 +61,14 @@ pub fn derive(valid: &Result<Validated, Invalid>, seen: &Observed, outcome: &Out
     status
 }
 
+/// The status of a cluster that could not be observed: as it was, and that, with what to do.
+pub fn blind(cluster: &PokerCluster, why: &str, now: Timestamp) -> PokerClusterStatus {
+    PokerClusterStatus {
+        conditions: conditions::blind(cluster, why, now),
+        ..cluster.status.clone().unwrap_or_default()
+    }
+}
+
 /// Whether two statuses say the same; times at which it was found do not count.
 pub fn same(a: &PokerClusterStatus, b: &PokerClusterStatus) -> bool {
     timeless(a) == timeless(b)
@@ -67,7 +76,7 @@ pub fn same(a: &PokerClusterStatus, b: &PokerClusterStatus) -> bool {
 
 fn timeless(status: &PokerClusterStatus) -> PokerClusterStatus {
     let mut status = status.clone();
-    let epoch = Time(jiff::Timestamp::UNIX_EPOCH);
+    let epoch = Time(Timestamp::UNIX_EPOCH);
     for condition in &mut status.conditions {
         condition.last_transition_time = epoch.clone();
     }

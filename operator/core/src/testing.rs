@@ -27,6 +27,7 @@ pub fn observed(name: &str, spec: &str) -> Observed {
         drains: BTreeMap::new(),
         metrics: BTreeMap::new(),
         unmeasured: None,
+        blind: None,
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown {
             why: "not asked yet".to_owned(),

@@ -119,6 +119,7 @@ fn imagined(cluster: PokerCluster) -> Observed {
         drains: BTreeMap::new(),
         metrics: MetricSamples::new(),
         unmeasured: None,
+        blind: None,
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown {
             why: "nothing is asked for a plan".to_owned(),

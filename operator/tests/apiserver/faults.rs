@@ -39,6 +39,8 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct State {
     planned: Vec<(usize, Fault)>,
+    /// How the path of reads ends that are refused, and whether it is the watch that is.
+    forbidden: Option<(String, bool)>,
     /// Method and path of each write, in order.
     writes: Vec<String>,
 }
@@ -55,13 +57,39 @@ impl Faults {
         faults
     }
 
+    /// From now on reads of what has this path are refused, as by a role that lacks a right: its watches, or
+    /// all else.
+    pub fn forbid(&self, path: &str, watches: bool) {
+        self.state.lock().unwrap().forbidden = Some((path.to_owned(), watches));
+    }
+
+    /// Everything may be read again.
+    pub fn allow(&self) {
+        self.state.lock().unwrap().forbidden = None;
+    }
+
     pub fn writes(&self) -> Vec<String> {
         self.state.lock().unwrap().writes.clone()
+    }
+
+    fn is_forbidden(&self, request: &Request<Body>) -> bool {
+        let is_watch = request
+            .uri()
+            .query()
+            .is_some_and(|query| query.contains("watch=true"));
+        let state = self.state.lock().unwrap();
+        let matches = |(end, watches): &(String, bool)| {
+            request.uri().path().ends_with(end.as_str()) && *watches == is_watch
+        };
+        request.method() == Method::GET && state.forbidden.as_ref().is_some_and(matches)
     }
 
     fn next(&self, request: &Request<Body>) -> Option<Fault> {
         let path = request.uri().path();
         let reads = [Method::GET, Method::HEAD, Method::OPTIONS];
+        if self.is_forbidden(request) {
+            return Some(Fault::Answer(StatusCode::FORBIDDEN));
+        }
         if reads.contains(request.method()) || path.contains("/leases") || path.contains("/events") {
             return None;
         }

@@ -4,6 +4,7 @@
 // Helpers of tests may fail like tests; clippy exempts only functions marked as tests.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod blind;
 mod children;
 mod crash;
 mod faults;

@@ -1,8 +1,9 @@
 //! The conditions. Messages say what is and, where somebody must act, what to do.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use poker_operator_api::PokerClusterStatus;
 use poker_operator_api::conditions::{reasons, types};
+use poker_operator_api::{PokerCluster, PokerClusterStatus};
 
 use super::Health;
 use crate::observed::{Observed, TopicObserved};
@@ -58,15 +59,34 @@ pub fn all(evidence: &Evidence) -> Vec<Condition> {
     ];
     for (type_, say) in says {
         if let Some(say) = say {
-            set(&mut conditions, type_, say, evidence);
+            set(
+                &mut conditions,
+                type_,
+                say,
+                &evidence.seen.cluster,
+                evidence.seen.now,
+            );
         }
     }
     conditions
 }
 
+/// The conditions of a cluster that could not be observed: as they were, and that.
+pub fn blind(cluster: &PokerCluster, why: &str, now: Timestamp) -> Vec<Condition> {
+    let mut conditions = cluster.status.clone().unwrap_or_default().conditions;
+    let message = format!("{why}; until then nothing is changed, what runs goes on running");
+    if !conditions.iter().any(|c| c.type_ == types::READY) {
+        let say = say(false, reasons::CANNOT_OBSERVE, message.clone());
+        set(&mut conditions, types::READY, say, cluster, now);
+    }
+    let say = say(true, reasons::CANNOT_OBSERVE, message);
+    set(&mut conditions, types::DEGRADED, say, cluster, now);
+    conditions
+}
+
 /// Sets a condition; its transition time changes only with its status.
-fn set(conditions: &mut Vec<Condition>, type_: &str, say: Say, evidence: &Evidence) {
-    let now = Time(evidence.seen.now);
+fn set(conditions: &mut Vec<Condition>, type_: &str, say: Say, cluster: &PokerCluster, now: Timestamp) {
+    let now = Time(now);
     let old = conditions.iter().position(|c| c.type_ == type_);
     let unchanged = old.map(|i| &conditions[i]).filter(|c| c.status == say.status);
     let condition = Condition {
@@ -74,7 +94,7 @@ fn set(conditions: &mut Vec<Condition>, type_: &str, say: Say, evidence: &Eviden
         status: say.status.to_owned(),
         reason: say.reason,
         message: say.message,
-        observed_generation: evidence.seen.cluster.metadata.generation,
+        observed_generation: cluster.metadata.generation,
         last_transition_time: unchanged.map_or(now, |c| c.last_transition_time.clone()),
     };
     match old {
@@ -227,7 +247,7 @@ impl Evidence<'_> {
             return Some(say(true, failure.reason, failure.message.clone()));
         }
         let Some(health) = self.health else {
-            return self.keep_or_fine(types::DEGRADED);
+            return self.blind().or_else(|| self.keep_or_fine(types::DEGRADED));
         };
         if let Some(stuck) = health.stuck.first() {
             let text = format!(
@@ -236,10 +256,8 @@ impl Evidence<'_> {
             return Some(say(true, reasons::ROLLING_OUT, text));
         }
         if !self.was_complete {
-            return Some(
-                self.unmeasured()
-                    .unwrap_or_else(|| as_expected("starting for the first time")),
-            );
+            let hampered = self.blind().or_else(|| self.unmeasured());
+            return Some(hampered.unwrap_or_else(|| as_expected("starting for the first time")));
         }
         let mut missing = Vec::new();
         let mut note = |ready: i32, desired: i32, what: &str| {
@@ -265,8 +283,8 @@ impl Evidence<'_> {
                 reasons::SERVERS_UNAVAILABLE
             };
             say(true, reason, missing.join(", "))
-        } else if let Some(unmeasured) = self.unmeasured() {
-            unmeasured
+        } else if let Some(hampered) = self.blind().or_else(|| self.unmeasured()) {
+            hampered
         } else if let TopicObserved::Unknown { why } = &self.seen.topic {
             say(
                 true,
@@ -276,6 +294,15 @@ impl Evidence<'_> {
         } else {
             as_expected("nothing is missing")
         })
+    }
+
+    fn blind(&self) -> Option<Say> {
+        let why = self.seen.blind.as_ref()?;
+        Some(say(
+            true,
+            reasons::CANNOT_OBSERVE,
+            format!("{why}; until then the operator goes by what it last saw"),
+        ))
     }
 
     fn unmeasured(&self) -> Option<Say> {
@@ -288,7 +315,9 @@ impl Evidence<'_> {
     }
 
     fn keep_or_fine(&self, type_: &str) -> Option<Say> {
-        let known = self.status.conditions.iter().any(|c| c.type_ == type_);
+        // That it could not be observed is over.
+        let stands = |c: &Condition| c.type_ == type_ && c.reason != reasons::CANNOT_OBSERVE;
+        let known = self.status.conditions.iter().any(stands);
         (!known).then(|| as_expected("nothing is missing"))
     }
 

@@ -166,6 +166,67 @@ fn a_failed_write_is_told_and_taken_back() {
 }
 
 #[test]
+fn what_cannot_be_observed_is_told_and_all_else_stays() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let before = world.seen.cluster.status.clone().unwrap();
+    let status = blind(
+        &world.seen.cluster,
+        "cannot read Secret r: let the operator read it",
+        world.seen.now,
+    );
+    let told = |status: &PokerClusterStatus| -> Vec<(String, String)> {
+        let changed = status
+            .conditions
+            .iter()
+            .filter(|c| !before.conditions.contains(c));
+        changed.map(|c| (c.type_.clone(), c.reason.clone())).collect()
+    };
+    assert_eq!(
+        told(&status),
+        [(types::DEGRADED.to_owned(), "CannotObserve".to_owned())]
+    );
+    let rest = |status: &PokerClusterStatus| PokerClusterStatus {
+        conditions: Vec::new(),
+        ..status.clone()
+    };
+    assert_eq!(rest(&status), rest(&before));
+    world.seen.cluster.status = Some(status.clone());
+    world.pass();
+    assert_eq!(world.condition(types::DEGRADED).0, "False");
+
+    // Also when nothing can be planned by then.
+    world.seen.cluster.status = Some(status);
+    let shrunk = TopicObserved::Present {
+        partitions: 99,
+        replication_factor: 1,
+        retention_ms: None,
+    };
+    world.seen.topic = shrunk;
+    let valid = validate(&world.seen);
+    let status = derive(&valid, &world.seen, &Outcome::not_planned());
+    world.seen.cluster.status = Some(status);
+    assert_eq!(world.condition(types::DEGRADED).0, "False");
+
+    let new = observed("demo", "{version: v1}");
+    world.seen.cluster.status = Some(blind(&new.cluster, "cannot read Secret r", new.now));
+    assert_eq!(world.condition(types::READY), pair("False", "CannotObserve"));
+}
+
+#[test]
+fn a_lost_watch_degrades_while_it_lasts() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    world.seen.blind = Some("the watch of Service fails".to_owned());
+    world.pass();
+    assert_eq!(world.condition(types::DEGRADED), pair("True", "CannotObserve"));
+    assert_eq!(world.condition(types::READY).0, "True");
+    world.seen.blind = None;
+    world.pass();
+    assert_eq!(world.condition(types::DEGRADED).0, "False");
+}
+
+#[test]
 fn transition_times_move_only_with_the_status_and_nothing_is_said_twice() {
     let mut world = world("{version: v1}");
     world.settle();
