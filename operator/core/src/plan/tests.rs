@@ -318,6 +318,24 @@ fn participants_scale_the_shards_and_the_spec_stays() {
 }
 
 #[test]
+fn status_tells_what_would_have_been_done_without_what_held_it() {
+    let mut world = World::new(observed("demo", SCALED));
+    for load in [200.0, 100.0] {
+        world.settle();
+        let at = world.seen.now;
+        let of = world.seen.metrics.entry(Component::Shard).or_default();
+        of.insert("participants".into(), Sample::Fresh { value: load, at });
+        world.pass();
+    }
+    let status = world.seen.cluster.status.unwrap();
+    let shards = status.scaling.iter().find(|s| s.component == "shard").unwrap();
+    assert_eq!((shards.desired, shards.reason.as_str()), (4, "Stabilized"));
+    let told = "keeping 4 shards; 2 asked for, held by higher recent recommendations";
+    assert!(shards.message.ends_with(told), "{}", shards.message);
+    assert_eq!(shards.proposals[0].replicas, Some(2));
+}
+
+#[test]
 fn replicas_of_scaled_gateways_are_seeded_once_and_then_left_to_their_manager() {
     let mut world = World::new(observed("demo", SCALED));
     let replicas = |plan: &Plan| {

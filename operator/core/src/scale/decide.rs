@@ -61,7 +61,6 @@ pub fn decide(input: &ScaleInput) -> ScaleDecision {
         reason: choice.reason,
         message,
         proposals: evidence.proposals(),
-        unrestrained: evidence.unrestrained(),
         limited_by: choice.limited_by,
         memory,
         look_again_after: look_again_after(&evidence.scheduled, input.now),
@@ -268,16 +267,6 @@ impl<'a> Evidence<'a> {
             proposals.push(explain::schedule_proposal(name, *minimum));
         }
         proposals
-    }
-
-    fn unrestrained(&self) -> Option<i32> {
-        let wishes = self.measured.iter().filter_map(|m| m.wish.as_ref().ok());
-        let forecast = self.expected.first().filter(|_| !self.is_preview);
-        wishes
-            .map(|w| w.replicas)
-            .chain(forecast.map(|expected| expected.replicas))
-            .chain(self.burst.as_ref().map(|b| b.replicas))
-            .max()
     }
 
     fn explain(&self, winner: &Option<Winner>, choice: Choice) -> String {

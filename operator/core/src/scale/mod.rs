@@ -171,13 +171,9 @@ pub struct ScaleDecision {
     /// The count to ask for; equal to `current` when nothing changes.
     pub replicas: i32,
     pub reason: Reason,
-    /// One sentence with the values that decided.
+    /// One sentence with the values that decided, and what would have been done without what held it.
     pub message: String,
     pub proposals: Vec<Proposal>,
-    /// The largest proposal: what would have been done without windows, policies and bounds.
-    /// `None` when no metric gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unrestrained: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited_by: Option<Restraint>,
     /// To be kept once the count was written; keep the old one when writing failed.
