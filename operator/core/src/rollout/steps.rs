@@ -11,6 +11,8 @@
 
 mod advance;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

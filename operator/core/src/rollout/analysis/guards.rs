@@ -36,3 +36,32 @@ impl Guards {
         }
     }
 }
+
+/// Each guard alone, tripped.
+#[cfg(test)]
+pub(crate) fn each_tripped() -> [(Guards, Guard); 3] {
+    let well = Guards::default;
+    [
+        (
+            Guards {
+                crash_loop: true,
+                ..well()
+            },
+            Guard::CrashLoop,
+        ),
+        (
+            Guards {
+                unready: true,
+                ..well()
+            },
+            Guard::Unready,
+        ),
+        (
+            Guards {
+                split_teams: 1,
+                ..well()
+            },
+            Guard::SplitTeams,
+        ),
+    ]
+}

@@ -34,6 +34,8 @@ use serde::{Deserialize, Serialize};
 
 pub use evidence::Evidence;
 use evidence::Tests;
+#[cfg(test)]
+pub(crate) use guards::each_tripped;
 pub use guards::{Guard, Guards};
 
 use super::limits::{

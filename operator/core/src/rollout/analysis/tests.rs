@@ -228,30 +228,7 @@ fn metrics_share_the_error() {
 
 #[test]
 fn guards_roll_back_at_once_even_without_data_or_time() {
-    let tripped = [
-        (
-            Guards {
-                crash_loop: true,
-                ..Guards::default()
-            },
-            Guard::CrashLoop,
-        ),
-        (
-            Guards {
-                unready: true,
-                ..Guards::default()
-            },
-            Guard::Unready,
-        ),
-        (
-            Guards {
-                split_teams: 1,
-                ..Guards::default()
-            },
-            Guard::SplitTeams,
-        ),
-    ];
-    for (guards, guard) in tripped {
+    for (guards, guard) in each_tripped() {
         let look = Look {
             guards,
             ..Look::default()

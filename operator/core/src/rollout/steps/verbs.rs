@@ -169,3 +169,6 @@ fn undo(rollout: &Rollout, to: Option<&str>) -> Result<String, Refusal> {
     };
     revision.cloned().ok_or(Refusal::UnknownRevision)
 }
+
+#[cfg(test)]
+mod tests;
