@@ -202,20 +202,10 @@ async fn deleted_cluster_goes_with_all_its_children() {
     world.create("demo", minimal()).await.unwrap();
     operator.until_quiet(&world, "demo").await;
     let cluster: PokerCluster = world.api().get("demo").await.unwrap();
-    world
-        .api::<PokerCluster>()
-        .delete("demo", &DeleteParams::background())
-        .await
-        .unwrap();
+    world.delete("demo").await;
     let uid = cluster.uid().unwrap();
     world.until_gone::<PokerCluster>("demo", &uid).await;
-    for (name, child) in world.children().await {
-        let (kind, name) = name.split_once('/').unwrap();
-        if kind == "Deployment" {
-            let uid = child["metadata"]["uid"].as_str().unwrap();
-            world.until_gone::<Deployment>(name, uid).await;
-        }
-    }
+    world.until_childless().await;
 }
 
 #[tokio::test]

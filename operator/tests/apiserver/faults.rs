@@ -53,8 +53,12 @@ impl Faults {
     /// `fault` happens to the `nth` write, counted from 1.
     pub fn at(nth: usize, fault: Fault) -> Self {
         let faults = Self::default();
-        faults.state.lock().unwrap().planned.push((nth, fault));
+        faults.plan(nth, fault);
         faults
+    }
+
+    pub fn plan(&self, nth: usize, fault: Fault) {
+        self.state.lock().unwrap().planned.push((nth, fault));
     }
 
     /// From now on reads of what has this path are refused, as by a role that lacks a right: its watches, or

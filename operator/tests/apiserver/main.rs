@@ -7,6 +7,7 @@
 mod blind;
 mod children;
 mod crash;
+mod crash_changes;
 mod faults;
 mod finalizer;
 mod leadership;

@@ -5,7 +5,6 @@ use crate::{
     faults::Faults,
     world::{Kubelet, World},
 };
-use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -31,20 +30,6 @@ fn merge(into: &mut Value, change: Value) {
     }
 }
 
-async fn settle(world: &World) {
-    world
-        .until::<PokerCluster>("demo", "settled", |cluster| {
-            let status = cluster.status.clone().unwrap_or_default();
-            let reconciled = status
-                .conditions
-                .iter()
-                .any(|found| found.type_ == "Reconciling" && found.status == "False");
-            let current = status.observed_generation == cluster.metadata.generation;
-            current && reconciled && status.draining.is_empty()
-        })
-        .await;
-}
-
 /// The children after these states one after the other, without what tells how many there were.
 async fn walk(name: &str, states: Vec<Value>) -> BTreeMap<String, Value> {
     let world = World::new(name).await;
@@ -56,7 +41,7 @@ async fn walk(name: &str, states: Vec<Value>) -> BTreeMap<String, Value> {
         } else {
             world.replace_spec("demo", state).await;
         }
-        settle(&world).await;
+        world.until_settled("demo").await;
     }
     operator.until_quiet(&world, "demo").await;
     let shape = shape(&world).await;

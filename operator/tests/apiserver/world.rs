@@ -122,6 +122,40 @@ impl World {
         }
     }
 
+    /// Waits until the latest spec is reached and nothing drains.
+    pub async fn until_settled(&self, name: &str) {
+        self.until::<PokerCluster>(name, "settled", |cluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let reconciled = status
+                .conditions
+                .iter()
+                .any(|found| found.type_ == "Reconciling" && found.status == "False");
+            let current = status.observed_generation == cluster.metadata.generation;
+            current && reconciled && status.draining.is_empty()
+        })
+        .await;
+    }
+
+    pub async fn delete(&self, name: &str) {
+        let api = self.api::<PokerCluster>();
+        drop(
+            api.delete(name, &DeleteParams::background())
+                .await
+                .expect("it is there"),
+        );
+    }
+
+    /// Waits until the garbage collector has taken every child.
+    pub async fn until_childless(&self) {
+        let gone = async {
+            while !self.children().await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, gone).await;
+        ended.unwrap_or_else(|_| panic!("children stay in {}", self.namespace));
+    }
+
     pub async fn until_gone<K>(&self, name: &str, uid: &str)
     where
         K: Resource<Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Send + 'static,
