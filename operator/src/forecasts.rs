@@ -172,7 +172,7 @@ mod tests {
         };
         let kept = advance(None, 60, Some(history), Some(&fresh));
         let levels = kept.distribution().unwrap().levels;
-        assert!(levels[0] >= 40.0 && levels[5] <= 60.0, "{levels:?}");
+        assert!(levels[0] >= 40.0 && levels[9] <= 60.0, "{levels:?}");
         let missing = Sample::Missing { why: String::new() };
         let same = advance(Some(kept.clone()), 60, None, Some(&missing));
         assert!(same == kept, "what is missing teaches nothing");

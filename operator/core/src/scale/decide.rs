@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::burst::{self, Burst};
 use super::explain::{self, Explained};
+use super::falls;
 use super::hpa::behavior::Behavior;
 use super::hpa::combine::{self, Winner};
 use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
@@ -73,6 +74,7 @@ impl<'a> Evidence<'a> {
         let block = input.block;
         let behavior = policy::behavior(block);
         let measured = measure::all(input, policy::tolerance(&behavior));
+        falls::note(&measured, memory, input.now);
         let scheduled = schedule::at(&block.schedules, input.now);
         let lowest = scheduled
             .minimum
@@ -90,13 +92,7 @@ impl<'a> Evidence<'a> {
                 None
             }
         };
-        let expected = predict::all(
-            block.predictive.as_ref(),
-            &demands,
-            input.forecasts,
-            memory,
-            input.now,
-        );
+        let expected = predict::all(block, &demands, input.forecasts, memory, input.now);
         let is_preview = block
             .predictive
             .as_ref()
@@ -208,9 +204,8 @@ impl<'a> Evidence<'a> {
     /// Why no replica may go now, if so.
     fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
         let window = scale_down_window(&self.behavior, policy::defaults());
-        let just_held = memory
-            .held_at
-            .is_some_and(|at| self.input.now.duration_since(at) < window);
+        let just_now =
+            |at: Option<Timestamp>| at.is_some_and(|at| self.input.now.duration_since(at) < window);
         if self.cold {
             Some((Reason::ColdStart, Restraint::ColdStart))
         } else if self.input.block.paused_scale_in {
@@ -219,9 +214,11 @@ impl<'a> Evidence<'a> {
             Some((Reason::Burst, Restraint::Burst))
         } else if self.input.ready <= 0 {
             Some((Reason::NoneReady, Restraint::NoneReady))
-        } else if just_held || self.forecast_lost {
+        } else if just_now(memory.held_at) || self.forecast_lost {
             // Right after a gap there is no window of samples to justify it yet.
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
+        } else if just_now(memory.fell_at) {
+            Some((Reason::Stabilized, Restraint::SuddenFall))
         } else {
             None
         }

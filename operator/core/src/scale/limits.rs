@@ -19,6 +19,9 @@ pub const BURST_SAMPLES_COUNT_MAX: usize = 128;
 /// Samples older than this, or than three intervals, are stale. Above the common scrape interval of
 /// a minute.
 pub const STALE_SECONDS: u64 = 75;
+/// A metric that falls by more than this share from one sample to the next fell suddenly: what the
+/// Kubernetes autoscaler tolerates does no harm.
+pub const SUDDEN_FALL_SHARE: f64 = TOLERANCE_FRACTION_DEFAULT;
 /// A forecast older than this is none.
 pub const FORECAST_AGE_SECONDS_MAX: u64 = 120;
 /// A forecast that was there so recently is expected back: until then nothing is scaled in.

@@ -25,6 +25,12 @@ pub struct ScaleMemory {
     /// The last time at which missing samples, or a forecast that was lost, held the count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_at: Option<Timestamp>,
+    /// The last time at which a metric fell too suddenly to be believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fell_at: Option<Timestamp>,
+    /// The newest value by metric name, to notice sudden falls.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub newest: BTreeMap<String, TimedValue>,
     /// The last time at which demand was above the burst threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst_at: Option<Timestamp>,
@@ -54,8 +60,8 @@ impl ScaleMemory {
         }
         compact_events(&mut self.history.scale_ups, period, now);
         compact_events(&mut self.history.scale_downs, period, now);
-        if self.held_at.is_some_and(|at| now.duration_since(at) > window) {
-            self.held_at = None;
+        for held in [&mut self.held_at, &mut self.fell_at] {
+            *held = held.filter(|at| now.duration_since(*at) <= window);
         }
     }
 }

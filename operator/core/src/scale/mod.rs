@@ -9,6 +9,7 @@ mod burst;
 mod cron;
 mod decide;
 mod explain;
+mod falls;
 pub mod forecast;
 pub mod hpa;
 pub mod joint;
@@ -17,11 +18,13 @@ mod limits;
 mod measure;
 mod memory;
 mod message;
+mod packed;
 mod policy;
 mod predict;
 #[cfg(test)]
 mod properties;
 pub mod reading;
+mod ridge;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -139,6 +142,7 @@ pub enum Restraint {
     ScaleInStabilization,
     Burst,
     MissingMetrics,
+    SuddenFall,
     NoneReady,
     ColdStart,
     ScaleInPaused,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use poker_operator_api::Autoscaling;
 use poker_operator_api::autoscaling::{Predictive, PredictiveMode};
 use serde::{Deserialize, Serialize};
 
@@ -58,19 +59,21 @@ pub struct Spend {
 
 /// The proposal of every metric with a target per replica, the largest first.
 pub fn all(
-    predictive: Option<&Predictive>,
+    block: &Autoscaling,
     demands: &[Demand],
     forecasts: &Forecasts,
     memory: &mut ScaleMemory,
     now: Timestamp,
 ) -> Vec<Expected> {
+    let predictive = block.predictive.as_ref();
     let Some(predictive) = predictive.filter(|p| p.mode != PredictiveMode::Off) else {
         memory.spend.clear();
         return Vec::new();
     };
+    // Also of metrics without a sample now: that a forecast was there holds scale-in after the gap.
     memory
         .spend
-        .retain(|name, _| demands.iter().any(|d| d.name == name));
+        .retain(|name, _| block.metrics.iter().any(|metric| metric.name() == name));
     let mut expected: Vec<Expected> = demands
         .iter()
         .map(|demand| {
@@ -278,12 +281,12 @@ mod tests {
     }
 
     fn mean_over_two_days(shortage_cost: i32) -> f64 {
-        let predictive = Predictive {
-            mode: PredictiveMode::On,
-            lead_seconds: 120,
-            shortage_cost,
-            headroom_percent: 100,
-        };
+        let block = serde_json::json!({
+            "maxReplicas": 20,
+            "metrics": [{"promql": {"name": "people", "query": "x"}, "target": {"averageValue": "100"}}],
+            "predictive": {"shortageCost": shortage_cost, "headroomPercent": 100},
+        });
+        let block = serde_json::from_value(block).unwrap();
         let demand = Demand {
             name: "people",
             total: 150.0,
@@ -295,7 +298,7 @@ mod tests {
         for second in (0..seconds).step_by(15) {
             let now = Timestamp::from_second(second).unwrap();
             let forecasts = BTreeMap::from([("people".to_owned(), Distribution { at: now, ..wide() })]);
-            paid += all(Some(&predictive), &[demand], &forecasts, &mut memory, now)[0].replicas;
+            paid += all(&block, &[demand], &forecasts, &mut memory, now)[0].replicas;
         }
         f64::from(paid) / f64::from(i32::try_from(seconds).unwrap() / 15)
     }

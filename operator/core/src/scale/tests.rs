@@ -282,6 +282,51 @@ fn after_an_outage_a_whole_window_must_pass() {
 }
 
 #[test]
+fn after_a_sudden_fall_a_whole_window_must_pass() {
+    let mut block = participants(1, 10);
+    let slow = json!([{"type": "Pods", "value": 1, "periodSeconds": 15}]);
+    block["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 60, "policies": slow}});
+    // Participants every 15 s, and the shards asked for: a scale-in that is on its way goes on with what
+    // leaves slowly, and stops for the window of a minute where a quarter leaves at once.
+    let slowly = [
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 7),
+        (1850.0, 6),
+        (1700.0, 5),
+        (1550.0, 4),
+    ];
+    let suddenly = [
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 7),
+        (1500.0, 7),
+        (1500.0, 7),
+        (1500.0, 7),
+        (1500.0, 6),
+    ];
+    for story in [&slowly[..], &suddenly] {
+        let mut scene = Scene::new(block.clone(), 8).warm();
+        for (i, (people, shards)) in story.iter().enumerate() {
+            let decision = scene.measure(15, *people);
+            assert_eq!(
+                decision.replicas, *shards,
+                "{i} of {story:?}: {}",
+                decision.message
+            );
+            let is_held = *people == 1500.0 && *shards == 7;
+            assert_eq!(
+                decision.limited_by == Some(Restraint::SuddenFall),
+                is_held,
+                "{i} of {story:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_burst_is_not_slowed_and_lingers() {
     let mut block = without_windows(participants(1, 50));
     block["behavior"]["scaleUp"] = json!({"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]});

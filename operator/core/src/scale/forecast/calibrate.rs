@@ -8,11 +8,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::packed;
 use super::limits::{
     EXCESS_GAIN, EXCESS_HALF_LIFE_DAYS, OFFSET_GAIN, OFFSET_SPREADS_MIN, RESIDUAL_HALF_LIFE_DAYS,
     RESIDUALS_COUNT_MIN, SKILL_HALF_LIFE_DAYS,
 };
-use super::packed;
 
 /// The quantile levels that are tracked; others lie between them.
 pub const LEVELS: [f64; 7] = [0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99];

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::super::packed;
 use super::limits::{
     CARRY_BINS, DAY_SECONDS, HISTORY_DAYS, LATE_SAMPLES_COUNT_MAX, RECENT_BINS, SLOT_SECONDS, VALUE_MAX,
 };
-use super::packed;
 
 /// A bin, and a slot, without a value.
 const NO_BIN: f32 = -1.0;

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::packed;
+use super::super::ridge::{Normal, dot};
 use super::calibrate::{Calibrator, LEVELS};
 use super::features::{self, Features, Scale, features};
 use super::grid::Grid;
@@ -14,8 +16,6 @@ use super::limits::{
     DAY_SECONDS, FAST_HALF_LIFE_DAYS, HUBER, REFIT_SECONDS, RIDGE, SKILL_HALF_LIFE_DAYS, SKILL_SLOPE,
     SLOW_HALF_LIFE_DAYS, VALUE_MAX,
 };
-use super::packed;
-use super::ridge::{Normal, dot};
 
 /// State for one horizon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

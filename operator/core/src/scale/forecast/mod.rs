@@ -9,8 +9,6 @@ mod grid;
 pub mod hours;
 mod limits;
 mod minutes;
-mod packed;
-mod ridge;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::packed;
 use features::Scale;
 use grid::{Closed, Grid};
 use limits::{

@@ -8,8 +8,10 @@ pub const DAY_SLOTS: usize = 5_760;
 pub const CARRY_SLOTS: i64 = 20;
 /// Closed slots before anything is said: a quarter of a day.
 pub const MATURE_SLOTS: usize = DAY_SLOTS / 4;
-/// Closed slots after a gap before anything is said.
-pub const WARM_SLOTS: usize = 8;
+/// How long a sudden fall must last before it is believed: the usual averaging window of a metric.
+pub const DOUBT_SECONDS: i64 = 60;
+/// Closed slots after a gap before anything is said: a quarter of an hour, so that the course is one again.
+pub const WARM_SLOTS: usize = 60;
 /// The regression is solved anew after so many slots.
 pub const REFIT_SLOTS: usize = HOUR_SLOTS;
 /// The longest lead time; beyond half an hour the slots say less than a forecast by the minute.

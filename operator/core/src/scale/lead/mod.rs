@@ -13,7 +13,6 @@
 mod expert;
 mod limits;
 mod profile;
-mod ridge;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -24,13 +23,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::limits::SUDDEN_FALL_SHARE;
+use super::ridge::{Normal, dot};
 use expert::{Expert, Guess};
 use limits::{
-    BYTES_MAX, CARRY_SLOTS, DAY_SLOTS, FLOOR_FRACTION, HOUR_SLOTS, LEAD_SLOTS_MAX, MATURE_SLOTS, REFIT_SLOTS,
-    SLOT_SECONDS, WARM_SLOTS,
+    BYTES_MAX, CARRY_SLOTS, DAY_SLOTS, DOUBT_SECONDS, FLOOR_FRACTION, HOUR_SLOTS, LEAD_SLOTS_MAX,
+    MATURE_SLOTS, REFIT_SLOTS, RIDGE_DECAY, RIDGE_PENALTY, SLOT_SECONDS, WARM_SLOTS,
 };
 use profile::{Profiles, Season};
-use ridge::{FEATURES, Features, Ridge};
 
 pub use limits::EXCEEDANCES;
 
@@ -54,6 +54,8 @@ pub struct Lead {
     lead_slots: usize,
     /// The newest sample: slot, time and value.
     last: Option<(i64, Timestamp, f64)>,
+    /// Since when samples are much below it.
+    fell_at: Option<Timestamp>,
     /// Slots closed without a gap before the newest.
     closed: usize,
     mean: f64,
@@ -61,10 +63,16 @@ pub struct Lead {
     recent: VecDeque<f64>,
     pending: VecDeque<Row>,
     profiles: Profiles,
-    ridge: Ridge,
+    sums: Normal,
+    /// Of the regression, as solved last.
+    weights: Vec<f64>,
     model: Expert,
     last_value: Expert,
 }
+
+const FEATURES: usize = 12;
+/// What a prediction is made from; the first is 1.
+type Features = [f32; FEATURES];
 
 /// A prediction that waits for its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +88,7 @@ const _: () = assert!(
         + 2 * tail::BYTES
         + LEAD_SLOTS_MAX * size_of::<Row>()
         + (HOUR_SLOTS + 1) * 8
+        + (FEATURES * (FEATURES + 1) / 2 + 2 * FEATURES) * 8
         + size_of::<Lead>()
         <= BYTES_MAX,
     "the state of a series stays small"
@@ -92,12 +101,14 @@ impl Lead {
         Lead {
             lead_slots: usize::try_from(slots).unwrap_or(1).clamp(1, LEAD_SLOTS_MAX),
             last: None,
+            fell_at: None,
             closed: 0,
             mean: 0.0,
             recent: VecDeque::new(),
             pending: VecDeque::new(),
             profiles: Profiles::new(),
-            ridge: Ridge::new(),
+            sums: Normal::new(FEATURES),
+            weights: vec![0.0; FEATURES],
             model: Expert::new(),
             last_value: Expert::new(),
         }
@@ -105,14 +116,15 @@ impl Lead {
 
     /// Takes a sample. The last one of a slot counts; up to [`CARRY_SLOTS`] without any are bridged
     /// by the last value, after more the course begins anew and what was learnt stays. A value that
-    /// is negative or not finite, or older than the newest, says nothing.
+    /// is negative or not finite, or older than the newest, says nothing; nor does one that fell
+    /// suddenly, until the fall has lasted [`DOUBT_SECONDS`].
     pub fn observe(&mut self, at: Timestamp, value: f64) {
         if !value.is_finite() || value < 0.0 {
             return;
         }
         let slot = at.as_second().div_euclid(SLOT_SECONDS);
         if let Some((open, then, held)) = self.last {
-            if at < then {
+            if at < then || self.is_doubtful(at, value, held) {
                 return;
             }
             if slot - open > CARRY_SLOTS {
@@ -123,6 +135,20 @@ impl Lead {
             }
         }
         self.last = Some((slot, at, value));
+    }
+
+    /// Whether a value fell too suddenly and too lately: it may be the source that changed.
+    fn is_doubtful(&mut self, at: Timestamp, value: f64, held: f64) -> bool {
+        if value >= held * (1.0 - SUDDEN_FALL_SHARE) {
+            self.fell_at = None;
+            return false;
+        }
+        let since = *self.fell_at.get_or_insert(at);
+        let is_doubtful = at.duration_since(since).as_secs() < DOUBT_SECONDS;
+        if !is_doubtful {
+            self.fell_at = None;
+        }
+        is_doubtful
     }
 
     /// How high the largest demand of the lead time may be; `None` before a quarter of a day was
@@ -164,7 +190,7 @@ impl Lead {
         self.recent.push_back(log);
         self.learn(slot);
         if self.closed.is_multiple_of(REFIT_SLOTS) {
-            self.ridge.refit();
+            self.refit();
         }
         self.predict(slot);
         self.profiles.pass(slot, log);
@@ -185,11 +211,19 @@ impl Lead {
             return;
         };
         let outcome = highest - then;
-        self.ridge.observe(&row.features, outcome);
+        self.sums.add(&row.features.map(f64::from), outcome, 1.0);
         let residual = outcome - row.model.mean;
         self.model.observe(row.model, outcome);
         self.last_value.observe(row.last_value, outcome);
         self.profiles.learn(row.slot, outcome, residual * residual);
+    }
+
+    /// Solves for the weights, and lets old observations fade.
+    fn refit(&mut self) {
+        if let Some(weights) = self.sums.solve(RIDGE_PENALTY) {
+            self.weights = weights;
+        }
+        self.sums.fade(RIDGE_DECAY);
     }
 
     fn predict(&mut self, slot: i64) {
@@ -199,7 +233,7 @@ impl Lead {
         let season = self.profiles.at(slot);
         let features = self.features(now, &season);
         let model = Guess {
-            mean: self.ridge.predict(&features),
+            mean: dot(&features.map(f64::from), &self.weights),
             scale: self
                 .model
                 .scale(Some((season.hour_variance, season.day_variance))),
@@ -236,6 +270,6 @@ impl Lead {
             season.yesterday,
             season.yesterday_log.map_or(0.0, |then| now - then),
         ];
-        Features(features.map(|feature| feature as f32))
+        features.map(|feature| feature as f32)
     }
 }

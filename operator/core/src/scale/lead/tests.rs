@@ -81,8 +81,25 @@ fn a_gap_says_nothing_and_forgets_nothing() {
     let after = 86_400 + 3_600;
     lead.observe(at(after), 100.0);
     assert_eq!(lead.distribution(), None, "right after a gap");
-    feed(&mut lead, after, after + 4 * 60, hourly);
+    feed(&mut lead, after, after + 10 * 60, hourly);
+    assert_eq!(lead.distribution(), None, "the course is too short");
+    feed(&mut lead, after + 10 * 60, after + 64 * 60, hourly);
     assert!(lead.distribution().unwrap().levels[1] > 140.0);
+}
+
+#[test]
+fn a_sudden_fall_teaches_nothing_before_it_has_lasted() {
+    let mut lead = Lead::new(Duration::from_secs(120));
+    feed(&mut lead, 0, 86_400, |_| 100.0);
+    let mut healthy = lead.clone();
+    feed(&mut healthy, 86_400, 86_700, |_| 100.0);
+    let mut reset = lead.clone();
+    feed(&mut reset, 86_400, 86_700, |second| {
+        if second < 86_460 { 75.0 } else { 100.0 }
+    });
+    assert_eq!(reset.distribution(), healthy.distribution());
+    feed(&mut lead, 86_400, 86_700, |_| 75.0);
+    assert_eq!(lead.distribution().unwrap().levels[0], 75.0);
 }
 
 #[test]
@@ -95,6 +112,16 @@ fn what_is_no_demand_or_old_teaches_nothing() {
     }
     lead.observe(at(80_000), 5.0);
     assert!(lead == before);
+}
+
+#[test]
+fn a_day_of_one_pattern_leaves_no_wild_level() {
+    let mut lead = Lead::new(Duration::from_secs(60));
+    for i in 0..2_880 {
+        lead.observe(at(i * 30), if i % 10 == 0 { 50.0 } else { 40.0 });
+    }
+    let levels = lead.distribution().unwrap().levels;
+    assert!(levels[EXCEEDANCES.len() - 1] <= 60.0, "{levels:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Autoregression on chosen lags of the series or of its seasonal differences, by ridge with one
 //! pass of Huber's weights, forecast recursively.
 
-use super::super::ridge::{Normal, dot};
+use super::super::super::ridge::{Normal, dot};
 use super::{HORIZON, Steps};
 
 /// The ridge, as a part of the mean diagonal of the Gram matrix.
