@@ -9,6 +9,8 @@ use poker_operator_core::simulate::policies::{self, HPA_TICK_SECONDS};
 const DEFAULT: &str = include_str!("../../../demo/autoscaling-policy.yaml");
 /// Without a step of its own a policy decides this often.
 const TICK_SECONDS: i64 = 5;
+/// From a resize decided until it is in force: the kubelet takes about a second.
+pub const RESIZE_SECONDS: i64 = 5;
 /// What the default policy looks ahead beyond the start-up: decision period and metric delay.
 const LEAD_BEYOND_START_SECONDS: i64 = 60;
 
@@ -20,6 +22,10 @@ pub struct Named {
     pub tick_seconds: i64,
     /// Missing counts as zero.
     pub naive: bool,
+    /// Every sample counts at once, as for the Kubernetes autoscaler.
+    pub believes_falls: bool,
+    /// Count and size are one plan.
+    pub is_sized: bool,
 }
 
 impl Named {
@@ -29,6 +35,8 @@ impl Named {
             block,
             tick_seconds: TICK_SECONDS,
             naive: false,
+            believes_falls: false,
+            is_sized: false,
         }
     }
 }
@@ -66,7 +74,8 @@ pub fn read(path: &Path) -> anyhow::Result<Autoscaling> {
     Ok(block)
 }
 
-/// A policy by name: `hpa70`, or what is left of `block` as `reactive`, `panic`, `forecast` or `naive`.
+/// A policy by name: `hpa70`, what is left of `block` as `reactive`, `panic` or `forecast`, `block` with
+/// resizes as `joint`, or taking what is missing for zero as `naive`.
 ///
 /// # Errors
 /// There is no policy of that name.
@@ -80,6 +89,7 @@ pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
             .with_context(|| format!("{name} is no policy: write hpa and a target in percent, e.g. hpa70"))?;
         return Ok(Named {
             tick_seconds: HPA_TICK_SECONDS,
+            believes_falls: true,
             ..Named::new(name, policies::hpa(percent, capacity))
         });
     }
@@ -90,11 +100,12 @@ pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
             panic: None,
             ..block.clone()
         },
-        "naive" => block.clone(),
-        _ => bail!("there is no policy {name}: use hpaNN, reactive, panic, forecast or naive"),
+        "joint" | "naive" => block.clone(),
+        _ => bail!("there is no policy {name}: use hpaNN, reactive, panic, forecast, joint or naive"),
     };
     Ok(Named {
         naive: name == "naive",
+        is_sized: name == "joint",
         ..Named::new(name, block)
     })
 }

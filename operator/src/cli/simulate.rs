@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::bench::scaling::{history_seconds, read_trace, render};
-use super::policies::{self, Named};
+use super::policies::{self, Named, RESIZE_SECONDS};
 use crate::plot;
 
 /// Replays demand against a scaling policy
@@ -34,7 +34,7 @@ pub struct SimulateArgs {
     /// The autoscaling block of a PokerCluster, as YAML or JSON
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Policies to put beside it: hpaNN, and reactive, panic, forecast for parts of the policy
+    /// Policies to put beside it: hpaNN, and reactive, panic, forecast for parts of the policy, joint for it with resizes
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     compare: Vec<String>,
     /// Draw demand, supply and forecast into an SVG or PNG file
@@ -128,6 +128,9 @@ fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep
     let mut setup = Setup {
         capacity,
         start_seconds: args.start_seconds,
+        believes_falls: policy.believes_falls,
+        is_sized: policy.is_sized,
+        resize_seconds: RESIZE_SECONDS,
         drain_seconds: args.drain_seconds,
         window_seconds: args.window_seconds,
         late_seconds: args.late_seconds,

@@ -10,11 +10,13 @@ mod demand;
 mod fault;
 pub mod policies;
 mod score;
+mod sizing;
 mod source;
 mod supply;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ pub use demand::{Demand, TraceError};
 pub use fault::{Fault, FaultWindows};
 pub use score::Score;
 use score::Scorer;
+pub use sizing::Shape;
+use sizing::Sizing;
 use source::Source;
 use supply::Supply;
 
@@ -39,6 +43,10 @@ pub struct Setup {
     pub capacity: f64,
     /// From a decision until a new replica serves; it is paid for from the decision on.
     pub start_seconds: i64,
+    /// Whether replicas can be resized in place: then count and size are one plan.
+    pub is_sized: bool,
+    /// From a decision until a resize is in force.
+    pub resize_seconds: i64,
     /// From a decision until a replica that no longer serves is gone; paid for until then.
     pub drain_seconds: i64,
     /// The metric is the mean over this time,
@@ -55,6 +63,8 @@ pub struct Setup {
     /// A policy that nobody should have: what is missing counts as zero. It shows what the count of
     /// scale-ins on faults tells apart.
     pub missing_is_zero: bool,
+    /// Sudden falls of the metric count at once, as for a Kubernetes autoscaler.
+    pub believes_falls: bool,
 }
 
 /// One point of a run, after the decision.
@@ -71,8 +81,8 @@ pub struct Point {
 #[derive(Clone, Debug)]
 pub struct Run {
     pub score: Score,
-    /// The count asked for after every step, history included.
-    pub counts: Vec<i32>,
+    /// What was asked for after every step, history included.
+    pub asked: Vec<Shape>,
     /// Every step, when asked for.
     pub points: Vec<Point>,
 }
@@ -88,49 +98,53 @@ pub fn run(
 ) -> Run {
     let mut controller = Controller::new(demand, block, setup);
     let mut source = Source::new(demand, setup);
-    let mut supply = Supply::new(controller.current);
+    let mut supply = Supply::new(controller.asked);
     let windows = FaultWindows::new(setup, demand);
     let mut scorer = Scorer::new(demand, setup, &windows, controller.scale_in_window(), twin);
-    let (mut counts, mut points) = (Vec::with_capacity(demand.steps()), Vec::new());
+    let (mut asked, mut points) = (Vec::with_capacity(demand.steps()), Vec::new());
     for step in 0..demand.steps() {
         let second = demand.second(step);
-        supply.pass(second);
+        supply.pass(second, setup);
         if second % setup.tick_seconds == 0 {
             let fault = setup.fault.filter(|_| windows.is_inside(second));
             let sample = source.read(second, supply.ready(), fault, windows.since(second));
-            let before = controller.current;
-            controller.step(second, supply.ready(), sample);
-            supply.change(second, before, controller.current, setup);
-            scorer.decided(step, before, controller.current);
+            let before = controller.asked;
+            controller.step(second, &supply, sample);
+            supply.change(second, before, controller.asked, setup);
+            scorer.decided(step, before, controller.asked);
         }
-        counts.push(controller.current);
+        asked.push(controller.asked);
         scorer.pass(step, &supply);
         if keep_points {
             points.push(Point {
                 demand: demand.at(step),
-                supply: f64::from(supply.ready()) * setup.capacity,
+                supply: supply.serving() * setup.capacity,
                 forecast: controller.expected(),
             });
         }
     }
     Run {
         score: scorer.finish(),
-        counts,
+        asked,
         points,
     }
 }
 
 /// The controller's part: state between decisions.
 struct Controller<'a> {
-    block: &'a Autoscaling,
+    block: Cow<'a, Autoscaling>,
     metric: String,
     start: Timestamp,
+    /// By the policy: replicas, or parts of one.
     current: i32,
+    asked: Shape,
+    sizing: Option<Sizing>,
     samples: BTreeMap<String, Sample>,
     forecasts: Forecasts,
     lead: Option<Lead>,
     memory: ScaleMemory,
     missing_is_zero: bool,
+    believes_falls: bool,
 }
 
 impl<'a> Controller<'a> {
@@ -141,24 +155,34 @@ impl<'a> Controller<'a> {
             .as_ref()
             .filter(|p| p.mode != PredictiveMode::Off);
         let lead = |seconds: i32| Lead::new(Duration::from_secs(u64::from(seconds.unsigned_abs())));
+        let sizing = setup.is_sized.then(|| Sizing::new(block));
+        let asked = Shape::usual(wanted.clamp(block.min_replicas, block.max_replicas));
         Controller {
-            block,
+            block: match setup.is_sized {
+                true => Cow::Owned(sizing::in_parts(block)),
+                false => Cow::Borrowed(block),
+            },
             metric: block
                 .metrics
                 .first()
                 .map(|m| m.name().to_owned())
                 .unwrap_or_default(),
             start: demand.start(),
-            current: wanted.clamp(block.min_replicas, block.max_replicas),
+            current: sizing
+                .as_ref()
+                .map_or(asked.count, |_| Sizing::parts(asked.total())),
+            asked,
+            sizing,
             samples: BTreeMap::new(),
             forecasts: Forecasts::new(),
             lead: predictive.map(|p| lead(p.lead_seconds)),
             memory: ScaleMemory::default(),
             missing_is_zero: setup.missing_is_zero,
+            believes_falls: setup.believes_falls,
         }
     }
 
-    fn step(&mut self, second: i64, ready: i32, sample: Sample) {
+    fn step(&mut self, second: i64, supply: &Supply, sample: Sample) {
         let now = self.start + SignedDuration::from_secs(second);
         if let (Some(lead), Sample::Fresh { value, at }) = (&mut self.lead, &sample) {
             lead.observe(*at, *value);
@@ -177,8 +201,11 @@ impl<'a> Controller<'a> {
         let decision = decide(&ScaleInput {
             component: Component::Shard,
             current: self.current,
-            ready,
-            block: self.block,
+            ready: match &self.sizing {
+                Some(_) => Sizing::parts(supply.serving()),
+                None => supply.ready(),
+            },
+            block: &self.block,
             samples: &self.samples,
             forecasts: &self.forecasts,
             memory: &self.memory,
@@ -186,11 +213,18 @@ impl<'a> Controller<'a> {
         });
         self.current = decision.replicas;
         self.memory = decision.memory;
+        if self.believes_falls {
+            self.memory.newest.clear();
+        }
+        self.asked = match &mut self.sizing {
+            Some(sizing) => sizing.shape(decision.replicas, self.asked, now),
+            None => Shape::usual(decision.replicas),
+        };
     }
 
     /// How long a scale-in waits after the last higher recommendation.
     fn scale_in_window(&self) -> i64 {
-        crate::scale::scale_in_window(self.block).as_secs()
+        crate::scale::scale_in_window(&self.block).as_secs()
     }
 
     fn expected(&self) -> Option<f64> {

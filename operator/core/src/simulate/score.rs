@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::demand::Demand;
 use super::fault::FaultWindows;
+use super::sizing::{Shape, grain};
 use super::supply::Supply;
 use super::{Run, Setup};
 
-/// What a run is worth. Demand d and supply s are counts of replicas, as in SPEC-RG-2016-01: d is
-/// what the demand needs at the least.
+/// What a run is worth. Demand d and supply s are replicas, as in SPEC-RG-2016-01: d is what the
+/// demand needs at the least, in whole replicas or, where sizes change, in parts of the usual size.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Score {
-    /// Replica hours over those of an oracle that always runs d.
+    /// Replica hours over those of an oracle that always runs just enough whole replicas.
     pub cost_ratio: f64,
     /// Accuracy: mean of max(d − s, 0) / d, and of max(s − d, 0) / d, in percent.
     pub theta_u: f64,
@@ -25,7 +26,7 @@ pub struct Score {
     /// η: the geometric mean of how much smaller θU, θO, τU and τO are than those of a constant
     /// count, the mean of d rounded up. One step is the least that is counted of each.
     pub elastic_speedup: f64,
-    /// Changes of the count.
+    /// Changes of the count or the size.
     pub actions: u64,
     /// Changes against the direction of the one before within ten minutes.
     pub reversals: u64,
@@ -109,31 +110,41 @@ impl<'a> Scorer<'a> {
     }
 
     /// Counts a decision.
-    pub fn decided(&mut self, step: usize, before: i32, after: i32) {
+    pub fn decided(&mut self, step: usize, before: Shape, after: Shape) {
         let second = self.demand.second(step);
         if before == after || second < self.setup.history_seconds {
             return;
         }
-        let is_out = after > before;
+        let is_out = after.total() > before.total();
         let turned = |(was_out, at): (bool, i64)| was_out != is_out && second - at < REVERSAL_SECONDS;
         self.score.actions += 1;
         self.score.reversals += u64::from(self.changed.is_some_and(turned));
         self.changed = Some((is_out, second));
-        let moved = f64::from((after - before).abs()) / f64::from(after.max(before));
+        let (few, many) = (after.count.min(before.count), after.count.max(before.count));
+        let moved = f64::from(many - few) / f64::from(many);
         self.score.sessions_moved += moved * self.demand.at(step) / self.demand.largest();
         let near = self.windows.is_near(second, self.scale_in_window);
-        if !is_out && near && self.twin.is_some_and(|twin| self.is_below(twin, step, after)) {
+        if !is_out
+            && near
+            && self
+                .twin
+                .is_some_and(|twin| self.is_below(twin, step, after.total()))
+        {
             self.score.scale_ins_on_fault += 1;
         }
     }
 
     /// Whether the run without the fault never has so few, from one scale-in window before until
     /// one after.
-    fn is_below(&self, twin: &Run, step: usize, count: i32) -> bool {
+    fn is_below(&self, twin: &Run, step: usize, total: f64) -> bool {
         let near = usize::try_from(self.scale_in_window / self.demand.step_seconds()).unwrap_or(0);
-        let end = step.saturating_add(near).min(twin.counts.len() - 1);
-        let counts = &twin.counts[step.saturating_sub(near)..=end];
-        counts.iter().min().is_some_and(|least| count < *least)
+        let end = step.saturating_add(near).min(twin.asked.len() - 1);
+        let asked = &twin.asked[step.saturating_sub(near)..=end];
+        let least = asked
+            .iter()
+            .map(|shape| shape.total())
+            .fold(f64::INFINITY, f64::min);
+        total < least * (1.0 - 1e-9)
     }
 
     /// Adds one step.
@@ -142,16 +153,17 @@ impl<'a> Scorer<'a> {
             return;
         }
         let seconds = self.demand.step_seconds() as f64;
-        let needed = needed(self.demand.at(step), self.setup.capacity);
-        let supplied = f64::from(supply.ready());
+        let (demand, capacity) = (self.demand.at(step), self.setup.capacity);
+        let needed = least(demand, capacity, grain(self.setup.is_sized));
+        let supplied = supply.serving();
         self.steps += 1.0;
-        self.oracle += needed;
-        self.paid += f64::from(supply.paid());
+        self.oracle += least(demand, capacity, 1.0);
+        self.paid += supply.paid();
         self.sums.add(needed, supplied);
         if let Some((d, s)) = self.before.replace((needed, supplied)) {
             self.unstable += (sign(supplied - s) - sign(needed - d)).abs().min(1.0);
         }
-        let lacking = self.demand.at(step) / self.setup.capacity - supplied;
+        let lacking = demand / capacity - supplied;
         self.backlog = (self.backlog + lacking * seconds).max(0.0);
         self.score.worst_backlog = self.score.worst_backlog.max(self.backlog);
     }
@@ -178,10 +190,11 @@ impl<'a> Scorer<'a> {
     /// Compared with a constant count.
     fn speedup(&self) -> f64 {
         let constant = (self.oracle / self.steps.max(1.0)).ceil();
+        let grain = grain(self.setup.is_sized);
         let mut fixed = Elasticity::default();
         for step in 0..self.demand.steps() {
             if self.demand.second(step) >= self.setup.history_seconds {
-                fixed.add(needed(self.demand.at(step), self.setup.capacity), constant);
+                fixed.add(least(self.demand.at(step), self.setup.capacity, grain), constant);
             }
         }
         let ratios = fixed
@@ -192,9 +205,9 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// The least count that serves the demand; at least one runs.
-fn needed(demand: f64, capacity: f64) -> f64 {
-    (demand / capacity - 1e-9).ceil().max(1.0)
+/// The least that serves the demand, in replicas that come in such grains; at least one runs.
+fn least(demand: f64, capacity: f64, grain: f64) -> f64 {
+    (demand / capacity / grain - 1e-9).ceil().max(1.0) * grain
 }
 
 fn sign(difference: f64) -> f64 {

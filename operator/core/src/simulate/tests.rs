@@ -20,6 +20,8 @@ fn setup() -> Setup {
     Setup {
         capacity: 100.0,
         start_seconds: 60,
+        is_sized: false,
+        resize_seconds: 10,
         drain_seconds: 0,
         window_seconds: 60,
         late_seconds: 15,
@@ -28,6 +30,7 @@ fn setup() -> Setup {
         history_seconds: 0,
         fault: None,
         missing_is_zero: false,
+        believes_falls: false,
     }
 }
 
@@ -96,6 +99,35 @@ fn starting_and_draining_replicas_are_paid_for() {
 }
 
 #[test]
+fn a_resize_serves_sooner_than_a_start_and_moves_nobody() {
+    let values = (0..600).map(|i| if i <= 60 { 200.0 } else { 330.0 });
+    let sized = Setup {
+        is_sized: true,
+        ..setup()
+    };
+    let demand = demand(values, 5);
+    let (whole, sized) = (
+        run(&demand, &block(120), &setup(), None, false),
+        run(&demand, &block(120), &sized, None, false),
+    );
+    let below = |run: &Run| (run.score.tau_u / 100.0 * 600.0 * 5.0).round();
+    assert_eq!(whole.asked.last(), Some(&Shape::usual(4)));
+    let shape = sized.asked.last().unwrap();
+    assert!(
+        shape.count == 2 && (1.65..1.66).contains(&shape.size),
+        "{shape:?}"
+    );
+    assert!(
+        below(&whole) - below(&sized) >= 30.0,
+        "{} {}",
+        below(&whole),
+        below(&sized)
+    );
+    assert_eq!(sized.score.sessions_moved, 0.0);
+    assert!(sized.score.cost_ratio < whole.score.cost_ratio);
+}
+
+#[test]
 fn history_is_not_scored() {
     let values = (0..1_200).map(|i| {
         if i < 600 {
@@ -110,7 +142,7 @@ fn history_is_not_scored() {
     };
     let run = run(&demand(values, 5), &block(0), &history, None, false);
     assert_eq!((run.score.actions, run.score.cost_ratio), (0, 1.0));
-    assert_eq!(run.counts.len(), 1_200);
+    assert_eq!(run.asked.len(), 1_200);
 }
 
 #[test]

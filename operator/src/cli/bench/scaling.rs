@@ -13,7 +13,7 @@ use poker_operator_core::simulate::{
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::cli::policies::{self, Named};
+use crate::cli::policies::{self, Named, RESIZE_SECONDS};
 use crate::series;
 
 /// The peak of every trace, in replicas.
@@ -132,7 +132,7 @@ fn policies(args: &ScalingArgs) -> anyhow::Result<Vec<Named>> {
         Some(path) => policies::read(path)?,
         None => policies::default(args.start_seconds)?,
     };
-    let mut names = vec!["hpa70", "hpa85", "reactive", "panic", "forecast"];
+    let mut names = vec!["hpa70", "hpa85", "reactive", "panic", "forecast", "joint"];
     if args.metric_fault.is_some() {
         names.push("naive");
     }
@@ -206,6 +206,9 @@ fn score(demand: &Demand, policy: &Named, capacity: f64, args: &ScalingArgs) -> 
     let mut setup = Setup {
         capacity,
         start_seconds: args.start_seconds,
+        believes_falls: policy.believes_falls,
+        is_sized: policy.is_sized,
+        resize_seconds: RESIZE_SECONDS,
         drain_seconds: 0,
         window_seconds: 60,
         late_seconds: 15,
