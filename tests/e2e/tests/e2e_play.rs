@@ -75,6 +75,34 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     world.tear_down().await
 }
 
+/// The past comes from Prometheus, here as a function of time: two minutes of 140, two of 40. So 140 are
+/// always expected within three minutes, and three shards that serve 50 each.
+#[tokio::test]
+async fn a_forecast_from_the_past_adds_shards_before_the_load() -> Result<()> {
+    let wave = json!({"name": "wave", "query": "40 + 100 * (minute() % 4 >= bool 2)"});
+    let autoscaling = json!({
+        "minReplicas": 1, "maxReplicas": 5,
+        "metrics": [{"promql": wave, "target": {"averageValue": "50"}}],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+        "predictive": {"mode": "On", "leadSeconds": 180, "headroomPercent": 300},
+    });
+    let prometheus = json!({"url": images::prometheus_url(), "intervalSeconds": 1});
+    let spec = json!({"shards": {"autoscaling": autoscaling}, "prometheus": prometheus});
+    let world = World::ready("forecast", spec).await?;
+    world
+        .wait_until("a decision by the forecast in quiet minutes", |cluster| {
+            let decisions = cluster.status.iter().flat_map(|status| &status.scaling);
+            let proposals: Vec<_> = decisions
+                .flat_map(|decision| &decision.proposals)
+                .map(|p| (p.name.as_str(), p.replicas))
+                .collect();
+            proposals.contains(&("wave", Some(1))) && proposals.contains(&("forecast/wave", Some(3)))
+        })
+        .await?;
+    world.wait_shards(3).await?;
+    world.tear_down().await
+}
+
 #[tokio::test]
 async fn shards_come_and_go_and_a_version_is_rolled_out_under_load() -> Result<()> {
     let world = World::ready("moves", json!({"shards": {"replicas": 2}})).await?;
