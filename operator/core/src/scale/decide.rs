@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::burst::{self, Burst};
 use super::explain::{self, Explained};
@@ -11,7 +11,7 @@ use super::hpa::behavior::Behavior;
 use super::hpa::combine::{self, Winner};
 use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
 use super::hpa::rate::{Bounds, Limit};
-use super::limits::{LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN};
+use super::limits::{LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN, SUDDEN_FALL_HOLD};
 use super::measure::{self, Measured};
 use super::predict::{self, Expected};
 use super::schedule::{self, Scheduled};
@@ -204,8 +204,9 @@ impl<'a> Evidence<'a> {
     /// Why no replica may go now, if so.
     fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
         let window = scale_down_window(&self.behavior, policy::defaults());
-        let just_now =
-            |at: Option<Timestamp>| at.is_some_and(|at| self.input.now.duration_since(at) < window);
+        let within = |at: Option<Timestamp>, span: SignedDuration| {
+            at.is_some_and(|at| self.input.now.duration_since(at) < span)
+        };
         if self.cold {
             Some((Reason::ColdStart, Restraint::ColdStart))
         } else if self.input.block.paused_scale_in {
@@ -214,10 +215,10 @@ impl<'a> Evidence<'a> {
             Some((Reason::Burst, Restraint::Burst))
         } else if self.input.ready <= 0 {
             Some((Reason::NoneReady, Restraint::NoneReady))
-        } else if just_now(memory.held_at) || self.forecast_lost {
+        } else if within(memory.held_at, window) || self.forecast_lost {
             // Right after a gap there is no window of samples to justify it yet.
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if just_now(memory.fell_at) {
+        } else if within(memory.fell_at, window.min(SUDDEN_FALL_HOLD)) {
             Some((Reason::Stabilized, Restraint::SuddenFall))
         } else {
             None

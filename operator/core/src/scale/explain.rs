@@ -145,9 +145,7 @@ fn words(restraint: Restraint, bounds: Bounds) -> String {
         Restraint::ScaleInStabilization => "held by higher recent recommendations".to_owned(),
         Restraint::Burst => "held by a recent burst".to_owned(),
         Restraint::MissingMetrics => "held until samples are complete again".to_owned(),
-        Restraint::SuddenFall => {
-            "held until a sudden fall of a metric has lasted as long as a scale-in waits".to_owned()
-        }
+        Restraint::SuddenFall => "held until a sudden fall of a metric has lasted".to_owned(),
         Restraint::NoneReady => "held while none is ready".to_owned(),
         Restraint::ColdStart => "held because the operator has just started".to_owned(),
         Restraint::ScaleInPaused => "held by pausedScaleIn".to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! Demand as a mean over a minute moves little from one sample to the next. Counters that start again, a target
 //! that is scraped no more, a query over fewer series make a metric fall at once, and nothing in its value says
-//! so. Right after such a fall the samples of one scale-in window must all agree before anything goes.
+//! so. Right after such a fall nothing goes for as long as such a fault shows in an averaged metric.
 
 use jiff::Timestamp;
 

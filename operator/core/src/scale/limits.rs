@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 /// The tolerance without a given one, as a fraction.
 pub const TOLERANCE_FRACTION_DEFAULT: f64 = 0.1;
 /// How long a higher recommendation holds the count without a given window.
@@ -22,6 +24,9 @@ pub const STALE_SECONDS: u64 = 75;
 /// A metric that falls by more than this share from one sample to the next fell suddenly: what the
 /// Kubernetes autoscaler tolerates does no harm.
 pub const SUDDEN_FALL_SHARE: f64 = TOLERANCE_FRACTION_DEFAULT;
+/// How long nothing goes after a sudden fall, or as long as a scale-in waits where that is shorter:
+/// the usual averaging window of a metric and half as much.
+pub const SUDDEN_FALL_HOLD: SignedDuration = SignedDuration::from_secs(90);
 /// A forecast older than this is none.
 pub const FORECAST_AGE_SECONDS_MAX: u64 = 120;
 /// A forecast that was there so recently is expected back: until then nothing is scaled in.

@@ -282,7 +282,7 @@ fn after_an_outage_a_whole_window_must_pass() {
 }
 
 #[test]
-fn after_a_sudden_fall_a_whole_window_must_pass() {
+fn a_sudden_fall_must_last_before_anything_goes() {
     let mut block = participants(1, 10);
     let slow = json!([{"type": "Pods", "value": 1, "periodSeconds": 15}]);
     block["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 60, "policies": slow}});
