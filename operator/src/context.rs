@@ -12,11 +12,7 @@ use crate::{
     stores::Stores,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{
-    Api, Client,
-    core::NamespaceResourceScope,
-    runtime::events::{Recorder, Reporter},
-};
+use kube::{Api, Client, core::NamespaceResourceScope, runtime::events::Reporter};
 use poker_operator_api::Component;
 use poker_operator_core::scale::{ScaleDecision, ScaleMemory, lead::Lead};
 use std::{
@@ -35,7 +31,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub sampler: Arc<Sampler>,
     pub broker: Arc<Broker>,
-    pub recorder: Recorder,
+    /// Who records events.
+    pub reporter: Reporter,
     /// Asks pods on their admin port.
     pub http: reqwest::Client,
     memory: Mutex<HashMap<ClusterKey, Memory>>,
@@ -84,7 +81,7 @@ impl Context {
             .no_proxy()
             .build()?;
         Ok(Self {
-            recorder: Recorder::new(parts.client.clone(), reporter),
+            reporter,
             client: parts.client,
             stores: parts.stores,
             leadership: parts.leadership,

@@ -8,7 +8,7 @@ use kube::{
     core::{ApiResource, error_boundary::InvalidObject},
     runtime::{
         controller::Action,
-        events::{Event, EventType},
+        events::{Event, EventType, Recorder},
     },
 };
 use poker_operator_api::{
@@ -135,8 +135,10 @@ pub async fn event(ctx: &Context, cluster: &PokerCluster, draft: &EventDraft) {
     };
     let reference = cluster.object_ref(&());
     let what = format!("record the event {}", draft.reason);
+    // A recorder of its own: one that is kept counts later events of a reason under the first one's text.
+    let recorder = Recorder::new(ctx.client.clone(), ctx.reporter.clone());
     if let Err(error) = ctx
-        .write("Event", &what, ctx.recorder.publish(&event, &reference))
+        .write("Event", &what, recorder.publish(&event, &reference))
         .await
     {
         tracing::info!(error = error.line(), "event is lost");

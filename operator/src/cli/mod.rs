@@ -47,6 +47,7 @@ enum Command {
 
 /// Parses the arguments of the process and runs the command.
 pub fn main() -> ExitCode {
+    end_quietly_when_nobody_reads();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Crds(args) => crds::run(&args),
@@ -61,6 +62,20 @@ pub fn main() -> ExitCode {
         eprintln!("error: {}", one_line(&error));
         ExitCode::from(2)
     })
+}
+
+/// `poker-operator plan … | head` ends as other tools do: the standard library panics when it cannot print.
+fn end_quietly_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_unread = panic.payload_as_str().is_some_and(|text| {
+            text.starts_with("failed printing to stdout") && text.contains("Broken pipe")
+        });
+        if is_unread {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 /// The error and its causes in one line, without what a cause repeats.

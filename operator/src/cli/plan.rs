@@ -25,7 +25,8 @@ use std::{
 ///
 /// Prints what the first pass would apply, as YAML in the order of application; later passes add routes when
 /// shards are ready. Values of Secrets are not shown: they are made when applied. The spec is checked as the
-/// operator checks it; what it refers to (Secrets, Kafka) is taken to be there.
+/// operator checks it; what it refers to (Secrets, Kafka) is taken to be there, and what the API server refuses
+/// (bounds, unknown fields, rules between fields) is shown by kubectl apply --dry-run=server alone.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   poker-operator plan -f demo.yaml
