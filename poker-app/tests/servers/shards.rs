@@ -144,6 +144,7 @@ async fn everyone_hears_of_a_vote_in_order_and_only_the_voter_sees_the_card() {
             _ => None,
         })
         .await;
-    assert!(!text.contains("13"), "{text}");
+    // The epoch holds digits, too.
+    assert!(!text.contains(r#""13""#), "{text}");
     assert!(ada.answer("v1").await);
 }
