@@ -1,4 +1,5 @@
-//! Count and size of replicas by one plan: what [`joint`] adds to a count.
+//! Count and size of replicas by one plan: what [`crate::scale::joint`] adds to a
+//! count.
 //!
 //! The policy decides in parts of a replica, by the same code, and the joint plan makes a count and a
 //! size of that. A resize in place is in force sooner than a new replica, moves nobody, and need not
@@ -41,7 +42,7 @@ impl Shape {
     }
 }
 
-/// The parts that serve a demand of so many replicas of the usual size, as the share of one.
+/// How finely capacity can be asked for, in replicas of the usual size.
 pub fn grain(is_sized: bool) -> f64 {
     if is_sized { 1.0 / f64::from(PARTS) } else { 1.0 }
 }
