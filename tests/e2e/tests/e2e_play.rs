@@ -16,7 +16,11 @@ use tokio::time::sleep;
 async fn votes_in_database(world: &World, expected: u64) -> Result<u64> {
     let started = Instant::now();
     loop {
-        let votes: u64 = world.psql("SELECT count(*) FROM votes").await?.parse()?;
+        // The worker makes the table when it starts.
+        let votes = match world.psql("SELECT to_regclass('votes')").await?.as_str() {
+            "" => 0,
+            _ => world.psql("SELECT count(*) FROM votes").await?.parse()?,
+        };
         if votes >= expected || started.elapsed() > PATIENCE {
             return Ok(votes);
         }
