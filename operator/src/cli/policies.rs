@@ -9,8 +9,8 @@ use poker_operator_core::simulate::policies::{self, HPA_TICK_SECONDS};
 const DEFAULT: &str = include_str!("../../../demo/autoscaling-policy.yaml");
 /// Without a step of its own a policy decides this often.
 const TICK_SECONDS: i64 = 5;
-/// From a resize decided until it is in force: the kubelet takes about a second.
-pub const RESIZE_SECONDS: i64 = 5;
+/// What a resize takes at most: the kubelet needs about a second.
+const RESIZE_SECONDS: i64 = 5;
 /// What the default policy looks ahead beyond the start-up: decision period and metric delay.
 const LEAD_BEYOND_START_SECONDS: i64 = 60;
 
@@ -24,8 +24,8 @@ pub struct Named {
     pub naive: bool,
     /// Every sample counts at once, as for the Kubernetes autoscaler.
     pub believes_falls: bool,
-    /// Count and size are one plan.
-    pub is_sized: bool,
+    /// From a resize decided until it is in force; with it count and size are one plan.
+    pub resize_seconds: Option<i64>,
 }
 
 impl Named {
@@ -36,7 +36,7 @@ impl Named {
             tick_seconds: TICK_SECONDS,
             naive: false,
             believes_falls: false,
-            is_sized: false,
+            resize_seconds: None,
         }
     }
 }
@@ -105,7 +105,7 @@ pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
     };
     Ok(Named {
         naive: name == "naive",
-        is_sized: name == "joint",
+        resize_seconds: (name == "joint").then_some(RESIZE_SECONDS),
         ..Named::new(name, block)
     })
 }

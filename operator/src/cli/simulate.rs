@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::bench::scaling::{history_seconds, read_trace, render};
-use super::policies::{self, Named, RESIZE_SECONDS};
+use super::policies::{self, Named};
 use crate::plot;
 
 /// Replays demand against a scaling policy
@@ -129,8 +129,7 @@ fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep
         capacity,
         start_seconds: args.start_seconds,
         believes_falls: policy.believes_falls,
-        is_sized: policy.is_sized,
-        resize_seconds: RESIZE_SECONDS,
+        resize_seconds: policy.resize_seconds,
         drain_seconds: args.drain_seconds,
         window_seconds: args.window_seconds,
         late_seconds: args.late_seconds,

@@ -20,7 +20,7 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
         match memory.newest.get_mut(&metric.name) {
             Some(newest) if newest.at >= at => {}
             Some(newest) => {
-                if value < newest.value * (1.0 - SUDDEN_FALL_SHARE) {
+                if is_sudden(newest.value, value) {
                     // Since the sample before: not a moment longer than recommendations hold.
                     memory.fell_at = Some(now - at.duration_since(newest.at));
                 }
@@ -33,4 +33,9 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
             }
         }
     }
+}
+
+/// Whether the second value is too far below the first, the one before it.
+pub fn is_sudden(before: f64, value: f64) -> bool {
+    value < before * (1.0 - SUDDEN_FALL_SHARE)
 }

@@ -43,10 +43,9 @@ pub struct Setup {
     pub capacity: f64,
     /// From a decision until a new replica serves; it is paid for from the decision on.
     pub start_seconds: i64,
-    /// Whether replicas can be resized in place: then count and size are one plan.
-    pub is_sized: bool,
-    /// From a decision until a resize is in force.
-    pub resize_seconds: i64,
+    /// From a decision until a resize in place is in force; `None` where replicas have one size. Where they
+    /// can be resized, count and size are one plan.
+    pub resize_seconds: Option<i64>,
     /// From a decision until a replica that no longer serves is gone; paid for until then.
     pub drain_seconds: i64,
     /// The metric is the mean over this time,
@@ -155,12 +154,12 @@ impl<'a> Controller<'a> {
             .as_ref()
             .filter(|p| p.mode != PredictiveMode::Off);
         let lead = |seconds: i32| Lead::new(Duration::from_secs(u64::from(seconds.unsigned_abs())));
-        let sizing = setup.is_sized.then(|| Sizing::new(block));
+        let sizing = setup.resize_seconds.map(|_| Sizing::new(block));
         let asked = Shape::usual(wanted.clamp(block.min_replicas, block.max_replicas));
         Controller {
-            block: match setup.is_sized {
-                true => Cow::Owned(sizing::in_parts(block)),
-                false => Cow::Borrowed(block),
+            block: match setup.resize_seconds {
+                Some(_) => Cow::Owned(sizing::in_parts(block)),
+                None => Cow::Borrowed(block),
             },
             metric: block
                 .metrics

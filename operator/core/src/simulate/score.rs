@@ -154,7 +154,7 @@ impl<'a> Scorer<'a> {
         }
         let seconds = self.demand.step_seconds() as f64;
         let (demand, capacity) = (self.demand.at(step), self.setup.capacity);
-        let needed = least(demand, capacity, grain(self.setup.is_sized));
+        let needed = least(demand, capacity, grain(self.setup.resize_seconds.is_some()));
         let supplied = supply.serving();
         self.steps += 1.0;
         self.oracle += least(demand, capacity, 1.0);
@@ -190,7 +190,7 @@ impl<'a> Scorer<'a> {
     /// Compared with a constant count.
     fn speedup(&self) -> f64 {
         let constant = (self.oracle / self.steps.max(1.0)).ceil();
-        let grain = grain(self.setup.is_sized);
+        let grain = grain(self.setup.resize_seconds.is_some());
         let mut fixed = Elasticity::default();
         for step in 0..self.demand.steps() {
             if self.demand.second(step) >= self.setup.history_seconds {

@@ -68,12 +68,13 @@ impl Supply {
     /// Changes what is asked for, in the order of the joint plan: replicas become smaller once more of them
     /// serve, and go once the others are larger. The last to start go first, and need no drain.
     pub fn change(&mut self, second: i64, from: Shape, to: Shape, setup: &Setup) {
+        let resize_seconds = setup.resize_seconds.unwrap_or_default();
         let (is_larger, is_more) = (to.size > from.size, to.count > from.count);
         if to.size != from.size {
             let wait = if is_more && !is_larger {
                 setup.start_seconds
             } else {
-                setup.resize_seconds
+                resize_seconds
             };
             self.resizing = Some((second + wait, to.size));
         }
@@ -92,7 +93,7 @@ impl Supply {
             }
         }
         if is_larger && surplus > 0 {
-            self.leaving.push((second + setup.resize_seconds, surplus));
+            self.leaving.push((second + resize_seconds, surplus));
         } else {
             self.drain(surplus, second, setup);
         }

@@ -20,8 +20,7 @@ fn setup() -> Setup {
     Setup {
         capacity: 100.0,
         start_seconds: 60,
-        is_sized: false,
-        resize_seconds: 10,
+        resize_seconds: None,
         drain_seconds: 0,
         window_seconds: 60,
         late_seconds: 15,
@@ -102,7 +101,7 @@ fn starting_and_draining_replicas_are_paid_for() {
 fn a_resize_serves_sooner_than_a_start_and_moves_nobody() {
     let values = (0..600).map(|i| if i <= 60 { 200.0 } else { 330.0 });
     let sized = Setup {
-        is_sized: true,
+        resize_seconds: Some(10),
         ..setup()
     };
     let demand = demand(values, 5);

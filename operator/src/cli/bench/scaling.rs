@@ -13,7 +13,7 @@ use poker_operator_core::simulate::{
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::cli::policies::{self, Named, RESIZE_SECONDS};
+use crate::cli::policies::{self, Named};
 use crate::series;
 
 /// The peak of every trace, in replicas.
@@ -207,8 +207,7 @@ fn score(demand: &Demand, policy: &Named, capacity: f64, args: &ScalingArgs) -> 
         capacity,
         start_seconds: args.start_seconds,
         believes_falls: policy.believes_falls,
-        is_sized: policy.is_sized,
-        resize_seconds: RESIZE_SECONDS,
+        resize_seconds: policy.resize_seconds,
         drain_seconds: 0,
         window_seconds: 60,
         late_seconds: 15,

@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::limits::SUDDEN_FALL_SHARE;
+use super::falls::is_sudden;
 use super::ridge::{Normal, dot};
 use expert::{Expert, Guess};
 use limits::{
@@ -139,7 +139,7 @@ impl Lead {
 
     /// Whether a value fell too suddenly and too lately: it may be the source that changed.
     fn is_doubtful(&mut self, at: Timestamp, value: f64, held: f64) -> bool {
-        if value >= held * (1.0 - SUDDEN_FALL_SHARE) {
+        if !is_sudden(held, value) {
             self.fell_at = None;
             return false;
         }
