@@ -92,20 +92,26 @@ async fn run(name: &str, faults: Faults) -> (BTreeMap<String, Value>, usize) {
 async fn sweep(name: &str, fault: Fault) {
     let (reference, writes) = run(name, Faults::none()).await;
     assert!((10..WRITES_MAX).contains(&writes), "{writes} writes");
-    let reference = &reference;
+    let what = format!("{fault:?} at write");
+    every_write(&what, (&reference, writes), RUNS_AT_ONCE, async |nth| {
+        run(&format!("{name}-{nth}"), Faults::at(nth, fault)).await.0
+    })
+    .await;
+}
+
+/// Runs once for every write, some at a time; all must end in the shape of the reference.
+pub async fn every_write(
+    what: &str,
+    (reference, writes): (&BTreeMap<String, Value>, usize),
+    at_once: usize,
+    run: impl AsyncFn(usize) -> BTreeMap<String, Value>,
+) {
+    let run = &run;
     let runs = (1..=writes).map(async |nth| {
-        let (shape, _) = run(&format!("{name}-{nth}"), Faults::at(nth, fault)).await;
-        let difference = difference(reference, &shape);
-        assert!(
-            difference.is_empty(),
-            "{fault:?} at write {nth}:\n{}",
-            difference.join("\n")
-        );
+        let difference = difference(reference, &run(nth).await);
+        assert!(difference.is_empty(), "{what} {nth}:\n{}", difference.join("\n"));
     });
-    stream::iter(runs)
-        .buffer_unordered(RUNS_AT_ONCE)
-        .collect::<()>()
-        .await;
+    stream::iter(runs).buffer_unordered(at_once).collect::<()>().await;
 }
 
 #[tokio::test]

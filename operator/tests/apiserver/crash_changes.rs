@@ -1,11 +1,10 @@
 //! The operator dies after any write of a change of a running cluster: the next one ends it alike.
 
 use crate::{
-    crash::{difference, shape},
+    crash::{every_write, shape},
     faults::{Fault, Faults},
     world::{Kubelet, Operator, World},
 };
-use futures::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{ResourceExt, api::ListParams};
 use poker_operator_api::PokerCluster;
@@ -113,20 +112,11 @@ async fn run(name: &str, change: Change, dies_after: Option<usize>) -> (BTreeMap
 async fn sweep(name: &str, change: Change) {
     let (reference, writes) = run(name, change, None).await;
     assert!(change.writes().contains(&writes), "{writes} writes");
-    let reference = &reference;
-    let runs = (1..=writes).map(async |nth| {
-        let (shape, _) = run(&format!("{name}-{nth}"), change, Some(nth)).await;
-        let difference = difference(reference, &shape);
-        assert!(
-            difference.is_empty(),
-            "{change:?}, dead after write {nth}:\n{}",
-            difference.join("\n")
-        );
-    });
-    stream::iter(runs)
-        .buffer_unordered(RUNS_AT_ONCE)
-        .collect::<()>()
-        .await;
+    let what = format!("{change:?}, dead after write");
+    every_write(&what, (&reference, writes), RUNS_AT_ONCE, async |nth| {
+        run(&format!("{name}-{nth}"), change, Some(nth)).await.0
+    })
+    .await;
 }
 
 #[tokio::test]
