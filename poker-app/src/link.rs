@@ -5,6 +5,7 @@
 use std::marker::PhantomData;
 
 use bytes::{BufMut, BytesMut};
+use poker_core::protocol::Hello;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,8 +22,8 @@ const LENGTH_BYTES: usize = 4;
 pub enum ToShard {
     /// First frame of a link. `gateway` names the process, for logs.
     Hello { gateway: String },
-    /// Attach a session to a team's room. `hello` is the client's hello as JSON, with `resume`
-    /// replaced by what the gateway knows. `table_version` is the table the gateway routed by.
+    /// Open a session at a team's room. `hello` is a [`Wish`] as JSON.
+    /// `table_version` is the table the gateway routed by.
     Open {
         session: u64,
         team: String,
@@ -35,6 +36,23 @@ pub enum ToShard {
     Close { session: u64 },
     /// Asks for a [`ToGateway::Pong`].
     Ping,
+}
+
+/// What a session wants of a room. A shard that does not know the wish kicks the session (4000).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Wish {
+    /// To come in: the client's hello, with `resume` replaced by what the gateway knows.
+    Hello(Box<Hello>),
+    /// To be told a [`Sight`] of the team; takes no seat, and nobody in the room notices.
+    Look {},
+}
+
+/// What whoever has a team's link may know without joining.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Sight {
+    Team { name: String },
 }
 
 /// What a shard says to a gateway. Every `text` is a server message as JSON, ready for the socket.

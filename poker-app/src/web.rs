@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use poker_core::TeamSlug;
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
@@ -14,6 +15,7 @@ use rust_embed::RustEmbed;
 struct Dist;
 
 const INDEX: &str = "index.html";
+const FAVICON: &str = "favicon.svg";
 /// Names of assets hold a hash of their content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const NO_CACHE: &str = "no-cache";
@@ -35,11 +37,11 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// `/`, `/t/{slug}` and the files of the page.
+/// `/`, `/t/{slug}` and the files of the page; at any other path the page says that there is nothing.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(index))
-        .route("/t/{slug}", get(index))
+        .route("/t/{slug}", get(team))
         .route("/{*path}", get(file))
 }
 
@@ -47,18 +49,38 @@ async fn index(headers: HeaderMap) -> Response {
     answer(INDEX, NO_CACHE, &headers)
 }
 
+async fn team(Path(slug): Path<String>, headers: HeaderMap) -> Response {
+    match TeamSlug::parse(&slug) {
+        Ok(_) => answer(INDEX, NO_CACHE, &headers),
+        Err(_) => nothing(headers),
+    }
+}
+
 async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    let cache = match path.starts_with("assets/") {
-        true => IMMUTABLE,
-        false => NO_CACHE,
+    // What browsers ask for when a page of ours is not HTML: history as JSON, say.
+    let path = match &*path {
+        "favicon.ico" => FAVICON,
+        path => path,
     };
-    answer(&path, cache, &headers)
+    match path.starts_with("assets/") {
+        true => answer(path, IMMUTABLE, &headers),
+        false if Dist::get(path).is_some() => answer(path, NO_CACHE, &headers),
+        false => nothing(headers),
+    }
+}
+
+/// The page, which knows no such path either, and leads home.
+fn nothing(mut request: HeaderMap) -> Response {
+    request.remove(header::IF_NONE_MATCH);
+    let mut response = answer(INDEX, NO_CACHE, &request);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
 
 fn answer(path: &str, cache: &'static str, request: &HeaderMap) -> Response {
     let mut response = match encoded(path, request).or_else(|| Some((None, Dist::get(path)?))) {
         Some((encoding, file)) => found(path, cache, encoding, file, request),
-        None => (StatusCode::NOT_FOUND, "there is no such page\n").into_response(),
+        None => (StatusCode::NOT_FOUND, "there is no such file\n").into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
@@ -167,9 +189,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_exist_is_not_found() {
-        for path in ["/nothing", "/assets/nothing.js", "/../Cargo.toml"] {
-            assert_eq!(get(path, &[]).await.status(), StatusCode::NOT_FOUND);
+    async fn what_does_not_exist_is_not_found_and_the_page_says_so() {
+        for path in ["/nothing", "/foo/bar", "/t/NO", "/t/a/b", "/../Cargo.toml"] {
+            let response = get(path, &[]).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(
+                response.headers()[header::CONTENT_TYPE],
+                "text/html; charset=utf-8"
+            );
+            let tag = response.headers()[header::ETAG].to_str().unwrap().to_owned();
+            let again = get(path, &[(header::IF_NONE_MATCH, &tag)]).await;
+            assert_eq!(again.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+        let asset = get("/assets/nothing.js", &[]).await;
+        assert_eq!(asset.status(), StatusCode::NOT_FOUND);
+        assert_ne!(asset.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    }
+
+    #[tokio::test]
+    async fn there_is_an_icon_where_browsers_look_for_one() {
+        for path in ["/favicon.svg", "/favicon.ico"] {
+            let response = get(path, &[]).await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "image/svg+xml");
         }
     }
 }

@@ -91,14 +91,101 @@ test('whoever is removed is told, and may come in again', async () => {
   await seat(ada, 'Ben').waitFor()
 })
 
-test('a team that does not exist', async () => {
+test('a shared link names the team before anybody joins, and nobody notices', async () => {
   const ada = await newPage(browser)
+  const url = await createTeam(ada, 'Crème & Brûlée, 2nd team')
+  const ben = await newPage(browser)
+  await ben.goto(url)
+  await ben.getByRole('heading', { name: 'Join Crème & Brûlée, 2nd team' }).waitFor()
+  assert.match(await ben.title(), /^Join Crème & Brûlée, 2nd team/)
+  assert.equal(await seats(ada).count(), 1)
+  await ben.keyboard.type('Ben')
+  await ben.keyboard.press('Enter')
+  await live(ben)
+  assert.deepEqual(ben.problems, [])
+})
+
+test('a link to no team says so before it asks for a name, and leads home', async () => {
+  const ada = await newPage(browser)
+  await ada.goto(`${BASE}/t/no-such-team-aaaaaa`)
+  await ada.getByRole('heading', { name: 'There is no team here' }).waitFor()
+  assert.equal(await ada.getByLabel('Your name').count(), 0)
+  await ada.getByRole('link', { name: 'Start a team' }).click()
+  await ada.getByRole('heading', { name: 'What is your team called?' }).waitFor()
+})
+
+test('a server that cannot tell keeps nobody out, and names the team when it can', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await newPage(browser)
+  await ben.route('**/api/teams/*', (route) => route.fulfill({ status: 503, json: {} }))
+  await ben.goto(url)
+  await ben.getByRole('heading', { name: 'Join the team' }).waitFor()
+  await ben.getByText('The server cannot find the team right now.').waitFor()
+  await ben.getByLabel('Your name').fill('Ben')
+  await ben.unroute('**/api/teams/*')
+  await ben.getByRole('heading', { name: 'Join Payments team' }).waitFor()
+  assert.equal(await ben.getByLabel('Your name').inputValue(), 'Ben')
+  await ben.getByRole('button', { name: 'Enter the room' }).click()
+  await live(ben)
+})
+
+test('a team that went while the server was away is told after all', async () => {
+  const ada = await newPage(browser)
+  await ada.route('**/api/teams/*', (route) => route.abort())
   await ada.goto(`${BASE}/t/no-such-team-aaaaaa`)
   await ada.getByLabel('Your name').fill('Ada')
   await ada.keyboard.press('Enter')
-  await ada.getByRole('heading', { name: 'This team does not exist' }).waitFor()
+  await ada.getByRole('heading', { name: 'There is no team here' }).waitFor()
+})
+
+test('a path that leads nowhere is not found, says so and leads home', async () => {
+  const ada = await newPage(browser)
+  for (const path of ['/foo/bar', '/nothing', '/t/NO']) {
+    const response = await ada.goto(BASE + path)
+    assert.equal(response.status(), 404, path)
+    await ada.getByRole('heading', { name: 'There is nothing here' }).waitFor()
+  }
   await ada.getByRole('link', { name: 'Start a team' }).click()
   await ada.getByRole('heading', { name: 'What is your team called?' }).waitFor()
+})
+
+test('there is an icon, also where browsers look without being told', async () => {
+  const ada = await newPage(browser)
+  await ada.goto(`${BASE}/`)
+  const href = await ada.locator('link[rel=icon]').getAttribute('href')
+  for (const path of [href, '/favicon.ico']) {
+    const icon = await fetch(BASE + path)
+    assert.equal(icon.status, 200, path)
+    assert.equal(icon.headers.get('content-type'), 'image/svg+xml')
+    assert.match(await icon.text(), /^<svg/)
+  }
+})
+
+test('Reveal says why it waits', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  const reveal = ada.getByRole('button', { name: 'Reveal Nobody has voted yet' })
+  assert.equal(await reveal.getAttribute('aria-disabled'), 'true')
+  const box = await primary(ada).boundingBox()
+  await reveal.click({ force: true })
+  await vote(ada, '5')
+  await primary(ada).getByText('Nobody has voted yet').waitFor({ state: 'detached' })
+  assert.equal(await primary(ada).getAttribute('aria-disabled'), 'false')
+  assert.deepEqual(await primary(ada).boundingBox(), box, 'the primary action moved')
+})
+
+test('the heading of the history takes the focus from the link, and not from a page just opened', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  const focused = () => ada.evaluate(() => document.activeElement?.textContent)
+  await ada.getByRole('link', { name: 'History and export' }).focus()
+  await ada.keyboard.press('Enter')
+  await ada.getByRole('heading', { name: 'History' }).waitFor()
+  assert.equal(await focused(), 'History')
+  await ada.reload()
+  await ada.getByRole('heading', { name: 'History' }).waitFor()
+  assert.notEqual(await focused(), 'History')
 })
 
 test('too many tabs of one person', async () => {

@@ -23,11 +23,12 @@ use super::{
         HTTP_BODY_BYTES_MAX, READ_BUFFER_BYTES, RETRY_AFTER_SECONDS, WRITE_BUFFER_BYTES,
         WRITE_BUFFER_BYTES_MAX,
     },
+    look,
     outbox::Outbox,
     server::{Permit, Sockets},
     session, slug,
 };
-use crate::{history::History, metrics::GatewayMetrics, web};
+use crate::{history::History, link::Sight, metrics::GatewayMetrics, web};
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -44,6 +45,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/ws", get(open_socket))
         .route("/api/teams", post(make_team))
+        .route("/api/teams/{slug}", get(team))
         .route("/api/teams/{slug}/history", get(history))
         .route("/api/{*rest}", get(no_such_path).post(no_such_path))
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
@@ -152,6 +154,31 @@ async fn make_team(
     getrandom::fill(&mut random).map_err(|_| Failure::unavailable("no randomness: try again"))?;
     let slug = slug::from_name(name, random);
     Ok((StatusCode::CREATED, Json(MadeTeam { slug })))
+}
+
+#[derive(Serialize)]
+struct TeamSeen {
+    slug: TeamSlug,
+    name: String,
+}
+
+/// For the page that a shared link opens, before anybody joins.
+async fn team(State(app): State<App>, Path(slug): Path<String>) -> Result<Response, Failure> {
+    let slug = parse_team(&slug)?;
+    match look::look(&app.hub, slug.as_str()).await {
+        Ok(Some(Sight::Team { name })) => {
+            let fresh = [(header::CACHE_CONTROL, "no-store")];
+            Ok((fresh, Json(TeamSeen { slug, name })).into_response())
+        }
+        Ok(None) => Err(Failure::new(
+            StatusCode::NOT_FOUND,
+            ErrorCode::TeamNotFound,
+            "there is no such team: check the link or create it",
+        )),
+        Err(look::Unknown) => Err(Failure::unavailable(
+            "the team cannot be reached at the moment: try again shortly",
+        )),
+    }
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::extract::ws::Utf8Bytes;
-use poker_core::protocol::{Hello, close};
+use poker_core::protocol::close;
 use poker_routing::RoutingTable;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,10 @@ use super::{
     placement::{LinkState, World},
     team::{Action, Team},
 };
-use crate::{link::ToGateway, routes::Routes};
+use crate::{
+    link::{ToGateway, Wish},
+    routes::Routes,
+};
 
 /// Lock order: `map`, then a team, then `timers`, links and outboxes.
 pub struct Hub {
@@ -94,8 +97,8 @@ impl Hub {
         self.routes.borrow().version
     }
 
-    /// Brings a client into its team; what it is to get goes into `outbox`.
-    pub fn join(self: &Arc<Self>, team: &str, hello: Hello, outbox: Arc<Outbox>) -> Membership {
+    /// Brings a client's wish to its team; what it is to get goes into `outbox`.
+    pub fn join(self: &Arc<Self>, team: &str, wish: Wish, outbox: Arc<Outbox>) -> Membership {
         let session = self.next_session.fetch_add(1, Ordering::Relaxed);
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         let cell = match map.teams.get(team) {
@@ -112,7 +115,7 @@ impl Hub {
         drop(map);
         state.outboxes.push((session, outbox));
         self.act(&mut state, |team, world, out| {
-            team.join(session, hello, world, out)
+            team.join(session, wish, world, out)
         });
         drop(state);
         Membership {

@@ -20,6 +20,8 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1_000;
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A larger body of an API request is refused with 413.
 pub const HTTP_BODY_BYTES_MAX: usize = 4 * 1024;
+/// Whoever asks for a team's name hears no later than this that it cannot be told now.
+pub const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 /// Seconds after which a refused client may come back.
 pub const RETRY_AFTER_SECONDS: u32 = 5;
 

@@ -6,6 +6,7 @@ mod http;
 mod hub;
 pub mod limits;
 mod links;
+mod look;
 mod outbox;
 mod placement;
 mod rate;

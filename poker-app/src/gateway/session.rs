@@ -23,7 +23,7 @@ use super::{
     rate::Allowance,
     team::error_text,
 };
-use crate::metrics::GatewayMetrics;
+use crate::{link::Wish, metrics::GatewayMetrics};
 
 const PONG: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"pong"}"#);
 /// WebSocket close code for a message that is too big (RFC 6455).
@@ -55,7 +55,7 @@ pub async fn run<E>(
             if hello.resume.is_some() {
                 metrics.reconnects.inc();
             }
-            let membership = hub.join(team, hello, outbox.clone());
+            let membership = hub.join(team, Wish::Hello(Box::new(hello)), outbox.clone());
             let mut session = Session {
                 membership,
                 outbox,

@@ -8,14 +8,14 @@ use std::{collections::VecDeque, sync::Arc};
 use axum::extract::ws::Utf8Bytes;
 use poker_core::{
     ErrorCode,
-    protocol::{ClientMessage, ErrorMessage, Hello, NoticeCode, Resume, ServerMessage, close},
+    protocol::{ErrorMessage, NoticeCode, Resume, ServerMessage, close},
 };
 
 use super::{
     limits::{NOTICE_AFTER_MS, REFUSED_RETRY_MS, UNACKED_BYTES_MAX, UNACKED_COMMANDS_MAX},
     placement::{LinkState, Placement, World},
 };
-use crate::link::{ToGateway, ToShard};
+use crate::link::{ToGateway, ToShard, Wish};
 
 /// Of no epoch: gives a snapshot, and still tells a session that goes on from one that begins.
 const NOTHING_SEEN: Resume = Resume { epoch: 0, seq: 0 };
@@ -58,7 +58,7 @@ enum Phase {
 
 struct Session {
     id: u64,
-    hello: Box<Hello>,
+    wish: Wish,
     phase: Phase,
     seen: Option<Resume>,
     /// Commands without an answer, oldest first: (id, frame).
@@ -92,12 +92,16 @@ impl Team {
         self.placement.address()
     }
 
-    /// A client said hello.
-    pub fn join(&mut self, session: u64, hello: Hello, world: World, out: &mut Vec<Action>) {
+    /// A client said hello, or somebody looks.
+    pub fn join(&mut self, session: u64, wish: Wish, world: World, out: &mut Vec<Action>) {
+        let seen = match &wish {
+            Wish::Hello(hello) => hello.resume,
+            Wish::Look {} => None,
+        };
         self.sessions.push(Session {
             id: session,
-            seen: hello.resume,
-            hello: Box::new(hello),
+            seen,
+            wish,
             phase: Phase::Waiting { not_before_ms: 0 },
             unacked: VecDeque::new(),
             waiting_since_ms: Some(world.now_ms),
@@ -246,7 +250,7 @@ impl Team {
         }
     }
 
-    /// A refused hello is answered before the session is attached, a command never.
+    /// A refused hello and a look are answered before the session is attached, a command never.
     fn answer(&mut self, session: u64, command: Option<String>, text: String, out: &mut Vec<Action>) {
         let session = self.sessions.iter_mut().find(|s| s.id == session);
         let Some(session) =
@@ -405,15 +409,15 @@ impl Session {
     }
 
     fn open(&self, team: &str, table_version: u64) -> ToShard {
-        let hello = ClientMessage::Hello(Hello {
-            resume: self.seen,
-            ..(*self.hello).clone()
-        });
+        let mut wish = self.wish.clone();
+        if let Wish::Hello(hello) = &mut wish {
+            hello.resume = self.seen;
+        }
         ToShard::Open {
             session: self.id,
             team: team.to_owned(),
             table_version,
-            hello: serde_json::to_string(&hello).unwrap_or_default(),
+            hello: serde_json::to_string(&wish).unwrap_or_default(),
         }
     }
 

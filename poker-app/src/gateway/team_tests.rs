@@ -10,7 +10,7 @@ use super::{
     placement::{LinkState, World, tests::table},
     team::{Action, Team},
 };
-use crate::link::{ToGateway, ToShard};
+use crate::link::{ToGateway, ToShard, Wish};
 
 /// A team and what its gateway sees; every call returns what the team wants done.
 struct Bench {
@@ -52,7 +52,7 @@ impl Bench {
     }
 
     fn join(&mut self, session: u64) -> Vec<Action> {
-        self.act(|team, world, out| team.join(session, hello(), world, out))
+        self.act(|team, world, out| team.join(session, Wish::Hello(Box::new(hello())), world, out))
     }
 
     fn command(&mut self, session: u64, id: &str) -> Vec<Action> {

@@ -1,13 +1,19 @@
 //! The command line of `poker-app load`, and what is refused before the first socket.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{io, net::IpAddr, path::PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use poker_core::limits::PARTICIPANTS_MAX;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout_at},
+};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::limits::{RAMP_SECONDS_MAX, RATE_MAX, SECONDS_MAX, SOCKETS_MAX, TEAM_PREFIX_CHARS_MAX};
+use super::limits::{
+    RAMP_SECONDS_MAX, RATE_MAX, REACH_RETRY_DELAY, SECONDS_MAX, SOCKETS_MAX, TEAM_PREFIX_CHARS_MAX,
+};
 
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
@@ -125,6 +131,24 @@ impl Gateway {
         }
         Ok(())
     }
+
+    /// Connects once, trying until `deadline`: a wrong address is told before the load, not by it.
+    pub async fn reach(&self, deadline: Instant) -> anyhow::Result<()> {
+        loop {
+            let attempt = timeout_at(deadline, TcpStream::connect(&self.authority)).await;
+            let failure = match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(_) => return Ok(()),
+                Err(failure) => failure,
+            };
+            ensure!(
+                Instant::now() + REACH_RETRY_DELAY < deadline,
+                "cannot connect to {}: {failure}; start a gateway there (`poker-app` alone is one), or name \
+                 another with --url",
+                self.authority
+            );
+            sleep(REACH_RETRY_DELAY).await;
+        }
+    }
 }
 
 /// Loopback, or the network that RFC 2544 sets aside for benchmarks.
@@ -139,7 +163,7 @@ fn is_bench(ip: IpAddr) -> bool {
 mod tests {
     use clap::Parser;
 
-    use super::*;
+    use super::{super::limits::REACH_TIMEOUT, *};
 
     #[derive(Parser)]
     struct Line {
@@ -186,6 +210,21 @@ mod tests {
             let message = check(line).unwrap_err().to_string();
             assert!(message.contains(expected), "{line}: {message}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_is_not_there_is_named_with_the_reason_and_what_to_do() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let gateway = Gateway::parse(&url).unwrap();
+        gateway.reach(Instant::now() + REACH_TIMEOUT).await.unwrap();
+        drop(listener);
+        let message = gateway.reach(Instant::now()).await.unwrap_err().to_string();
+        let parts = [&*gateway.authority, "--url"];
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        let retried = Instant::now() + 3 * REACH_RETRY_DELAY;
+        let message = gateway.reach(retried).await.unwrap_err().to_string();
+        assert!(message.contains("refused"), "{message}");
     }
 
     #[test]

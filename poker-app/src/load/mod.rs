@@ -23,6 +23,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 pub use args::LoadArgs;
+use futures::future::select_ok;
 use poker_core::TeamSlug;
 use rand::Rng;
 use tokio::{
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     driver::Driver,
-    limits::{CLOSE_TIMEOUT, DRAIN_TIMEOUT, HANDSHAKES_MAX, READY_TIMEOUT, REQUESTS_MAX},
+    limits::{CLOSE_TIMEOUT, DRAIN_TIMEOUT, HANDSHAKES_MAX, REACH_TIMEOUT, READY_TIMEOUT, REQUESTS_MAX},
     member::{Member, Memory},
     progress::Progress,
     record::Record,
@@ -46,7 +47,7 @@ use self::{
 };
 
 /// Runs until its time is over or `stop`. Exit code 1: a vote was lost or doubled, or none came
-/// through; 2: the arguments are wrong.
+/// through; 2: the arguments are wrong, or no gateway can be reached.
 pub async fn run(args: LoadArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let shared = match prepare(&args).await {
         Ok(shared) => Arc::new(shared),
@@ -112,6 +113,9 @@ async fn prepare(args: &LoadArgs) -> anyhow::Result<Shared> {
     for gateway in &gateways {
         gateway.check_address(args.allow_remote).await?;
     }
+    // One is enough: members go from one to the next, and come back to those that are away.
+    let deadline = Instant::now() + REACH_TIMEOUT;
+    select_ok(gateways.iter().map(|gateway| Box::pin(gateway.reach(deadline)))).await?;
     Ok(Shared {
         gateways,
         stats: Stats::new()?,

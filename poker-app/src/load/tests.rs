@@ -144,11 +144,11 @@ async fn an_interrupt_ends_the_run_with_its_rounds_revealed() {
 }
 
 #[tokio::test]
-async fn a_missing_server_is_reported() {
+async fn a_server_that_goes_is_reported_and_a_missing_one_ends_the_run_before_it_begins() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    drop(listener);
     let (args, shared) = prepared(address, "--teams 1 --participants 1 --seconds 1").await;
+    drop(listener);
     let stop = CancellationToken::new();
     let interrupt = async {
         until(&shared, |totals| totals.errors.contains_key("connect")).await;
@@ -156,4 +156,6 @@ async fn a_missing_server_is_reported() {
     };
     let (report, ()) = tokio::join!(measure(&args, shared.clone(), &stop), interrupt);
     assert!(!report.unwrap().is_good());
+    let told = prepare(&args).await.err().unwrap().to_string();
+    assert!(told.contains(&address.to_string()), "{told}");
 }

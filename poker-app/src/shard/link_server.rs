@@ -28,7 +28,7 @@ use super::{
         LINK_BYTES_MAX, LINK_FRAMES_MAX, LINK_FRAMES_PER_WRITE_MAX, LINK_SILENCE_MAX, LINK_WRITE_TIMEOUT,
     },
 };
-use crate::link::{LinkError, ShardEnd, ToGateway, ToShard, shard_end};
+use crate::link::{LinkError, ShardEnd, ToGateway, ToShard, Wish, shard_end};
 
 /// Session ids of the engine: the link's number above, the gateway's session below these bits.
 const SESSION_BITS: u32 = 44;
@@ -232,18 +232,16 @@ fn read_open(
     table_version: u64,
     hello: &str,
 ) -> Option<Input> {
-    let hello = match serde_json::from_str::<ClientMessage>(hello) {
-        Ok(ClientMessage::Hello(hello)) => Ok(hello),
-        // The gateway may also send the bare object.
-        _ => serde_json::from_str::<Hello>(hello),
-    };
-    match (hello, link.session_id(session)) {
-        (Ok(hello), Some(id)) => Some(Input::Open(Open {
+    // The gateway may also send the bare hello.
+    let wish = serde_json::from_str(hello)
+        .or_else(|_| serde_json::from_str::<Hello>(hello).map(|hello| Wish::Hello(Box::new(hello))));
+    match (wish, link.session_id(session)) {
+        (Ok(wish), Some(id)) => Some(Input::Open(Open {
             session: id,
             link: link.clone(),
             team: team.into(),
             table_version,
-            hello,
+            wish,
         })),
         _ => {
             link.send(ToGateway::Kick {
@@ -256,14 +254,14 @@ fn read_open(
     }
 }
 
-/// A session's wish to enter a room.
+/// A session at a room's door.
 pub struct Open {
     pub session: SessionId,
     pub link: LinkHandle,
     pub team: Arc<str>,
     /// Version of the table by which the gateway routed.
     pub table_version: u64,
-    pub hello: Hello,
+    pub wish: Wish,
 }
 
 fn read_command(link: &LinkHandle, session: u64, text: &str) -> Option<Input> {

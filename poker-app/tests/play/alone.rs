@@ -295,6 +295,39 @@ fn hello_text(hello: poker_core::protocol::Hello) -> String {
     serde_json::to_string(&ClientMessage::Hello(hello)).unwrap()
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_the_link_sees_the_name_and_nobody_notices() {
+    let data = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let address = local(port);
+    let mut process = spawn(data.path(), port).await;
+    let look = "GET /api/teams/seen HTTP/1.1";
+    let (status, body) = http(address, look).await;
+    assert_eq!((status, body.contains("team_not_found")), (404, true), "{body}");
+    let mut ada = Client::join(address, "seen", "Ada").await;
+    ada.vote("xyzzy").await.unwrap();
+    let (status, body) = http(address, look).await;
+    assert_eq!((status, &*body), (200, r#"{"slug":"seen","name":"Blue"}"#));
+    let name = "Crème & <Brûlée>".to_owned();
+    ada.command(Command::RenameTeam { name }).await.unwrap();
+    let (_, body) = http(address, look).await;
+    assert_eq!(body, r#"{"slug":"seen","name":"Crème & <Brûlée>"}"#);
+    let titles = vec!["Login".to_owned()];
+    ada.command(Command::AddStories { titles }).await.unwrap();
+    ada.until_room(|room| room.stories.len() == 1).await;
+    let about_people = |frame: &&String| frame.contains(r#""type":"participant_"#);
+    assert_eq!(ada.frames.iter().find(about_people), None);
+    process.terminate();
+    assert!(process.ended().await.success());
+
+    // From the store, with nobody there.
+    let _process = spawn(data.path(), port).await;
+    let (status, body) = http(address, look).await;
+    assert_eq!((status, body.contains("Crème")), (200, true), "{body}");
+    let (status, _) = http(address, "GET /api/teams/NO HTTP/1.1").await;
+    assert_eq!(status, 400);
+}
+
 /// The program over a data folder, listening.
 async fn spawn(data: &Path, port: u16) -> Process {
     let listen = local(port).to_string();

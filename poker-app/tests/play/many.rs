@@ -20,7 +20,11 @@ use poker_app::{
 use poker_core::protocol::{Command, RoomView, ServerMessage};
 use poker_routing::{RoutingTable, ShardRoute, ShardState};
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 
 use crate::{
     client::Client,
@@ -252,4 +256,31 @@ async fn without_any_shard_people_stay_connected_and_are_told() {
         _ => None,
     })
     .await;
+    // That a team is out of reach does not say that there is none.
+    for team in ["red", "blue"] {
+        assert_eq!(look(two.gateway, team).await, 503, "{team}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_team_is_seen_wherever_its_room_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_redis, url) = Process::redis(folder.path()).await;
+    let two = Two::start(&url).await;
+    let _ada = Client::join(two.gateway, "red", "Ada").await;
+    for (version, owner) in [(2, 0), (3, 1), (4, 0)] {
+        two.give_all_to(version, owner);
+        assert_eq!(look(two.gateway, "red").await, 200);
+        assert_eq!(look(two.gateway, "nobody").await, 404);
+    }
+}
+
+/// The status of a look at a team, as the page does it before somebody joins.
+async fn look(gateway: SocketAddr, team: &str) -> u16 {
+    let mut stream = TcpStream::connect(gateway).await.unwrap();
+    let request = format!("GET /api/teams/{team} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer[9..12].parse().unwrap()
 }

@@ -6,7 +6,7 @@ use poker_core::{ErrorCode, Refusal, Room, TeamSlug, protocol::close};
 
 use super::{Engine, Input, SessionAt, Slot, outputs::send_moved, push_once};
 use crate::{
-    link::ToGateway,
+    link::{Sight, ToGateway, Wish},
     shard::{
         limits::{CLAIMS_AT_ONCE_MAX, REFUSED_RETRY_MS, ROOMS_MAX, WAITING_OPENS_PER_ROOM_MAX},
         link_server::{LinkHandle, Open, error_text, gateway_session},
@@ -73,17 +73,33 @@ impl Engine {
     }
 
     fn attach(&mut self, open: Open, now_ms: u64) {
-        self.sessions
-            .entry(open.session)
-            .or_insert_with(|| session_at(&open));
+        let at = session_at(&open);
+        let Wish::Hello(hello) = open.wish else {
+            return self.show(&open);
+        };
+        self.sessions.entry(open.session).or_insert(at);
         if let Some(Slot::Live(live)) = self.rooms.get_mut(&open.team) {
             live.sessions.insert(open.session);
         }
         let input = poker_core::Input::Attach {
             session: open.session,
-            hello: open.hello,
+            hello: *hello,
         };
         self.handle(&open.team, input, now_ms);
+    }
+
+    /// The room's name, for one who does not come in.
+    fn show(&mut self, open: &Open) {
+        self.sessions.remove(&open.session);
+        let Some(Slot::Live(live)) = self.rooms.get(&open.team) else {
+            return;
+        };
+        let name = live.room.name().to_owned();
+        open.link.send(ToGateway::ToSession {
+            session: gateway_session(open.session),
+            command_id: None,
+            text: serde_json::to_string(&Sight::Team { name }).unwrap_or_default(),
+        });
     }
 
     /// A room that is not here: claims it, or shows the way.
@@ -263,7 +279,10 @@ impl Engine {
 
 /// The room that this session came to make, or why it cannot be made.
 fn make(open: &Open, now_ms: u64) -> Option<Result<Room, Refusal>> {
-    let wish = open.hello.create.as_ref()?;
+    let Wish::Hello(hello) = &open.wish else {
+        return None;
+    };
+    let wish = hello.create.as_ref()?;
     let team = TeamSlug::parse(&open.team);
     Some(team.and_then(|team| Room::create(team, &wish.name, &wish.deck, now_ms)))
 }

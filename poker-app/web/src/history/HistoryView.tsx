@@ -14,7 +14,10 @@ export function HistoryView({ team }: { team: string }) {
   const [progress, setProgress] = useState<Progress>({ kind: 'loading' })
   const [attempt, setAttempt] = useState(0)
   const heading = useRef<HTMLHeadingElement>(null)
-  useEffect(() => heading.current?.focus(), [])
+  // For whoever came here by a control; a page that has just been opened leaves the focus where it is.
+  useEffect(() => {
+    if (document.activeElement !== document.body) heading.current?.focus()
+  }, [])
   useEffect(() => {
     const abort = new AbortController()
     readHistory(team, abort.signal).then(

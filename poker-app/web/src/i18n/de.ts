@@ -25,7 +25,10 @@ export const de: Catalogue = {
     failed: 'Der Server antwortet nicht. Versuch es gleich noch einmal.',
   },
   join: {
+    looking: 'Das Team wird gesucht…',
     title: (team) => `${team} beitreten`,
+    untitled: 'Dem Team beitreten',
+    away: 'Der Server findet das Team gerade nicht. Tritt trotzdem ein: Die Seite versucht es weiter.',
     create: (team) => `Willkommen bei ${team}`,
     name: 'Dein Name',
     nameMissing: 'Sag den anderen, wer du bist.',
@@ -90,6 +93,7 @@ export const de: Catalogue = {
     waitingForMany: (names, more) => `Es fehlen: ${list.format([...names, `${more} weitere`])}`,
     everyone: 'Alle haben gewählt',
     reveal: 'Aufdecken',
+    revealWaits: 'Noch hat niemand gewählt',
     save: (card) => `${card} speichern`,
     next: 'Nächste Story',
     nextRound: 'Neue Runde',
@@ -242,8 +246,8 @@ export const de: Catalogue = {
   },
   stopped: {
     team_not_found: {
-      title: 'Dieses Team gibt es nicht',
-      text: 'Prüf den Link, oder gründe ein eigenes Team.',
+      title: 'Hier gibt es kein Team',
+      text: 'Unter diesem Link hat niemand ein Team gegründet, oder er ist unvollständig. Prüf ihn, oder gründe ein eigenes Team.',
     },
     removed: {
       title: 'Du wurdest aus dem Raum entfernt',

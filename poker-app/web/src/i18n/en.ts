@@ -25,7 +25,10 @@ export const en = {
     failed: 'The server did not answer. Try again in a moment.',
   },
   join: {
+    looking: 'Looking for the team…',
     title: (team: string) => `Join ${team}`,
+    untitled: 'Join the team',
+    away: 'The server cannot find the team right now. Come in all the same: the page keeps trying.',
     create: (team: string) => `Welcome to ${team}`,
     name: 'Your name',
     nameMissing: 'Tell the others who you are.',
@@ -91,6 +94,7 @@ export const en = {
       `Waiting for ${list.format([...names, `${more} more`])}`,
     everyone: 'Everyone has voted',
     reveal: 'Reveal',
+    revealWaits: 'Nobody has voted yet',
     save: (card: string) => `Save ${card}`,
     next: 'Next story',
     nextRound: 'New round',
@@ -243,8 +247,8 @@ export const en = {
   },
   stopped: {
     team_not_found: {
-      title: 'This team does not exist',
-      text: 'Check the link, or start a team of your own.',
+      title: 'There is no team here',
+      text: 'Nobody has started a team at this link, or the link is incomplete. Check it, or start a team of your own.',
     },
     removed: {
       title: 'You were removed from this room',

@@ -1,5 +1,4 @@
 import { useId, useState } from 'react'
-import { roomToCreate } from '../home/create'
 import { useTexts } from '../i18n'
 import type { Role } from '../protocol/protocol'
 import { PARTICIPANT_NAME_CHARS_MAX } from '../room/limits'
@@ -8,18 +7,17 @@ import { Link } from '../ui/Link'
 import { Logo } from '../ui/Logo'
 
 interface Props {
-  slug: string
+  title: string
+  hint?: string
   onJoin: (name: string, role: Role) => void
 }
 
-export function JoinForm({ slug, onJoin }: Props) {
+export function JoinForm({ title, hint, onJoin }: Props) {
   const t = useTexts()
   const id = useId()
   const [name, setName] = useState(() => settings().name)
   const [role, setRole] = useState<Role>('voter')
   const [missing, setMissing] = useState(false)
-  const created = roomToCreate(slug)
-  const title = created ? t.join.create(created.name) : t.join.title(readableName(slug))
   return (
     <main className="centred">
       <title>{`${title} – ${t.app.name}`}</title>
@@ -36,6 +34,11 @@ export function JoinForm({ slug, onJoin }: Props) {
         }}
       >
         <h1>{title}</h1>
+        {hint !== undefined && (
+          <p className="hint" role="status">
+            {hint}
+          </p>
+        )}
         <label htmlFor={id}>{t.join.name}</label>
         <input
           id={id}
@@ -90,9 +93,4 @@ function RoleChoice({ role, onChange }: { role: Role; onChange: (role: Role) => 
       ))}
     </fieldset>
   )
-}
-
-/** "payments-team-4k2x9q" → "payments team": the name itself comes with the room. */
-function readableName(slug: string): string {
-  return slug.replace(/-[a-z0-9]{6}$/, '').replaceAll('-', ' ')
 }

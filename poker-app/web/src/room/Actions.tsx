@@ -70,7 +70,10 @@ function Lead() {
         if (!idle && !isFresh && event.detail <= 1) lead()
       }}
     >
-      <span>{label}</span>
+      <span className="lead-text">
+        {label}
+        {idle && <small> {t.round.revealWaits}</small>}
+      </span>
       <kbd aria-hidden="true">{key === 'Enter' ? '↵' : key}</kbd>
     </button>
   )

@@ -5,7 +5,7 @@ import { MessagePage } from '../ui/Message'
 
 interface Props {
   stop: Exclude<Stop, 'left'>
-  onRetry: () => void
+  onRetry?: () => void
 }
 
 export function Stopped({ stop, onRetry }: Props) {
