@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use poker_operator_api::Autoscaling;
+use poker_operator_core::simulate::Setup;
 use poker_operator_core::simulate::policies::{self, HPA_TICK_SECONDS};
 
 const DEFAULT: &str = include_str!("../../../demo/autoscaling-policy.yaml");
@@ -37,6 +38,24 @@ impl Named {
             naive: false,
             believes_falls: false,
             resize_seconds: None,
+        }
+    }
+
+    /// The surroundings that all benches assume: the metric is the mean of a minute, 15 seconds late.
+    pub fn setup(&self, capacity: f64, start_seconds: i64, history_seconds: i64) -> Setup {
+        Setup {
+            capacity,
+            start_seconds,
+            resize_seconds: self.resize_seconds,
+            drain_seconds: 0,
+            window_seconds: 60,
+            late_seconds: 15,
+            scrape_seconds: 5,
+            tick_seconds: self.tick_seconds,
+            history_seconds,
+            fault: None,
+            missing_is_zero: self.naive,
+            believes_falls: self.believes_falls,
         }
     }
 }

@@ -125,19 +125,13 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 
 fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep_points: bool) -> Run {
     let days = args.history_days.map(|days| (days.max(0.0) * 86_400.0) as i64);
+    let history = days.unwrap_or_else(|| history_seconds(demand));
     let mut setup = Setup {
-        capacity,
-        start_seconds: args.start_seconds,
-        believes_falls: policy.believes_falls,
-        resize_seconds: policy.resize_seconds,
         drain_seconds: args.drain_seconds,
         window_seconds: args.window_seconds,
         late_seconds: args.late_seconds,
         scrape_seconds: args.scrape_seconds,
-        tick_seconds: policy.tick_seconds,
-        history_seconds: days.unwrap_or_else(|| history_seconds(demand)),
-        fault: None,
-        missing_is_zero: policy.naive,
+        ..policy.setup(capacity, args.start_seconds, history)
     };
     if args.metric_fault.is_none() {
         return simulate(demand, &policy.block, &setup, None, keep_points);

@@ -11,7 +11,7 @@ use super::hpa::behavior::Behavior;
 use super::hpa::combine::{self, Winner};
 use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
 use super::hpa::rate::{Bounds, Limit};
-use super::limits::{LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN, SUDDEN_FALL_HOLD};
+use super::limits::{FAULT_LINGERS, LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN};
 use super::measure::{self, Measured};
 use super::predict::{self, Expected};
 use super::schedule::{self, Scheduled};
@@ -204,6 +204,8 @@ impl<'a> Evidence<'a> {
     /// Why no replica may go now, if so.
     fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
         let window = scale_down_window(&self.behavior, policy::defaults());
+        // Whoever wants a short window wants it here too.
+        let lingers = window.min(FAULT_LINGERS);
         let within = |at: Option<Timestamp>, span: SignedDuration| {
             at.is_some_and(|at| self.input.now.duration_since(at) < span)
         };
@@ -215,10 +217,13 @@ impl<'a> Evidence<'a> {
             Some((Reason::Burst, Restraint::Burst))
         } else if self.input.ready <= 0 {
             Some((Reason::NoneReady, Restraint::NoneReady))
-        } else if within(memory.held_at, window) || self.forecast_lost {
-            // Right after a gap there is no window of samples to justify it yet.
+        } else if within(memory.held_at, window + lingers)
+            || self.forecast_lost
+            || !falls::all_renewed(memory, self.input.now)
+        {
+            // Right after a gap there is no window of whole samples to justify it yet.
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if within(memory.fell_at, window.min(SUDDEN_FALL_HOLD)) {
+        } else if within(memory.fell_at, lingers) {
             Some((Reason::Stabilized, Restraint::SuddenFall))
         } else {
             None

@@ -1,14 +1,15 @@
-//! Falls too sudden to be believed at once.
+//! Values that nothing goes on: they fell too suddenly, or were not renewed lately.
 //!
 //! Demand as a mean over a minute moves little from one sample to the next. Counters that start again, a target
 //! that is scraped no more, a query over fewer series make a metric fall at once, and nothing in its value says
-//! so. Right after such a fall nothing goes for as long as such a fault shows in an averaged metric.
+//! so. Right after such a fall nothing goes for as long as such a fault shows in an averaged metric. And a value
+//! that is not renewed says nothing about the time since: it passes for fresh until it is stale.
 
 use jiff::Timestamp;
 
-use super::limits::SUDDEN_FALL_SHARE;
+use super::limits::{RENEWED_WITHIN, SUDDEN_FALL_SHARE};
 use super::measure::Measured;
-use super::memory::{ScaleMemory, TimedValue};
+use super::memory::{Newest, ScaleMemory};
 
 /// Remembers the newest value of every metric, and when one fell suddenly.
 pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
@@ -24,12 +25,11 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
                     // Since the sample before: not a moment longer than recommendations hold.
                     memory.fell_at = Some(now - at.duration_since(newest.at));
                 }
-                *newest = TimedValue { value, at };
+                *newest = Newest { value, at, seen: now };
             }
             None => {
-                memory
-                    .newest
-                    .insert(metric.name.clone(), TimedValue { value, at });
+                let newest = Newest { value, at, seen: now };
+                memory.newest.insert(metric.name.clone(), newest);
             }
         }
     }
@@ -38,4 +38,10 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
 /// Whether the second value is too far below the first, the one before it.
 pub fn is_sudden(before: f64, value: f64) -> bool {
     value < before * (1.0 - SUDDEN_FALL_SHARE)
+}
+
+/// Whether every metric has a sample that came lately, by our own clock.
+pub fn all_renewed(memory: &ScaleMemory, now: Timestamp) -> bool {
+    let is_renewed = |newest: &Newest| now.duration_since(newest.seen) <= RENEWED_WITHIN;
+    memory.newest.values().all(is_renewed)
 }

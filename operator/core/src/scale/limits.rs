@@ -24,9 +24,11 @@ pub const STALE_SECONDS: u64 = 75;
 /// A metric that falls by more than this share from one sample to the next fell suddenly: what the
 /// Kubernetes autoscaler tolerates does no harm.
 pub const SUDDEN_FALL_SHARE: f64 = TOLERANCE_FRACTION_DEFAULT;
-/// How long nothing goes after a sudden fall, or as long as a scale-in waits where that is shorter:
-/// the usual averaging window of a metric and half as much.
-pub const SUDDEN_FALL_HOLD: SignedDuration = SignedDuration::from_secs(90);
+/// How long a fault of the source still shows in a metric after its end: the usual averaging window and half as
+/// much.
+pub const FAULT_LINGERS: SignedDuration = SignedDuration::from_secs(90);
+/// A sample that came longer ago takes nothing away: three of the usual intervals.
+pub const RENEWED_WITHIN: SignedDuration = SignedDuration::from_secs(15);
 /// A forecast older than this is none.
 pub const FORECAST_AGE_SECONDS_MAX: u64 = 120;
 /// A forecast that was there so recently is expected back: until then nothing is scaled in.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::hpa::history::{History, Recommendation, ScaleEvent};
-use super::limits::{RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
+use super::limits::{FAULT_LINGERS, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
 use super::predict::Spend;
 
 /// A value of a metric and when it was measured.
@@ -14,6 +14,14 @@ use super::predict::Spend;
 pub struct TimedValue {
     pub value: f64,
     pub at: Timestamp,
+}
+
+/// The newest value of a metric, when it was measured, and when it came, by our own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Newest {
+    pub value: f64,
+    pub at: Timestamp,
+    pub seen: Timestamp,
 }
 
 /// Memory of one component. The default is that of a fresh start: the next decision takes the
@@ -28,9 +36,9 @@ pub struct ScaleMemory {
     /// The last time at which a metric fell too suddenly to be believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fell_at: Option<Timestamp>,
-    /// The newest value by metric name, to notice sudden falls.
+    /// By metric name, to notice sudden falls and values that are not renewed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub newest: BTreeMap<String, TimedValue>,
+    pub newest: BTreeMap<String, Newest>,
     /// The last time at which demand was above the burst threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst_at: Option<Timestamp>,
@@ -61,7 +69,7 @@ impl ScaleMemory {
         compact_events(&mut self.history.scale_ups, period, now);
         compact_events(&mut self.history.scale_downs, period, now);
         for held in [&mut self.held_at, &mut self.fell_at] {
-            *held = held.filter(|at| now.duration_since(*at) <= window);
+            *held = held.filter(|at| now.duration_since(*at) <= window + FAULT_LINGERS);
         }
     }
 }

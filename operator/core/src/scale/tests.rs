@@ -275,7 +275,8 @@ fn after_an_outage_a_whole_window_must_pass() {
         (decision.replicas, decision.reason),
         (5, Reason::MetricsUnavailable)
     );
-    scene.measure(270, 900.0);
+    // And the fault shows in an averaged metric for a while.
+    scene.measure(300 + 90 - 30, 900.0);
     assert_eq!(scene.current, 5);
     scene.measure(30, 900.0);
     assert_eq!(scene.current, 1);
@@ -324,6 +325,23 @@ fn a_sudden_fall_must_last_before_anything_goes() {
             );
         }
     }
+}
+
+#[test]
+fn nothing_goes_on_a_sample_that_was_not_renewed() {
+    let mut scene = Scene::new(participants(1, 10), 5).warm();
+    for people in [4560.0, 4150.0] {
+        scene.measure(15, people);
+    }
+    let at = scene.now + SignedDuration::from_secs(15);
+    let low = BTreeMap::from([fresh("participants", 3800.0, at)]);
+    // The same sample again and again, past the window of the higher ones, until it would be stale.
+    for _ in 0..40 {
+        let decision = scene.step(15, &low);
+        assert_eq!(decision.replicas, 5, "{}", decision.message);
+    }
+    let decision = scene.measure(15, 3800.0);
+    assert_eq!(decision.replicas, 4, "{}", decision.message);
 }
 
 #[test]

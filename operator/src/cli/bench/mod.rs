@@ -1,5 +1,6 @@
 //! `poker-operator bench`: measures the decisions of this program, beside those of others.
 
+mod faults;
 mod forecast;
 pub mod scaling;
 mod verdicts;
@@ -17,6 +18,7 @@ pub struct BenchArgs {
 
 #[derive(Subcommand, Debug)]
 enum Bench {
+    Faults(faults::FaultsArgs),
     Forecast(forecast::ForecastArgs),
     Scaling(scaling::ScalingArgs),
     Verdicts(verdicts::VerdictsArgs),
@@ -26,6 +28,7 @@ enum Bench {
 /// As the bench that runs.
 pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.bench {
+        Bench::Faults(args) => faults::run(&args),
         Bench::Forecast(args) => forecast::run(&args),
         Bench::Scaling(args) => scaling::run(&args),
         Bench::Verdicts(args) => verdicts::run(&args),

@@ -7,9 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::ProgressBar;
-use poker_operator_core::simulate::{
-    Demand, Fault, Score, Setup, policies as core_policies, run as simulate,
-};
+use poker_operator_core::simulate::{Demand, Fault, Score, policies as core_policies, run as simulate};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -144,7 +142,11 @@ fn policies(args: &ScalingArgs) -> anyhow::Result<Vec<Named>> {
     Ok(all)
 }
 
-fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> {
+/// Every trace in a folder, scaled so that its peak needs [`PEAK_REPLICAS`] of this capacity.
+///
+/// # Errors
+/// There is none, or a file cannot be used.
+pub fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> {
     let say = || format!("cannot read folder {}", dir.display());
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(say)? {
@@ -203,20 +205,7 @@ pub fn history_seconds(demand: &Demand) -> i64 {
 }
 
 fn score(demand: &Demand, policy: &Named, capacity: f64, args: &ScalingArgs) -> Score {
-    let mut setup = Setup {
-        capacity,
-        start_seconds: args.start_seconds,
-        believes_falls: policy.believes_falls,
-        resize_seconds: policy.resize_seconds,
-        drain_seconds: 0,
-        window_seconds: 60,
-        late_seconds: 15,
-        scrape_seconds: 5,
-        tick_seconds: policy.tick_seconds,
-        history_seconds: history_seconds(demand),
-        fault: None,
-        missing_is_zero: policy.naive,
-    };
+    let mut setup = policy.setup(capacity, args.start_seconds, history_seconds(demand));
     let healthy = simulate(demand, &policy.block, &setup, None, false);
     match args.metric_fault {
         None => healthy.score,
