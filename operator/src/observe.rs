@@ -20,7 +20,7 @@ use poker_operator_core::{
     limits::PORT_KAFKA,
     observed::{LiveChildren, MetricSamples, Observed, TopicObserved},
     scale::reading::Reading,
-    topic,
+    topic, troubles,
     validate::secret_missing,
 };
 use std::{
@@ -41,7 +41,9 @@ pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) ->
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
     let metrics = samples(ctx, cluster, key, &live.deployments, unmeasured.as_deref());
+    let now = Timestamp::now();
     Ok(Observed {
+        troubles: troubles::of(&ctx.stores.pods(&key.0, &key.1), now),
         forecasts: forecasts::update(ctx, key, &blocks(cluster), &metrics),
         metrics,
         unmeasured,
@@ -53,7 +55,7 @@ pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) ->
         secrets,
         drains,
         entropy,
-        now: Timestamp::now(),
+        now,
     })
 }
 

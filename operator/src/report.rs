@@ -25,7 +25,7 @@ use poker_operator_core::{
     validate::{Invalid, Validated},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// Writes the status where it says something new, with one event per transition.
@@ -65,7 +65,8 @@ pub async fn report(
     let before = seen.cluster.status.clone().unwrap_or_default();
     if !status::same(&before, &status) {
         write_status(ctx, &seen.cluster, key, &status).await?;
-        for draft in events::between(seen.cluster.status.as_ref(), &status) {
+        let drained = outcome.facts.map(|facts| facts.drained).unwrap_or_default();
+        for draft in events::between(seen.cluster.status.as_ref(), &status, &drained) {
             event(ctx, &seen.cluster, &draft).await;
         }
     }
@@ -170,7 +171,7 @@ async fn tell_blind(ctx: &Context, key: &ClusterKey, why: &str) -> Result<(), Er
         return Ok(());
     }
     write_status(ctx, &cluster, key, &status).await?;
-    for draft in events::between(cluster.status.as_ref(), &status) {
+    for draft in events::between(cluster.status.as_ref(), &status, &BTreeMap::new()) {
         event(ctx, &cluster, &draft).await;
     }
     Ok(())

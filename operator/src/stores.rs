@@ -1,9 +1,9 @@
 //! One store per kind, kept up to date by a watch each.
 
-use crate::watches::{self, CHILDREN, Guarded, Shared, Watch};
+use crate::watches::{self, CHILDREN, Guarded, PODS, Shared, Watch};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+    core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
     rbac::v1::{Role, RoleBinding},
@@ -37,6 +37,8 @@ pub struct Stores {
     ingresses: Store<Ingress>,
     stateful_sets: Store<StatefulSet>,
     deployments: Store<Deployment>,
+    /// What their containers wait for, and little else.
+    pods: Store<Pod>,
 }
 
 /// Starts the watches, of one namespace or of all.
@@ -55,7 +57,17 @@ impl Starter<'_> {
             labels: None,
             when_absent: DEFINITION_ABSENT,
             owner: watches::itself,
+            trim: watches::whole,
             matters: watches::not_status,
+        };
+        let pods = Watch {
+            kind: "Pod",
+            api: self.api(),
+            labels: Some(PODS.to_owned()),
+            when_absent: KIND_ABSENT,
+            owner: watches::by_instance,
+            trim: watches::status_of_containers,
+            matters: watches::other_signs,
         };
         Stores {
             clusters: self.watch(clusters),
@@ -70,6 +82,7 @@ impl Starter<'_> {
             ingresses: self.children("Ingress"),
             stateful_sets: self.children("StatefulSet"),
             deployments: self.children("Deployment"),
+            pods: self.watch(pods),
         }
     }
 
@@ -94,6 +107,7 @@ impl Starter<'_> {
             labels: Some(CHILDREN.to_owned()),
             when_absent: KIND_ABSENT,
             owner: watches::by_instance,
+            trim: watches::whole,
             matters: watches::any_change,
         })
     }
@@ -134,7 +148,8 @@ impl Stores {
         self.pod_disruption_budgets.wait_until_ready().await?;
         self.ingresses.wait_until_ready().await?;
         self.stateful_sets.wait_until_ready().await?;
-        self.deployments.wait_until_ready().await
+        self.deployments.wait_until_ready().await?;
+        self.pods.wait_until_ready().await
     }
 
     /// Everything with the instance label of a cluster. Secrets are without their values.
@@ -154,6 +169,11 @@ impl Stores {
             deployments: of.find(&self.deployments),
             state: PhantomData,
         }
+    }
+
+    /// The pods of a cluster, without what is never looked at.
+    pub fn pods(&self, namespace: &str, cluster: &str) -> Vec<Pod> {
+        Of { namespace, cluster }.find(&self.pods)
     }
 
     pub fn cluster_refs(&self) -> Vec<ObjectRef<Guarded>> {

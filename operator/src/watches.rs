@@ -2,6 +2,7 @@
 
 use crate::{admin::Readiness, fence::Fence, limits, metrics, sight::Sight};
 use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::{
     Api, Resource, ResourceExt,
     core::DeserializeGuard,
@@ -16,6 +17,7 @@ use poker_operator_api::{
     PokerCluster,
     names::{LABEL_INSTANCE, managers},
 };
+use poker_operator_core::troubles;
 use serde::de::DeserializeOwned;
 use std::{
     collections::{HashMap, HashSet},
@@ -49,6 +51,8 @@ pub struct Watch<K: Resource> {
     pub when_absent: &'static str,
     /// The cluster that an object concerns.
     pub owner: fn(&K) -> Option<ObjectRef<Guarded>>,
+    /// Takes out what is never looked at.
+    pub trim: fn(&mut K),
     /// Whether the owner has to look at the change.
     pub matters: fn(before: &K, after: &K) -> bool,
 }
@@ -134,6 +138,7 @@ where
                 entry.fields_v1 = None;
                 entry.manager.as_deref() == Some(managers::SCALE)
             });
+            (watch.trim)(object);
         });
         let before = |object: &K| self.store.get(&ObjectRef::from_obj(object));
         let concerned: Vec<_> = match &event {
@@ -232,6 +237,10 @@ fn report_failure<K: Resource>(watch: &Watch<K>, error: &watcher::Error, shared:
     shared.sight.failed(watch.kind, error, Instant::now())
 }
 
+/// Pods of clusters are found by this selector.
+pub const PODS: &str =
+    "app.kubernetes.io/name=planning-poker,app.kubernetes.io/instance,app.kubernetes.io/component";
+
 /// Children are found by this selector.
 pub const CHILDREN: &str = "app.kubernetes.io/managed-by=poker-operator";
 
@@ -248,6 +257,28 @@ pub fn itself(cluster: &Guarded) -> Option<ObjectRef<Guarded>> {
 /// Children matter whenever anything changed, status too.
 pub fn any_change<K: ResourceExt>(before: &K, after: &K) -> bool {
     before.resource_version() != after.resource_version()
+}
+
+/// Pods say what keeps them from running; the rest of their status is their workload's concern.
+pub fn other_signs(before: &Pod, after: &Pod) -> bool {
+    troubles::signs(before) != troubles::signs(after)
+}
+
+/// Nothing is taken out.
+pub fn whole<K>(_: &mut K) {}
+
+/// Of a pod, only what [`troubles`] looks at: there are many.
+pub fn status_of_containers(pod: &mut Pod) {
+    pod.spec = None;
+    pod.metadata.annotations = None;
+    pod.metadata.owner_references = None;
+    pod.metadata.managed_fields = None;
+    pod.status = pod.status.take().map(|status| PodStatus {
+        phase: status.phase,
+        container_statuses: status.container_statuses,
+        init_container_statuses: status.init_container_statuses,
+        ..PodStatus::default()
+    });
 }
 
 /// Of a cluster, its status does not matter: we wrote it.

@@ -34,6 +34,10 @@ pub mod reasons {
     pub const SERVERS_UNAVAILABLE: &str = "ServersUnavailable";
     pub const CANNOT_OBSERVE: &str = "CannotObserve";
     pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
+    pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+    pub const CONTAINER_CANNOT_START: &str = "ContainerCannotStart";
+    pub const CRASH_LOOPING: &str = "CrashLooping";
+    pub const REPLICAS_IGNORED: &str = "ReplicasIgnored";
     pub const TOPIC_UNAVAILABLE: &str = "TopicUnavailable";
     pub const READY: &str = "Ready";
 }

@@ -41,6 +41,15 @@ pub enum Component {
 }
 
 impl Component {
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Shard,
+        Self::Worker,
+        Self::Redis,
+        Self::Kafka,
+        Self::Database,
+    ];
+
     /// The value of the component label.
     pub fn as_str(self) -> &'static str {
         match self {

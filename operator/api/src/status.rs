@@ -150,6 +150,10 @@ pub struct ScalingStatus {
     /// Replicas decided on.
     pub desired: i32,
 
+    /// `replicas` of the spec, which has no effect while autoscaling decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec_replicas: Option<i32>,
+
     /// A word for why.
     pub reason: String,
 

@@ -23,4 +23,5 @@ pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod topic;
+pub mod troubles;
 pub mod validate;

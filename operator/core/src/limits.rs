@@ -40,6 +40,15 @@ pub const PARTICIPANTS_SECONDS: i64 = 60;
 /// After so long without a fresh sample they are no longer shown.
 pub const PARTICIPANTS_KEPT_SECONDS: i64 = 300;
 
+/// What a kubelet says of a container is told up to this length: an event carries 1024 bytes.
+pub const KUBELET_MESSAGE_CHARS: usize = 200;
+/// So many causes stand in a condition at most.
+pub const TROUBLES_TOLD_MAX: usize = 3;
+/// A container that has ended so often of late, and is not ready, ends again and again.
+pub const CRASH_RESTARTS: i32 = 2;
+/// How long an ending counts: after so long without one the kubelet forgets them too.
+pub const CRASH_KEPT_SECONDS: i64 = 600;
+
 /// Events of one pass at most.
 pub const EVENTS_MAX: usize = 8;
 

@@ -8,6 +8,7 @@ use poker_operator_api::{ClusterNames, Component, PokerCluster};
 
 use crate::children::{Children, Live};
 use crate::scale::{Forecasts, Sample, ScaleMemory};
+use crate::troubles::Trouble;
 
 /// Children as they stand, of every kind: all with the instance label of the cluster, and all
 /// with a name the operator would use, also when they belong to somebody else.
@@ -58,6 +59,8 @@ pub struct Observed {
     pub unmeasured: Option<String>,
     /// What cannot be watched any more, and what to do: what was last seen of it stands in for it.
     pub blind: Option<String>,
+    /// What keeps containers of the cluster from running.
+    pub troubles: Vec<Trouble>,
     /// By component; of metrics with a predictive block, once enough was seen.
     pub forecasts: BTreeMap<Component, Forecasts>,
     pub topic: TopicObserved,

@@ -77,6 +77,21 @@ pub struct Facts {
     pub shards: ShardFacts,
     /// Deployments that drain, and since when.
     pub draining: BTreeMap<String, Timestamp>,
+    /// Deployments that drained until now.
+    pub drained: BTreeMap<String, Drained>,
+}
+
+/// How the draining of a Deployment has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// It holds nothing any more.
+    Empty,
+    /// Its time is up; with what it held then, if it could be asked.
+    Deadline { held: Option<u64> },
+    /// It is to stay after all.
+    Wanted,
+    /// Somebody else deleted it.
+    Gone,
 }
 
 /// The gateways' part of [`Facts`].

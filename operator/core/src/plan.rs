@@ -14,7 +14,7 @@ use crate::children::{Children, Planned};
 use crate::limits::{PARTICIPANTS_SECONDS, REQUEUE_DRAINING, REQUEUE_JOINING, REQUEUE_STARTING, RESYNC};
 use crate::observed::{LiveChildren, Observed, TopicObserved};
 use crate::orphans;
-use crate::outcome::{Facts, GatewayFacts, Plan, ReplicaTarget, ShardFacts};
+use crate::outcome::{Drained, Facts, GatewayFacts, Plan, ReplicaTarget, ShardFacts};
 use crate::scale::{self, Forecasts, ScaleDecision, ScaleInput, ScaleMemory};
 use crate::shards::Key;
 use crate::validate::{DatabaseServer, Validated};
@@ -38,7 +38,8 @@ pub fn plan(valid: &Validated, seen: &Observed) -> Plan {
     let shards = shards::next(&membership(valid, seen, table.as_ref(), desired_shards));
     let gateways = gateways::next(&handover(valid, seen));
     let (children, replicas) = children(valid, seen, &shards, &gateways, desired_gateways);
-    let facts = facts(valid, &shards, &gateways, desired_shards, desired_gateways);
+    let mut facts = facts(valid, &shards, &gateways, desired_shards, desired_gateways);
+    facts.drained = drained(valid, seen, &children, &facts);
     let orphans = orphans::of(
         &seen.live,
         seen,
@@ -82,6 +83,7 @@ fn paused(valid: &Validated, seen: &Observed) -> Plan {
             .iter()
             .map(|d| (d.deployment.clone(), d.since.0))
             .collect(),
+        drained: BTreeMap::new(),
     };
     Plan {
         children: Children::default(),
@@ -352,7 +354,42 @@ fn facts(
             routes_version: shards.table.version,
         },
         draining,
+        drained: BTreeMap::new(),
     }
+}
+
+/// How the draining of Deployments that drained until now has ended.
+fn drained(
+    valid: &Validated,
+    seen: &Observed,
+    children: &Children<Planned>,
+    facts: &Facts,
+) -> BTreeMap<String, Drained> {
+    let names = &valid.names;
+    let ended = draining(seen).filter(|(name, _)| !facts.draining.contains_key(*name));
+    let how = |name: &str, since: Timestamp| {
+        let is_wanted = children.deployment(name).is_some()
+            || facts.shards.active.iter().any(|active| active == name)
+            || name == names.gateway(&facts.gateway.serving);
+        let deadline = if names.parse_shard(name).is_some() {
+            valid.spec.shards.drain_deadline_seconds
+        } else {
+            valid.spec.gateway.drain_deadline_seconds
+        };
+        let held = seen.drains.get(name).map(|held| held.held);
+        if is_wanted {
+            Drained::Wanted
+        } else if seen.live.deployment(name).is_none() {
+            Drained::Gone
+        } else if held == Some(0) || seen.now.duration_since(since).as_secs() < deadline.into() {
+            Drained::Empty
+        } else {
+            Drained::Deadline { held }
+        }
+    };
+    ended
+        .map(|(name, since)| (name.to_owned(), how(name, since)))
+        .collect()
 }
 
 /// When to look again if nothing wakes the cluster before.
@@ -394,7 +431,7 @@ pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {
 }
 
 /// The routing table in use, if there is one that can be read.
-fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<RoutingTable> {
+pub(crate) fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<RoutingTable> {
     let name = names.routes();
     let map = live
         .config_maps
@@ -404,7 +441,7 @@ fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<RoutingTable>
 }
 
 /// The revision the public Service selects.
-fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Option<&'a str> {
+pub(crate) fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Option<&'a str> {
     let name = names.public();
     let service = live
         .services
@@ -414,7 +451,7 @@ fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Option<&'a str> 
     selector.get(LABEL_REVISION).map(String::as_str)
 }
 
-fn active(names: &ClusterNames, table: &RoutingTable) -> Vec<String> {
+pub(crate) fn active(names: &ClusterNames, table: &RoutingTable) -> Vec<String> {
     let active = table.shards.iter().filter(|e| e.state == ShardState::Active);
     active.map(|e| names.shard(e.id, &e.revision)).collect()
 }

@@ -16,7 +16,7 @@ use crate::children::{Applied, Children};
 use crate::limits::{PARTICIPANTS_KEPT_SECONDS, PARTICIPANTS_SECONDS};
 use crate::observed::Observed;
 use crate::outcome::{Facts, Outcome};
-use crate::plan::ready;
+use crate::plan::{self, ready};
 use crate::scale::{Sample, ScaleDecision};
 use crate::validate::{DatabaseServer, Invalid, Validated};
 
@@ -38,14 +38,21 @@ pub fn derive(valid: &Result<Validated, Invalid>, seen: &Observed, outcome: &Out
             fill_ready(&mut status, &health);
             Some(health)
         }
+        (Err(_), _, _) => {
+            let health = Health::running(seen, &old);
+            if let Some(health) = &health {
+                fill_ready(&mut status, health);
+            }
+            health
+        }
         _ => None,
     };
     let is_paused = outcome.facts.as_ref().is_some_and(|facts| facts.paused);
-    if let (Ok(_), Ok(_), false) = (valid, &outcome.applied, is_paused) {
+    if let (Ok(valid), Ok(_), false) = (valid, &outcome.applied, is_paused) {
         status.scaling = outcome
             .scale
             .iter()
-            .map(|decision| scaling(decision, &old))
+            .map(|decision| scaling(decision, spec_replicas(decision.component, valid), &old))
             .collect();
     }
     status.participants = participants(seen, old.participants);
@@ -103,8 +110,10 @@ pub(crate) struct Health {
     pub workers_ready: i32,
     pub workers_desired: i32,
     /// Managed servers that do not answer.
-    pub servers_down: Vec<&'static str>,
+    pub servers_down: Vec<Component>,
     pub redis_ready: bool,
+    /// Active shards of the wanted revision that are ready.
+    pub updated_ready: i32,
     /// Deployments that made no progress for too long.
     pub stuck: Vec<String>,
 }
@@ -119,6 +128,10 @@ impl Health {
             written.or_else(|| seen.live.deployment(name))
         };
         let is_ready = |name: &String| find(name).is_some_and(|d| ready(d) > 0);
+        let is_updated = |name: &String| {
+            let shard = names.parse_shard(name);
+            shard.is_some_and(|(_, revision)| revision == facts.revision)
+        };
         let serving = names.gateway(&facts.gateway.serving);
         let active = &facts.shards.active;
         let worker = find(&names.component(Component::Worker));
@@ -127,12 +140,7 @@ impl Health {
             Some(applied) if !facts.paused => &applied.stateful_sets,
             _ => &seen.live.stateful_sets,
         };
-        let down = |component: Component| {
-            let set = sets
-                .iter()
-                .find(|s| s.metadata.name.as_ref() == Some(&names.component(component)));
-            set.is_some_and(|s| !serves(s)).then(|| component.as_str())
-        };
+        let servers_down = servers_down(sets, names);
         let mine = applied.into_iter().flat_map(|applied| &applied.deployments);
         let mine = mine.filter(|d| is_stuck(d));
         Self {
@@ -142,16 +150,45 @@ impl Health {
             shards_ready: count(active.iter().filter(|name| is_ready(name)).count()),
             shards_active: count(active.len()),
             shards_updated: facts.shards.updated,
+            updated_ready: count(
+                active
+                    .iter()
+                    .filter(|name| is_updated(name) && is_ready(name))
+                    .count(),
+            ),
             shards_desired: facts.shards.desired,
             workers_ready: worker.map_or(0, ready),
             workers_desired: if has_worker { valid.spec.worker.replicas } else { 0 },
-            servers_down: [Component::Redis, Component::Kafka, Component::Database]
-                .into_iter()
-                .filter_map(down)
-                .collect(),
-            redis_ready: down(Component::Redis).is_none(),
+            redis_ready: !servers_down.contains(&Component::Redis),
+            servers_down,
             stuck: mine.filter_map(|d| d.metadata.name.clone()).collect(),
         }
+    }
+
+    /// Of what runs while the spec cannot be carried out; `None` when nothing was started.
+    fn running(seen: &Observed, old: &PokerClusterStatus) -> Option<Self> {
+        let (gateway, shards) = (old.gateway.as_ref()?, old.shards.as_ref()?);
+        let (live, names) = (&seen.live, seen.names());
+        let ready = |name: &str| live.deployment(name).map_or(0, ready);
+        let active = plan::active(&names, &plan::live_table(live, &names).unwrap_or_default());
+        let serving = plan::serving(live, &names).map(|revision| names.gateway(revision));
+        let servers_down = servers_down(&live.stateful_sets, &names);
+        let shards_ready = count(active.iter().filter(|name| ready(name) > 0).count());
+        Some(Self {
+            gateways_ready: serving.map_or(0, |name| ready(&name)),
+            gateways_desired: gateway.desired,
+            gateways_updated: true,
+            shards_ready,
+            shards_active: count(active.len()),
+            shards_updated: count(active.len()),
+            updated_ready: shards_ready,
+            shards_desired: shards.desired,
+            workers_ready: ready(&names.component(Component::Worker)),
+            workers_desired: old.worker.as_ref().map_or(0, |worker| worker.desired),
+            redis_ready: !servers_down.contains(&Component::Redis),
+            servers_down,
+            stuck: Vec::new(),
+        })
     }
 
     /// Everything runs on the wanted revision and in the wanted number.
@@ -212,15 +249,15 @@ fn fill(
         .rollout
         .as_ref()
         .is_some_and(|r| r.revision == facts.revision && is_full(&r.progress));
-    let total = if was_done {
-        health.shards_updated
+    let (done, total) = if was_done {
+        (health.shards_updated, health.shards_updated)
     } else {
-        health.shards_desired
+        (health.updated_ready, health.shards_desired)
     };
     status.rollout = Some(RolloutStatus {
         version: valid.spec.version.clone(),
         revision: facts.revision.clone(),
-        progress: format!("{}/{total}", health.shards_updated),
+        progress: format!("{done}/{total}"),
     });
 }
 
@@ -252,7 +289,22 @@ fn shard_selector(names: &ClusterNames) -> String {
 }
 
 /// The old entry stays as long as the decision is the same: its inputs are those of that time.
-fn scaling(decision: &ScaleDecision, old: &PokerClusterStatus) -> ScalingStatus {
+fn scaling(decision: &ScaleDecision, spec_replicas: Option<i32>, old: &PokerClusterStatus) -> ScalingStatus {
+    ScalingStatus {
+        spec_replicas,
+        ..decided(decision, old)
+    }
+}
+
+fn spec_replicas(component: Component, valid: &Validated) -> Option<i32> {
+    match component {
+        Component::Gateway => Some(valid.spec.gateway.replicas),
+        Component::Shard => Some(valid.spec.shards.replicas),
+        _ => None,
+    }
+}
+
+fn decided(decision: &ScaleDecision, old: &PokerClusterStatus) -> ScalingStatus {
     let component = decision.component.as_str();
     let before = old.scaling.iter().find(|s| s.component == component);
     let reason = decision.reason.as_str();
@@ -270,6 +322,7 @@ fn scaling(decision: &ScaleDecision, old: &PokerClusterStatus) -> ScalingStatus 
         _ => ScalingStatus {
             component: component.to_owned(),
             current: decision.current,
+            spec_replicas: None,
             desired: decision.replicas,
             reason: reason.to_owned(),
             message: decision.message.clone(),
@@ -307,6 +360,18 @@ fn participants(seen: &Observed, old: Option<Participants>) -> Option<Participan
         Some(old) if seen.now.duration_since(old.time.0).as_secs() < PARTICIPANTS_SECONDS => Some(old),
         _ => Some(new),
     }
+}
+
+/// Managed servers that do not serve.
+fn servers_down(sets: &[StatefulSet], names: &ClusterNames) -> Vec<Component> {
+    let is_down = |component: &Component| {
+        let set = sets
+            .iter()
+            .find(|s| s.metadata.name.as_ref() == Some(&names.component(*component)));
+        set.is_some_and(|s| !serves(s))
+    };
+    let servers = [Component::Redis, Component::Kafka, Component::Database];
+    servers.into_iter().filter(is_down).collect()
 }
 
 fn serves(set: &StatefulSet) -> bool {

@@ -28,6 +28,7 @@ pub fn observed(name: &str, spec: &str) -> Observed {
         metrics: BTreeMap::new(),
         unmeasured: None,
         blind: None,
+        troubles: Vec::new(),
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown {
             why: "not asked yet".to_owned(),

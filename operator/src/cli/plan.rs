@@ -121,6 +121,7 @@ fn imagined(cluster: PokerCluster) -> Observed {
         metrics: MetricSamples::new(),
         unmeasured: None,
         blind: None,
+        troubles: Vec::new(),
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown {
             why: "nothing is asked for a plan".to_owned(),

@@ -12,6 +12,7 @@ mod faults;
 mod finalizer;
 mod leadership;
 mod server;
+mod told;
 mod validation;
 mod walks;
 mod world;

@@ -174,14 +174,20 @@ async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -
 
     let missing = json!({"database": {"managed": null, "external": {"urlSecretRef": {"name": "nowhere", "key": "url"}}}});
     world.apply(missing).await?;
-    let unready = |cluster: &PokerCluster| condition(cluster, "Ready").as_deref() == Some("False");
-    world.wait_until("Ready=False", unready).await?;
-    let status = world.get().await?.status.unwrap_or_default();
-    let ready = status
+    let stalls = |cluster: &PokerCluster| condition(cluster, "Stalled").as_deref() == Some("True");
+    world.wait_until("Stalled=True", stalls).await?;
+    let cluster = world.get().await?;
+    assert_eq!(
+        condition(&cluster, "Ready").as_deref(),
+        Some("True"),
+        "the game goes on"
+    );
+    let status = cluster.status.unwrap_or_default();
+    let degraded = status
         .conditions
         .iter()
-        .find(|condition| condition.type_ == "Ready");
-    let message = ready
+        .find(|condition| condition.type_ == "Degraded");
+    let message = degraded
         .map(|condition| condition.message.clone())
         .unwrap_or_default();
     println!("{message}");

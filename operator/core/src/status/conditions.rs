@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use poker_operator_api::conditions::{reasons, types};
-use poker_operator_api::{PokerCluster, PokerClusterStatus};
+use poker_operator_api::{Component, PokerCluster, PokerClusterStatus};
 
 use super::Health;
+use crate::limits::TROUBLES_TOLD_MAX;
 use crate::observed::{Observed, TopicObserved};
 use crate::outcome::Outcome;
 use crate::validate::{Invalid, Validated};
@@ -37,6 +38,9 @@ fn say(status: bool, reason: &str, message: impl Into<String>) -> Say {
     }
 }
 
+/// What Degraded and Stalled say while they are false.
+const NOTHING_WRONG: &str = "nothing is wrong";
+
 fn as_expected(message: &str) -> Say {
     say(false, reasons::AS_EXPECTED, message)
 }
@@ -53,7 +57,7 @@ pub fn all(evidence: &Evidence) -> Vec<Condition> {
     let says = [
         (types::READY, evidence.ready()),
         (types::PROGRESSING, Some(progressing)),
-        (types::DEGRADED, evidence.degraded()),
+        (types::DEGRADED, Some(evidence.degraded())),
         (types::RECONCILING, Some(evidence.reconciling(reconciling))),
         (types::STALLED, Some(evidence.stalled())),
     ];
@@ -106,10 +110,14 @@ fn set(conditions: &mut Vec<Condition>, type_: &str, say: Say, cluster: &PokerCl
 impl Evidence<'_> {
     /// `None` keeps what was said.
     fn ready(&self) -> Option<Say> {
-        if let Err(invalid) = self.valid {
-            return Some(self.not_followed(invalid));
-        }
         let Some(health) = self.health else {
+            if let Err(invalid) = self.valid {
+                return Some(say(
+                    false,
+                    invalid.reason,
+                    format!("{}; nothing was started", invalid.message),
+                ));
+            }
             let known = self.status.conditions.iter().any(|c| c.type_ == types::READY);
             return (!known).then(|| self.not_started());
         };
@@ -134,14 +142,34 @@ impl Evidence<'_> {
                 && shards_ready >= shards_active
                 && health.shards_active >= health.shards_desired
         };
-        Some(if !health.redis_ready {
+        if enough && health.redis_ready {
+            return Some(say(true, reasons::READY, "people can estimate"));
+        }
+        if let Some(trouble) = self.trouble(|component| match component {
+            Component::Redis => !health.redis_ready,
+            Component::Gateway => gateways_ready < gateways_desired,
+            Component::Shard => shards_ready < shards_active,
+            _ => false,
+        }) {
+            let message = format!("{}; {counts}", trouble.message);
+            return Some(Say {
+                status: "False",
+                message,
+                ..trouble
+            });
+        }
+        Some(if !health.redis_ready && self.was_complete {
             say(
                 false,
                 reasons::SERVERS_UNAVAILABLE,
                 "Redis does not answer: votes wait until it does; see its pod's events and logs",
             )
-        } else if enough {
-            say(true, reasons::READY, "people can estimate")
+        } else if !health.redis_ready {
+            say(
+                false,
+                reasons::SERVERS_UNAVAILABLE,
+                format!("Redis has not started yet; {counts}"),
+            )
         } else if *gateways_ready < 1 || !self.was_complete && gateways_ready < gateways_desired {
             say(false, reasons::GATEWAYS_UNAVAILABLE, counts)
         } else {
@@ -149,18 +177,15 @@ impl Evidence<'_> {
         })
     }
 
-    /// A spec that cannot be carried out stops nothing that runs.
-    fn not_followed(&self, invalid: &Invalid) -> Say {
-        let consequence = if self.was_complete {
-            "what ran before goes on running"
-        } else {
-            "nothing was started"
-        };
-        say(
-            false,
-            invalid.reason,
-            format!("{}; {consequence}", invalid.message),
-        )
+    /// What keeps containers of these components from running.
+    fn trouble(&self, concerned: impl Fn(&Component) -> bool) -> Option<Say> {
+        let troubles = self.seen.troubles.iter();
+        let found: Vec<_> = troubles
+            .filter(|trouble| trouble.components.iter().any(&concerned))
+            .take(TROUBLES_TOLD_MAX)
+            .collect();
+        let sentences: Vec<_> = found.iter().map(|trouble| trouble.sentence()).collect();
+        Some(say(true, found.first()?.kind.reason(), sentences.join("; ")))
     }
 
     fn not_started(&self) -> Say {
@@ -172,7 +197,7 @@ impl Evidence<'_> {
 
     fn progressing(&self) -> Say {
         if self.valid.is_err() {
-            return as_expected("waiting for a change of the spec");
+            return as_expected("waiting for a change of the spec, or of what it refers to");
         }
         if let Err(failure) = &self.outcome.applied {
             return say(true, failure.reason, format!("{}; trying again", failure.message));
@@ -233,7 +258,7 @@ impl Evidence<'_> {
     }
 
     fn reconciling(&self, progressing: Say) -> Say {
-        let waits = self.health.is_some_and(|h| !h.is_complete());
+        let waits = self.valid.is_ok() && self.health.is_some_and(|h| !h.is_complete());
         match progressing.status {
             "False" if waits && progressing.reason == reasons::AS_EXPECTED => {
                 say(true, reasons::STARTING, "waiting for pods to become ready")
@@ -242,22 +267,28 @@ impl Evidence<'_> {
         }
     }
 
-    fn degraded(&self) -> Option<Say> {
+    fn degraded(&self) -> Say {
         if let Err(failure) = &self.outcome.applied {
-            return Some(say(true, failure.reason, failure.message.clone()));
+            return say(true, failure.reason, failure.message.clone());
+        }
+        if let Err(invalid) = self.valid {
+            return self.not_followed(invalid);
         }
         let Some(health) = self.health else {
-            return self.blind().or_else(|| self.keep_or_fine(types::DEGRADED));
+            return self.blind().unwrap_or_else(|| as_expected(NOTHING_WRONG));
         };
+        if let Some(trouble) = self.trouble(|_| true) {
+            return trouble;
+        }
         if let Some(stuck) = health.stuck.first() {
             let text = format!(
                 "Deployment {stuck} makes no progress: see its pods' events; correcting or reverting the spec is safe"
             );
-            return Some(say(true, reasons::ROLLING_OUT, text));
+            return say(true, reasons::ROLLING_OUT, text);
         }
         if !self.was_complete {
             let hampered = self.blind().or_else(|| self.unmeasured());
-            return Some(hampered.unwrap_or_else(|| as_expected("starting for the first time")));
+            return hampered.unwrap_or_else(|| as_expected(NOTHING_WRONG));
         }
         let mut missing = Vec::new();
         let mut note = |ready: i32, desired: i32, what: &str| {
@@ -274,7 +305,7 @@ impl Evidence<'_> {
                 .iter()
                 .map(|server| format!("{server} does not answer")),
         );
-        Some(if !missing.is_empty() {
+        if !missing.is_empty() {
             let reason = if health.gateways_ready < health.gateways_desired {
                 reasons::GATEWAYS_UNAVAILABLE
             } else if health.shards_ready < health.shards_active {
@@ -292,8 +323,22 @@ impl Evidence<'_> {
                 format!("Kafka cannot be asked for the topic ({why}): history waits, estimation goes on"),
             )
         } else {
-            as_expected("nothing is missing")
-        })
+            as_expected(NOTHING_WRONG)
+        }
+    }
+
+    /// A spec that cannot be carried out stops nothing that runs.
+    fn not_followed(&self, invalid: &Invalid) -> Say {
+        let consequence = if self.health.is_some() {
+            "what ran before goes on running, and nothing else is changed"
+        } else {
+            "nothing was started"
+        };
+        say(
+            true,
+            invalid.reason,
+            format!("{}; {consequence}", invalid.message),
+        )
     }
 
     fn blind(&self) -> Option<Say> {
@@ -314,26 +359,20 @@ impl Evidence<'_> {
         ))
     }
 
-    fn keep_or_fine(&self, type_: &str) -> Option<Say> {
-        // That it could not be observed is over.
-        let stands = |c: &Condition| c.type_ == type_ && c.reason != reasons::CANNOT_OBSERVE;
-        let known = self.status.conditions.iter().any(stands);
-        (!known).then(|| as_expected("nothing is missing"))
-    }
-
     fn stalled(&self) -> Say {
         if let Err(invalid) = self.valid {
             return say(true, invalid.reason, invalid.message.clone());
         }
-        match self.health.and_then(|h| h.stuck.first()) {
-            Some(stuck) => say(
+        let Some(stuck) = self.health.and_then(|h| h.stuck.first()) else {
+            return as_expected(NOTHING_WRONG);
+        };
+        self.trouble(|_| true).unwrap_or_else(|| {
+            let advice = "see its pods' events, then correct or revert the spec";
+            say(
                 true,
                 reasons::ROLLING_OUT,
-                format!(
-                    "Deployment {stuck} makes no progress: see its pods' events, then correct or revert the spec"
-                ),
-            ),
-            None => as_expected("nothing needs help"),
-        }
+                format!("Deployment {stuck} makes no progress: {advice}"),
+            )
+        })
     }
 }

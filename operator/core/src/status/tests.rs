@@ -1,10 +1,13 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use poker_operator_api::conditions::types;
 
 use super::*;
 use crate::events;
 use crate::observed::TopicObserved;
-use crate::outcome::Failure;
+use crate::outcome::{Drained, EventDraft, Failure};
 use crate::testing::{World, observed};
+use crate::troubles::{Kind, Trouble};
 use crate::validate::validate;
 
 fn world(spec: &str) -> World {
@@ -113,17 +116,31 @@ fn an_invalid_spec_stalls_and_stops_nothing() {
             .clone()
     };
     assert_eq!(find(types::STALLED).reason, "TopicCannotShrink");
-    let ready = find(types::READY);
+    let degraded = find(types::DEGRADED);
     assert_eq!(
-        (ready.status.as_str(), ready.reason.as_str()),
-        ("False", "TopicCannotShrink")
+        (degraded.status.as_str(), degraded.reason.as_str()),
+        ("True", "TopicCannotShrink")
     );
     assert!(
-        ready.message.ends_with("; what ran before goes on running"),
+        degraded.message.contains("; what ran before goes on running"),
         "{}",
-        ready.message
+        degraded.message
     );
-    assert_eq!((status.shards, status.version), (before.shards, before.version));
+    assert_eq!(find(types::READY).status, "True", "people go on estimating");
+    assert_eq!(
+        (&status.shards, &status.version),
+        (&before.shards, &before.version)
+    );
+    let told: Vec<_> = events::between(Some(&before), &status, &BTreeMap::new())
+        .into_iter()
+        .map(|event| event.reason)
+        .collect();
+    assert_eq!(told, ["TopicCannotShrink"]);
+
+    world.set_ready("shard-", false);
+    let status = derive(&valid, &world.seen, &Outcome::not_planned());
+    world.seen.cluster.status = Some(status);
+    assert_eq!(world.condition(types::READY), pair("False", "ShardsUnavailable"));
 }
 
 #[test]
@@ -206,7 +223,10 @@ fn what_cannot_be_observed_is_told_and_all_else_stays() {
     let valid = validate(&world.seen);
     let status = derive(&valid, &world.seen, &Outcome::not_planned());
     world.seen.cluster.status = Some(status);
-    assert_eq!(world.condition(types::DEGRADED).0, "False");
+    assert_eq!(
+        world.condition(types::DEGRADED),
+        pair("True", "TopicCannotShrink")
+    );
 
     let new = observed("demo", "{version: v1}");
     world.seen.cluster.status = Some(blind(&new.cluster, "cannot read Secret r", new.now));
@@ -255,9 +275,14 @@ fn events_tell_each_transition_once() {
     let mut reasons = Vec::new();
     let mut step = |world: &mut World| {
         let old = world.seen.cluster.status.clone();
-        world.pass();
+        let plan = world.pass();
         let new = world.seen.cluster.status.clone().unwrap();
-        reasons.extend(events::between(old.as_ref(), &new).into_iter().map(|e| e.reason));
+        let drained = &plan.facts.drained;
+        reasons.extend(
+            events::between(old.as_ref(), &new, drained)
+                .into_iter()
+                .map(|e| e.reason),
+        );
     };
     step(&mut world);
     step(&mut world);
@@ -281,4 +306,199 @@ fn events_tell_each_transition_once() {
             "Paused"
         ]
     );
+}
+
+fn unpullable(components: impl IntoIterator<Item = Component>, image: &str) -> Trouble {
+    Trouble {
+        kind: Kind::Image,
+        components: BTreeSet::from_iter(components),
+        image: image.to_owned(),
+        cause: "ErrImagePull: not found".to_owned(),
+        pod: "demo-pod".to_owned(),
+    }
+}
+
+/// One pass, and the events it would record.
+fn step(world: &mut World) -> Vec<EventDraft> {
+    let old = world.seen.cluster.status.clone();
+    let plan = world.pass();
+    let new = world.seen.cluster.status.clone().unwrap();
+    events::between(old.as_ref(), &new, &plan.facts.drained)
+}
+
+fn message(world: &World, type_: &str) -> String {
+    let status = world.seen.cluster.status.as_ref().unwrap();
+    let found = status.conditions.iter().find(|c| c.type_ == type_).unwrap();
+    found.message.clone()
+}
+
+#[test]
+fn without_images_the_cause_is_said_first_and_nothing_counts_as_rolled_out() {
+    let mut world = world("{version: v1}");
+    step(&mut world);
+    let app = [Component::Gateway, Component::Shard, Component::Worker];
+    world.seen.troubles = vec![
+        unpullable(app, "app:v1"),
+        unpullable([Component::Redis], "redis:8"),
+    ];
+    let told: Vec<_> = step(&mut world)
+        .into_iter()
+        .map(|e| (e.reason, e.warning))
+        .collect();
+    assert_eq!(told, [("ImagePullFailed".to_owned(), true)]);
+    for type_ in [types::READY, types::DEGRADED] {
+        assert_eq!(world.condition(type_).1, "ImagePullFailed", "{type_}");
+        let message = message(&world, type_);
+        assert!(
+            message.starts_with("gateway, shard and worker: image app:v1 cannot be pulled"),
+            "{message}"
+        );
+        assert!(
+            message.contains("redis: image redis:8 cannot be pulled"),
+            "{message}"
+        );
+    }
+    let status = world.seen.cluster.status.clone().unwrap();
+    assert_eq!(status.rollout.unwrap().progress, "0/3");
+    assert!(step(&mut world).is_empty(), "told once");
+
+    world.seen.troubles = Vec::new();
+    world.pass();
+    assert_eq!(
+        message(&world, types::READY),
+        "Redis has not started yet; 0 of 2 gateways and 0 of 3 shards are ready"
+    );
+    world.settle();
+    let status = world.seen.cluster.status.clone().unwrap();
+    assert_eq!(status.rollout.unwrap().progress, "3/3");
+    assert_eq!(world.condition(types::READY).0, "True");
+}
+
+#[test]
+fn an_image_that_some_cannot_pull_degrades_and_stalls_under_its_own_name() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    world.seen.cluster.spec.version = "v2".to_owned();
+    world.pass();
+    world.seen.troubles = vec![unpullable([Component::Shard], "app:v2")];
+    assert_eq!(step(&mut world).len(), 1);
+    assert_eq!(world.condition(types::READY).0, "True");
+    assert_eq!(world.condition(types::STALLED).0, "False");
+    let shard = |d: &&mut Deployment| {
+        d.metadata
+            .name
+            .as_ref()
+            .is_some_and(|name| name.contains("-shard-"))
+    };
+    let stuck =
+        serde_json::json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
+    for deployment in world.seen.live.deployments.iter_mut().filter(shard) {
+        let status = deployment.status.get_or_insert_default();
+        status.conditions = serde_json::from_value(stuck.clone()).unwrap();
+    }
+    assert!(step(&mut world).is_empty(), "known");
+    assert_eq!(world.condition(types::STALLED), pair("True", "ImagePullFailed"));
+}
+
+#[test]
+fn false_says_that_nothing_is_wrong() {
+    let mut world = world("{version: v1}");
+    let mut seen = 0;
+    for round in 0..12 {
+        world.seen.troubles =
+            Vec::from_iter((round == 1 || round == 8).then(|| unpullable([Component::Shard], "app:v1")));
+        world.set_ready("", (3..10).contains(&round));
+        world.pass();
+        for type_ in [types::DEGRADED, types::STALLED] {
+            if world.condition(type_).0 == "False" {
+                seen += 1;
+                assert_eq!(
+                    message(&world, type_),
+                    "nothing is wrong",
+                    "{type_} in round {round}"
+                );
+            }
+        }
+    }
+    assert!(seen > 12);
+}
+
+#[test]
+fn an_end_of_draining_says_which_shard_and_why() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let wants = |world: &mut World, replicas| world.seen.cluster.spec.shards.replicas = replicas;
+    let told = |events: Vec<EventDraft>| {
+        let drained = events.into_iter().filter(|e| e.reason == "Drained");
+        drained.map(|e| e.message).collect::<Vec<_>>()
+    };
+    let name = world
+        .deployments()
+        .into_iter()
+        .find(|name| name.contains("-shard-2-"))
+        .unwrap();
+    wants(&mut world, 2);
+    let begun: Vec<_> = step(&mut world).into_iter().map(|e| e.message).collect();
+    assert!(
+        begun.contains(&format!("shard 2 ({name}) hands over what it holds")),
+        "{begun:?}"
+    );
+    wants(&mut world, 3);
+    assert_eq!(
+        told(step(&mut world)),
+        [format!("shard 2 ({name}) is wanted again and stays")]
+    );
+    wants(&mut world, 2);
+    step(&mut world);
+    world.drain_all();
+    let mut ends = Vec::new();
+    for _ in 0..4 {
+        ends.extend(told(step(&mut world)));
+    }
+    assert_eq!(
+        ends,
+        [format!("shard 2 ({name}) holds nothing any more and goes")]
+    );
+
+    let old = world.seen.cluster.status.clone().unwrap();
+    let mut drains = old.clone();
+    drains.draining = vec![Draining {
+        deployment: name.clone(),
+        since: Time(world.seen.now),
+    }];
+    let table = [
+        (
+            Drained::Deadline { held: Some(3) },
+            "goes at its drain deadline, still holding 3",
+        ),
+        (Drained::Gone, "is gone"),
+    ];
+    for (how, words) in table {
+        let ended = events::between(Some(&drains), &old, &BTreeMap::from([(name.clone(), how)]));
+        assert_eq!(told(ended), [format!("shard 2 ({name}) {words}")]);
+    }
+}
+
+#[test]
+fn replicas_that_autoscaling_overrides_are_told_once() {
+    let mut world = world(
+        "{version: v1, prometheus: {url: 'http://p'}, shards: {replicas: 3, autoscaling: {minReplicas: 2, \
+         maxReplicas: 5, metrics: [{builtin: Participants, target: {averageValue: '100'}}]}}}",
+    );
+    world.settle();
+    assert!(step(&mut world).is_empty());
+    world.seen.cluster.spec.shards.replicas = 5;
+    let told = step(&mut world);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (told[0].reason.as_str(), told[0].warning),
+        ("ReplicasIgnored", true)
+    );
+    let words = "spec.shards.replicas is now 5 and has no effect: autoscaling decides, and wants 3; set \
+                 spec.shards.autoscaling.minReplicas or maxReplicas, or remove autoscaling";
+    assert_eq!(told[0].message, words);
+    assert!(step(&mut world).is_empty(), "told once");
+    let desired = world.seen.cluster.status.clone().unwrap().shards.unwrap().desired;
+    world.seen.cluster.spec.shards.replicas = desired;
+    assert!(step(&mut world).is_empty(), "that is as it is");
 }

@@ -1,0 +1,235 @@
+//! What keeps containers from running, from what the kubelet says in the statuses of their pods.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod};
+use kube::ResourceExt;
+use poker_operator_api::Component;
+use poker_operator_api::conditions::reasons;
+use poker_operator_api::names::LABEL_COMPONENT;
+
+use crate::limits::{CRASH_KEPT_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS};
+
+/// Why containers do not run, most fundamental first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Their image cannot be had.
+    Image,
+    /// They cannot be made from their image.
+    Start,
+    /// They end again and again.
+    Crash,
+}
+
+impl Kind {
+    /// The reason of the condition.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Image => reasons::IMAGE_PULL_FAILED,
+            Self::Start => reasons::CONTAINER_CANNOT_START,
+            Self::Crash => reasons::CRASH_LOOPING,
+        }
+    }
+}
+
+/// One cause, for all the components it keeps from running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub kind: Kind,
+    pub components: BTreeSet<Component>,
+    pub image: String,
+    /// What the kubelet says of it.
+    pub cause: String,
+    /// The first of the pods by name.
+    pub pod: String,
+}
+
+/// What keeps these pods' containers from running, one for each kind and image.
+pub fn of<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<Trouble> {
+    let mut pods: Vec<_> = pods.into_iter().filter(|pod| is_wanted(pod)).collect();
+    pods.sort_by_key(|pod| pod.name_any());
+    let mut found: BTreeMap<(Kind, String), Trouble> = BTreeMap::new();
+    for pod in pods {
+        let Some(component) = component(pod) else { continue };
+        for container in containers(pod) {
+            let Some((kind, cause)) = finding(container, now) else {
+                continue;
+            };
+            let key = (kind, container.image.clone());
+            let trouble = found.entry(key).or_insert_with(|| Trouble {
+                kind,
+                components: BTreeSet::new(),
+                image: container.image.clone(),
+                cause,
+                pod: pod.name_any(),
+            });
+            trouble.components.insert(component);
+        }
+    }
+    let mut troubles: Vec<_> = found.into_values().collect();
+    troubles.sort_by_key(|trouble| (trouble.kind, trouble.components.first().copied()));
+    troubles
+}
+
+/// What of a pod's status a finding is made from; all else in it may change without being looked at.
+pub fn signs(pod: &Pod) -> impl Eq + use<> {
+    let of = |container: &ContainerStatus| {
+        let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+        (
+            container.name.clone(),
+            container.image.clone(),
+            waiting.and_then(|waiting| image_or_start(waiting)),
+            waiting
+                .and_then(|waiting| waiting.reason.clone())
+                .filter(|reason| reason == CRASHING),
+            container.ready,
+            container.restart_count,
+        )
+    };
+    (is_wanted(pod), containers(pod).map(of).collect::<Vec<_>>())
+}
+
+/// Neither being deleted nor at its end.
+fn is_wanted(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+fn component(pod: &Pod) -> Option<Component> {
+    let label = pod.labels().get(LABEL_COMPONENT)?;
+    Component::ALL
+        .into_iter()
+        .find(|component| component.as_str() == label)
+}
+
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    let status = pod.status.iter();
+    status.flat_map(|status| {
+        let first = status.init_container_statuses.iter().flatten();
+        first.chain(status.container_statuses.iter().flatten())
+    })
+}
+
+const CRASHING: &str = "CrashLoopBackOff";
+
+fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)> {
+    let state = container.state.as_ref();
+    let waiting = state.and_then(|state| state.waiting.as_ref());
+    if let Some(found) = waiting.and_then(image_or_start) {
+        return Some(found);
+    }
+    let last = container
+        .last_state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref());
+    let ended = state.and_then(|state| state.terminated.as_ref()).or(last);
+    let waits = waiting.and_then(|waiting| waiting.reason.as_deref()) == Some(CRASHING);
+    // Between two waits it runs for a moment: nothing is over then.
+    let recent = |ended: &ContainerStateTerminated| {
+        let at = ended.finished_at.as_ref();
+        at.is_some_and(|at| now.duration_since(at.0).as_secs() < CRASH_KEPT_SECONDS)
+    };
+    let between = !container.ready
+        && container.restart_count >= CRASH_RESTARTS
+        && ended.is_some_and(|ended| ended.exit_code != 0 && recent(ended));
+    (waits || between).then(|| (Kind::Crash, ended.map_or_else(|| CRASHING.to_owned(), ending)))
+}
+
+/// What the kubelet says of an image that it cannot have, or of a container that it cannot make. That it waits before
+/// it tries again says the same as that it tried.
+fn image_or_start(waiting: &ContainerStateWaiting) -> Option<(Kind, String)> {
+    let reason = waiting.reason.as_deref()?;
+    let (kind, reason) = match reason {
+        "ErrImagePull" | "ImagePullBackOff" => (Kind::Image, "ErrImagePull"),
+        "ErrImageNeverPull"
+        | "ImageInspectError"
+        | "InvalidImageName"
+        | "RegistryUnavailable"
+        | "SignatureValidationFailed" => (Kind::Image, reason),
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => (Kind::Start, reason),
+        _ => return None,
+    };
+    let message = waiting.message.as_deref().unwrap_or_default();
+    let message = match message.split_once("ErrImagePull: ") {
+        Some((_, cause)) => cause,
+        None if message.starts_with("Back-off pulling image") => "",
+        None => message,
+    };
+    let message = short(message);
+    let separator = if message.is_empty() { "" } else { ": " };
+    Some((kind, format!("{reason}{separator}{message}")))
+}
+
+fn ending(ended: &ContainerStateTerminated) -> String {
+    match ended.reason.as_deref() {
+        Some("OOMKilled") => "it took more memory than its limit".to_owned(),
+        _ => format!("exit code {}", ended.exit_code),
+    }
+}
+
+/// In one line of bounded length: events are.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(KUBELET_MESSAGE_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+impl Trouble {
+    /// Who cannot do what, why, and what to do.
+    pub fn sentence(&self) -> String {
+        let Self {
+            image, cause, pod, ..
+        } = self;
+        let (who, advice) = (listed(&self.components), self.advice());
+        match self.kind {
+            Kind::Image => format!("{who}: image {image} cannot be pulled ({cause}): {advice}"),
+            Kind::Start => format!("{who}: the container of pod {pod} cannot be made ({cause}): {advice}"),
+            Kind::Crash => {
+                format!("{who}: the container of pod {pod} ends again and again ({cause}): {advice}")
+            }
+        }
+    }
+
+    fn advice(&self) -> String {
+        let pod = &self.pod;
+        match self.kind {
+            Kind::Image => format!(
+                "correct {} or make the registry answer the nodes; reverting the spec is safe",
+                self.image_fields()
+            ),
+            Kind::Start => "put right what it refers to, or revert the spec".to_owned(),
+            Kind::Crash if self.cause.contains("memory") => {
+                format!("raise its memory limit in the spec; kubectl logs {pod} --previous shows what it did")
+            }
+            Kind::Crash => format!("kubectl logs {pod} --previous shows why; reverting the spec is safe"),
+        }
+    }
+
+    /// Where the spec says which image it is.
+    fn image_fields(&self) -> String {
+        let field = |component: &Component| match component {
+            Component::Gateway | Component::Shard | Component::Worker => {
+                "spec.version, spec.image.repository or spec.image.pullSecrets"
+            }
+            Component::Redis => "spec.redis.managed.image",
+            Component::Kafka => "spec.kafka.managed.image",
+            Component::Database => "spec.database.managed.image",
+        };
+        let fields: BTreeSet<_> = self.components.iter().map(field).collect();
+        fields.into_iter().collect::<Vec<_>>().join(" and ")
+    }
+}
+
+fn listed(components: &BTreeSet<Component>) -> String {
+    let names: Vec<_> = components.iter().map(|component| component.as_str()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: &str = "2026-01-01T00:10:00Z";
+
+fn pod(name: &str, component: &str, container: Value) -> Pod {
+    let mut container = container;
+    for (field, value) in [
+        ("name", json!(component)),
+        ("image", json!("r.example/poker-app:1")),
+        ("imageID", json!("")),
+        ("ready", json!(false)),
+        ("restartCount", json!(0)),
+    ] {
+        if container.get(field).is_none() {
+            container[field] = value;
+        }
+    }
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/component": component}},
+        "status": {"phase": "Pending", "containerStatuses": [container]},
+    }))
+    .unwrap()
+}
+
+fn waiting(reason: &str, message: &str) -> Value {
+    json!({"state": {"waiting": {"reason": reason, "message": message}}})
+}
+
+fn crashed(state: Value, restarts: i32, exit_code: i32, at: &str) -> Value {
+    json!({
+        "state": state, "restartCount": restarts,
+        "lastState": {"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": at}},
+    })
+}
+
+fn find(pods: &[Pod]) -> Vec<Trouble> {
+    of(pods, NOW.parse().unwrap())
+}
+
+#[test]
+fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
+    let running = json!({"running": {}});
+    let crashing = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
+    let recent = "2026-01-01T00:09:30Z";
+    let table = [
+        (
+            waiting("ErrImagePull", "not found"),
+            Some((Kind::Image, "ErrImagePull: not found")),
+        ),
+        (
+            waiting(
+                "ImagePullBackOff",
+                "Back-off pulling image \"r.example/poker-app:1\": ErrImagePull: not found",
+            ),
+            Some((Kind::Image, "ErrImagePull: not found")),
+        ),
+        (
+            waiting(
+                "ImagePullBackOff",
+                "Back-off pulling image \"r.example/poker-app:1\"",
+            ),
+            Some((Kind::Image, "ErrImagePull")),
+        ),
+        (
+            waiting("InvalidImageName", "couldn't parse\nimage name"),
+            Some((Kind::Image, "InvalidImageName: couldn't parse image name")),
+        ),
+        (
+            waiting("CreateContainerConfigError", "secret \"a\" not found"),
+            Some((Kind::Start, "CreateContainerConfigError: secret \"a\" not found")),
+        ),
+        (waiting("ContainerCreating", ""), None),
+        (waiting("PodInitializing", ""), None),
+        (
+            crashed(crashing.clone(), 1, 1, recent),
+            Some((Kind::Crash, "exit code 1")),
+        ),
+        (
+            crashed(crashing, 9, 1, "2025-12-31T00:00:00Z"),
+            Some((Kind::Crash, "exit code 1")),
+        ),
+        (
+            crashed(running.clone(), 2, 101, recent),
+            Some((Kind::Crash, "exit code 101")),
+        ),
+        (crashed(running.clone(), 1, 101, recent), None),
+        (crashed(running.clone(), 2, 0, recent), None),
+        (crashed(running.clone(), 2, 101, "2026-01-01T00:00:00Z"), None),
+        (json!({"state": running, "ready": true, "restartCount": 7}), None),
+    ];
+    for (container, expected) in table {
+        let told = find(&[pod("a", "shard", container.clone())]);
+        let told: Vec<_> = told.iter().map(|t| (t.kind, t.cause.as_str())).collect();
+        assert_eq!(told, Vec::from_iter(expected), "{container}");
+    }
+}
+
+#[test]
+fn trying_and_waiting_to_try_again_are_one_sign() {
+    let at = |reason, message| pod("a", "shard", waiting(reason, message));
+    let tries = at("ErrImagePull", "not found");
+    assert!(
+        signs(&tries)
+            == signs(&at(
+                "ImagePullBackOff",
+                "Back-off pulling image \"a\": ErrImagePull: not found"
+            ))
+    );
+    assert!(signs(&tries) != signs(&at("ContainerCreating", "")));
+}
+
+#[test]
+fn one_image_is_one_cause_and_pods_that_go_are_none() {
+    let pull = || waiting("ErrImagePull", "no such host");
+    let mut redis = pull();
+    redis["image"] = json!("redis:0");
+    let mut leaving = pod("z", "worker", pull());
+    leaving.metadata.deletion_timestamp = serde_json::from_value(json!(NOW)).unwrap();
+    let pods = [
+        pod("d", "redis", redis),
+        pod("c", "worker", waiting("CreateContainerError", "no such mount")),
+        pod("b", "shard", pull()),
+        pod("a", "gateway", pull()),
+        leaving,
+    ];
+    let told: Vec<_> = find(&pods).iter().map(Trouble::sentence).collect();
+    assert_eq!(
+        told,
+        [
+            "gateway and shard: image r.example/poker-app:1 cannot be pulled (ErrImagePull: no such host): correct \
+             spec.version, spec.image.repository or spec.image.pullSecrets or make the registry answer the nodes; \
+             reverting the spec is safe",
+            "redis: image redis:0 cannot be pulled (ErrImagePull: no such host): correct spec.redis.managed.image or \
+             make the registry answer the nodes; reverting the spec is safe",
+            "worker: the container of pod c cannot be made (CreateContainerError: no such mount): put right what it \
+             refers to, or revert the spec",
+        ]
+    );
+}
+
+#[test]
+fn what_the_kubelet_says_is_cut_to_a_length_that_an_event_can_carry() {
+    let long = find(&[pod("a", "shard", waiting("ErrImagePull", &"ö".repeat(9_000)))]);
+    assert!(long[0].sentence().len() < 1_024, "{}", long[0].sentence().len());
+}
