@@ -1,6 +1,7 @@
 //! The shell of the operator: reads and writes. Every decision is in `poker-operator-core`.
 
 mod admin;
+mod admission;
 mod apply;
 mod broker;
 pub mod cli;

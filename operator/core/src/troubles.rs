@@ -79,7 +79,7 @@ pub fn signs(pod: &Pod) -> impl Eq + use<> {
         (
             container.name.clone(),
             container.image.clone(),
-            waiting.and_then(|waiting| image_or_start(waiting)),
+            waiting.and_then(image_or_start),
             waiting
                 .and_then(|waiting| waiting.reason.clone())
                 .filter(|reason| reason == CRASHING),

@@ -1,5 +1,6 @@
 //! `poker-operator plan`
 
+use crate::admission;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::Timestamp;
@@ -15,7 +16,6 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Read,
     marker::PhantomData,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -24,9 +24,13 @@ use std::{
 /// Show the objects that a PokerCluster would become, without a cluster.
 ///
 /// Prints what the first pass would apply, as YAML in the order of application; later passes add routes when
-/// shards are ready. Values of Secrets are not shown: they are made when applied. The spec is checked as the
-/// operator checks it; what it refers to (Secrets, Kafka) is taken to be there, and what the API server refuses
-/// (bounds, unknown fields, rules between fields) is shown by kubectl apply --dry-run=server alone.
+/// shards are ready. Values of Secrets are not shown: they are made when applied.
+///
+/// The document is checked as the API server checks a new PokerCluster (types, bounds, unknown fields, rules between
+/// fields) and then as the operator does; a line on standard error names each mistake and its place, and the exit
+/// code is 2. Not checked: metadata but for its name, what policies of your cluster add, rules about changes of a
+/// PokerCluster that is there (kubectl apply --dry-run=server does), and that what the spec refers to (Secrets,
+/// Kafka) is there.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   poker-operator plan -f demo.yaml
@@ -41,9 +45,19 @@ pub struct PlanArgs {
     json: bool,
 }
 
+const API_VERSION: &str = "planningpoker.dev/v1alpha1";
+
 pub fn run(args: &PlanArgs) -> Result<ExitCode> {
-    let cluster =
-        parse(&read(&args.file)?).with_context(|| format!("{} is not valid", args.file.display()))?;
+    let input = source(&args.file);
+    let object = parse(&read(&args.file)?).with_context(|| format!("{input} is not valid"))?;
+    let refusals = admission::refusals(&object)?;
+    for refusal in &refusals {
+        eprintln!("error: {input}: {refusal}");
+    }
+    if !refusals.is_empty() {
+        return Ok(ExitCode::from(2));
+    }
+    let cluster = serde_json::from_value(object).with_context(|| format!("{input} is not valid"))?;
     let seen = imagined(cluster);
     let valid = validate::validate(&seen)?;
     let objects = objects(plan::plan(&valid, &seen).children)?;
@@ -62,19 +76,28 @@ fn yaml(object: &Value) -> Result<String> {
     Ok(serde_saphyr::to_string(object)?)
 }
 
-fn read(file: &Path) -> Result<String> {
+/// The file as people call it.
+fn source(file: &Path) -> String {
     if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-        return Ok(text);
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
     }
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-fn parse(text: &str) -> Result<PokerCluster> {
+fn read(file: &Path) -> Result<String> {
+    if file == Path::new("-") {
+        return std::io::read_to_string(std::io::stdin()).context("cannot read standard input");
+    }
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", source(file)))
+}
+
+/// The object as it would be sent, with what is the same in all of them.
+fn parse(text: &str) -> Result<Value> {
     let mut object: Value = serde_saphyr::from_str(text)?;
+    if !object.is_object() {
+        bail!("it is no PokerCluster: give one with metadata.name and spec.version");
+    }
     let kind = object
         .get("kind")
         .and_then(Value::as_str)
@@ -82,15 +105,19 @@ fn parse(text: &str) -> Result<PokerCluster> {
     if kind != "PokerCluster" {
         bail!("kind is {kind}: give a file with one PokerCluster");
     }
+    let version = object.get("apiVersion").and_then(Value::as_str);
+    if let Some(version) = version.filter(|version| *version != API_VERSION) {
+        bail!("apiVersion is {version}: write {API_VERSION}");
+    }
     if object["metadata"]["name"].as_str().is_none_or(str::is_empty) {
         bail!("metadata.name is missing");
     }
-    object["apiVersion"] = "planningpoker.dev/v1alpha1".into();
+    object["apiVersion"] = API_VERSION.into();
     object["kind"] = "PokerCluster".into();
     if object["metadata"]["namespace"].is_null() {
         object["metadata"]["namespace"] = "default".into();
     }
-    Ok(serde_json::from_value(object)?)
+    Ok(object)
 }
 
 /// A cluster where nothing is there yet but what the spec refers to.
@@ -186,9 +213,19 @@ mod tests {
 
     const MINIMAL: &str = "metadata: {name: demo}\nspec: {version: 1.0.0}";
 
+    fn cluster(text: &str) -> PokerCluster {
+        serde_json::from_value(parse(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn standard_input_is_called_by_its_name() {
+        assert_eq!(source(Path::new("-")), "standard input");
+        assert_eq!(source(Path::new("./-")), "./-");
+    }
+
     #[test]
     fn minimal_cluster_has_a_plan_without_passwords() {
-        let seen = imagined(parse(MINIMAL).unwrap());
+        let seen = imagined(cluster(MINIMAL));
         let valid = validate::validate(&seen).unwrap();
         let objects = objects(plan::plan(&valid, &seen).children).unwrap();
         assert!(objects.iter().any(|object| object["kind"] == "Deployment"));
@@ -223,7 +260,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_as_it_was_meant() {
         let text = format!("{MINIMAL}\nkind: PokerCluster");
-        let seen = imagined(parse(&text).unwrap());
+        let seen = imagined(cluster(&text));
         let valid = validate::validate(&seen).unwrap();
         for object in objects(plan::plan(&valid, &seen).children).unwrap() {
             let text = yaml(&object).unwrap();
@@ -236,7 +273,11 @@ mod tests {
         let table = [
             ("kind: Deployment", "kind is Deployment"),
             ("spec: {version: 1.0.0}", "metadata.name is missing"),
-            ("metadata: {name: demo}\nspec: {}", "version"),
+            ("- a list", "it is no PokerCluster"),
+            (
+                "apiVersion: planningpoker.dev/v2\nmetadata: {name: demo}",
+                "write planningpoker.dev/v1alpha1",
+            ),
         ];
         for (text, message) in table {
             let error = format!("{:#}", parse(text).unwrap_err());

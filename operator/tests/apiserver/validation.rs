@@ -173,3 +173,47 @@ async fn create_undecodable(world: &World, name: &str) {
         .await
         .expect("the strict definition is served");
 }
+
+/// `poker-operator plan` foretells what the server says: both are asked about the same rows.
+#[tokio::test]
+async fn what_a_plan_refuses_is_what_the_server_refuses() {
+    #[derive(serde::Deserialize)]
+    struct Row {
+        #[serde(default)]
+        name: Option<String>,
+        spec: Value,
+        says: Option<String>,
+        server: Option<String>,
+    }
+    let rows: Vec<Row> = serde_saphyr::from_str(include_str!("../../testdata/admission.yaml")).unwrap();
+    let world = World::new("foretold").await;
+    let _strict = server::SCHEMA.read().await;
+    let mut wrong = Vec::new();
+    for row in rows {
+        let object = json!({
+            "apiVersion": "planningpoker.dev/v1alpha1", "kind": "PokerCluster",
+            "metadata": {"name": row.name.as_deref().unwrap_or("demo")}, "spec": row.spec,
+        });
+        // As kubectl asks.
+        let request = axum::http::Request::post(format!(
+            "/apis/planningpoker.dev/v1alpha1/namespaces/{}/pokerclusters?dryRun=All&fieldValidation=Strict",
+            world.namespace
+        ));
+        let request = request.header("content-type", "application/json");
+        let request = request.body(object.to_string().into_bytes()).unwrap();
+        let answer = world.client.request::<Value>(request).await;
+        let answer = answer.map_err(|error| error.to_string());
+        let agrees = match (&answer, &row.says) {
+            (Ok(_), None) => true,
+            (Err(refused), Some(says)) => refused.contains(row.server.as_ref().unwrap_or(says)),
+            _ => false,
+        };
+        if !agrees {
+            wrong.push(format!(
+                "{} is told as {:?}; the server: {answer:?}",
+                row.spec, row.says
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
