@@ -57,7 +57,7 @@ images: build ## Container images of the two programs and of the test servers, w
 cluster-up: ## A kind cluster, made from scratch where Docker or its node image cannot be had
 	tests/cluster/cluster up
 
-cluster-down: ## Remove the cluster and everything it left on the machine
+cluster-down: ## Remove the cluster: all that runs; what was built once stays (tests/cluster/README.md)
 	tests/cluster/cluster down
 
 bench-decisions: build ## Judge forecasts, scaling and verdicts on recorded data; writes docs/decisions.md

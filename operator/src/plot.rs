@@ -1,20 +1,30 @@
 //! Draws charts of time series into an SVG or PNG file.
 
+mod legend;
+mod ticks;
+
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Once;
 
 use anyhow::{Context, Result, bail};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
+use legend::Legend;
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
+use ticks::Times;
 
 const WIDTH_PIXELS: u32 = 1_200;
-const PANEL_HEIGHT_PIXELS: u32 = 360;
+const PANEL_HEIGHT_PIXELS: u32 = 400;
+const LABELS_WIDTH_PIXELS: u32 = 88;
+const MARGIN_PIXELS: u32 = 12;
 const TITLE_HEIGHT_PIXELS: u32 = 48;
 /// More points than this are drawn as the extremes of so many spans: the eye sees the same.
 const SPANS_COUNT_MAX: usize = 1_500;
+const THICK_POINTS_COUNT_MAX: usize = 400;
 const FONT: &[u8] = include_bytes!("../assets/DejaVuSans.ttf");
 const INK: RGBColor = RGBColor(40, 44, 52);
 
@@ -124,14 +134,22 @@ fn draw_panel<B: DrawingBackend>(
 where
     B::ErrorType: 'static,
 {
+    let (width, height) = area.dim_in_pixel();
+    let left = (MARGIN_PIXELS + LABELS_WIDTH_PIXELS).cast_signed();
+    let legend = Legend::new(area, panel, left, width.cast_signed() - left)?;
+    let (area, below) = area.split_vertically(height - legend.height_pixels - MARGIN_PIXELS);
+    legend.draw(&below)?;
     let (low, high) = value_range(panel);
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .margin_right(24)
-        .set_label_area_size(LabelAreaPosition::Left, 88)
-        .set_label_area_size(LabelAreaPosition::Bottom, 36)
-        .build_cartesian_2d(seconds(from)..seconds(to), low..high)?;
-    let days = seconds(to) - seconds(from) > 2.0 * 86_400.0;
+    let times = Times::new(seconds(from), seconds(to));
+    let mut chart = ChartBuilder::on(&area)
+        .margin(MARGIN_PIXELS)
+        .margin_right(3 * MARGIN_PIXELS)
+        .set_label_area_size(LabelAreaPosition::Left, LABELS_WIDTH_PIXELS)
+        .set_label_area_size(LabelAreaPosition::Bottom, 48)
+        .build_cartesian_2d(
+            Axis::new(seconds(from)..seconds(to), times.seconds.clone()),
+            Axis::new(low..high, ticks::values(low, high)),
+        )?;
     chart
         .configure_mesh()
         .bold_line_style(INK.mix(0.12))
@@ -139,46 +157,86 @@ where
         .axis_style(INK.mix(0.5))
         .label_style(("sans-serif", 14).into_font().color(&INK))
         .axis_desc_style(("sans-serif", 15).into_font().color(&INK))
-        .x_labels(8)
-        .y_labels(6)
-        .x_label_formatter(&|second| time_label(*second, days))
+        .x_labels(ticks::TIMES_COUNT_MAX)
+        .y_labels(ticks::VALUES_COUNT_MAX)
+        .x_label_formatter(&|second| times.label(*second))
         .y_label_formatter(&|value| short(*value))
+        .x_desc("UTC")
         .y_desc(&panel.unit)
         .draw()?;
     for band in &panel.bands {
-        let fill = band.color.mix(0.22);
-        chart
-            .draw_series(std::iter::once(Polygon::new(outline(band), fill)))?
-            .label(&band.label)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 6), (x + 22, y + 6)], fill.filled()));
+        chart.draw_series(std::iter::once(Polygon::new(
+            outline(band),
+            band_style(band.color),
+        )))?;
     }
     for line in &panel.lines {
-        let style = line.color.stroke_width(2);
-        for (index, part) in parts(&line.points).into_iter().enumerate() {
-            let drawn = chart.draw_series(LineSeries::new(part, style))?;
-            if index == 0 {
-                drawn
-                    .label(&line.label)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
-            }
+        for part in parts(&line.points) {
+            // The corners of a thick line with many sharp turns stick out far beyond its points.
+            let style = match part.len() > THICK_POINTS_COUNT_MAX {
+                true => line.color.stroke_width(1),
+                false => line_style(line.color),
+            };
+            chart.draw_series(LineSeries::new(part, style))?;
         }
     }
     for threshold in &panel.thresholds {
-        let style = threshold.color.stroke_width(1);
         let ends = [(seconds(from), threshold.value), (seconds(to), threshold.value)];
-        chart
-            .draw_series(DashedLineSeries::new(ends, 6, 4, style))?
-            .label(&threshold.label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
+        chart.draw_series(DashedLineSeries::new(
+            ends,
+            6,
+            4,
+            threshold_style(threshold.color),
+        ))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.85))
-        .label_font(("sans-serif", 14).into_font().color(&INK))
-        .legend_area_size(30)
-        .draw()?;
     Ok(())
+}
+
+/// An axis with ticks of our own.
+struct Axis {
+    range: RangedCoordf64,
+    ticks: Vec<f64>,
+}
+
+impl Axis {
+    fn new(range: Range<f64>, ticks: Vec<f64>) -> Axis {
+        Axis {
+            range: range.into(),
+            ticks,
+        }
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        self.range.map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        match hint.weight().allow_light_points() {
+            true => Vec::new(),
+            false => self.ticks.clone(),
+        }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.range()
+    }
+}
+
+fn line_style(color: RGBColor) -> ShapeStyle {
+    color.stroke_width(2)
+}
+
+fn band_style(color: RGBColor) -> ShapeStyle {
+    color.mix(0.22).filled()
+}
+
+fn threshold_style(color: RGBColor) -> ShapeStyle {
+    color.stroke_width(1)
 }
 
 fn seconds(at: Timestamp) -> f64 {
@@ -255,15 +313,6 @@ fn outline(band: &Band) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn time_label(second: f64, days: bool) -> String {
-    let Ok(at) = Timestamp::from_second(second as i64) else {
-        return String::new();
-    };
-    let at = at.round(Unit::Minute).unwrap_or(at).to_zoned(TimeZone::UTC);
-    at.strftime(if days { "%d %b %H:%M" } else { "%H:%M" })
-        .to_string()
-}
-
 /// A figure with a unit prefix: 1.2 k, 3.4 M.
 fn short(value: f64) -> String {
     let size = value.abs();
@@ -319,6 +368,16 @@ mod tests {
         let text = std::fs::read_to_string(&svg).unwrap();
         for word in ["<svg", "A title", "requests/s", "80 %", "target"] {
             assert!(text.contains(word), "{word}");
+        }
+        let legend = TITLE_HEIGHT_PIXELS + PANEL_HEIGHT_PIXELS - MARGIN_PIXELS - 24;
+        for label in ["load", "80 %", "target"] {
+            let is_first = |element: &&str| element.contains(&format!("\n{label}\n"));
+            let element = text.split("<text ").find(is_first).unwrap();
+            let y = element.split("y=\"").nth(1).and_then(|y| y.split('"').next());
+            assert!(
+                y.unwrap().parse::<u32>().unwrap() >= legend,
+                "{label} is not below: {y:?}"
+            );
         }
         assert!(text.len() < 500_000, "{} bytes", text.len());
         assert!(std::fs::read(&png).unwrap().starts_with(b"\x89PNG"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use poker_operator_core::scale::forecast::{Basis, Forecaster};
 use serde::Serialize;
 
@@ -29,10 +29,10 @@ pub struct ForecastArgs {
     /// The series: CSV with time and value, JSON, or one value a line; .gz too
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Distance of two samples, as 30s, 5m or 1h, or in seconds; found out when the file has times
+    /// Distance of two samples, as 30s, 5m, 1h or 1d, or in seconds; found out when the file has times
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     step: Option<Duration>,
-    /// How far ahead, up to 48h
+    /// How far ahead, as 90m, 24h or 2d; at most 48h
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
     horizon: Duration,
     /// Quantiles between 0 and 1
@@ -88,7 +88,7 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
 
 fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
     if args.horizon > HORIZON_MAX || args.horizon.is_zero() {
-        bail!("--horizon must be above 0 and at most 48h");
+        bail!("--horizon must be above 0 and at most 48h (2d): farther ahead the forecaster does not look");
     }
     let step = args.step.or(series.step()).unwrap_or(STEP_DEFAULT);
     let mut forecaster = Forecaster::new(step);
@@ -243,15 +243,16 @@ fn panel(series: &Series, report: &Report, args: &ForecastArgs) -> Panel {
     }
 }
 
-/// A duration as 90, 90s, 5m, 1h30m.
+/// A duration as 90, 90s, 5m, 1h30m, 2d.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }
-    text.parse::<SignedDuration>()
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "give a duration as 30s, 5m or 1h".to_owned())
+        .ok_or_else(|| "give a duration as 30s, 5m, 1h or 2d".to_owned())
 }
 
 fn quantile(text: &str) -> Result<f64, String> {
@@ -305,14 +306,23 @@ mod tests {
                 .to_string()
                 .contains("no load")
         );
-        assert!(
-            run(&args(input, "49h", None))
-                .unwrap_err()
-                .to_string()
-                .contains("at most 48h")
-        );
-        assert!(duration("soon").is_err() && quantile("1.5").is_err());
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
+        for too_far in ["49h", "3d", "0s"] {
+            let error = run(&args(input.clone(), too_far, None)).unwrap_err().to_string();
+            assert!(error.contains("at most 48h") && !error.contains('\n'), "{error}");
+        }
+        assert!(quantile("1.5").is_err());
+        for (text, seconds) in [
+            ("90", Some(90)),
+            ("1h30m", Some(5_400)),
+            ("2d", Some(172_800)),
+            ("1d 12h", Some(129_600)),
+            ("1w", Some(604_800)),
+            ("1 month", None),
+            ("-1h", None),
+            ("soon", None),
+        ] {
+            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 
     #[test]

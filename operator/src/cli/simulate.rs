@@ -12,7 +12,7 @@ use poker_operator_core::simulate::{
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::bench::scaling::{history_seconds, read_trace, render};
+use super::bench::scaling::{LEGEND, history_seconds, read_trace, render};
 use super::policies::{self, Named};
 use crate::plot;
 
@@ -26,7 +26,7 @@ use crate::plot;
 ///   poker-operator simulate --trace testdata/load/crane_8.csv.gz \
 ///     --policy demo/autoscaling-policy.yaml --compare hpa70,hpa85 --plot week.svg
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, after_help = LEGEND)]
 pub struct SimulateArgs {
     /// Demand over time: time,value as CSV, JSON, or one value a second
     #[arg(long, value_name = "FILE")]
@@ -118,7 +118,7 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", report.table());
+        print!("{}\n{LEGEND}", report.table());
     }
     Ok(ExitCode::SUCCESS)
 }

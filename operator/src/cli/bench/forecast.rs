@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 /// How good forecasts are, and how fast
 ///
@@ -69,15 +68,6 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         series::run(dir, format)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A bar on standard error; nothing where that is no terminal.
-fn progress(length: usize) -> ProgressBar {
-    let bar = ProgressBar::new(length as u64);
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// A table with aligned columns, or in Markdown; the first column is text, the others are figures.

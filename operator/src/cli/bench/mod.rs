@@ -5,9 +5,11 @@ mod forecast;
 pub mod scaling;
 mod verdicts;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Measure the decisions of this program beside those of others
 #[derive(Args, Debug)]
@@ -32,5 +34,46 @@ pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         Bench::Forecast(args) => forecast::run(&args),
         Bench::Scaling(args) => scaling::run(&args),
         Bench::Verdicts(args) => verdicts::run(&args),
+    }
+}
+
+/// A bar on standard error; nothing where that is no terminal.
+fn progress(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Whether a file of a folder with recorded data may be a series, by its name: not what tells of the others.
+fn may_be_series(file: &Path) -> bool {
+    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase());
+    let name = name.unwrap_or_default();
+    let tells = ["license", "licence", "readme", "copying", "notice"];
+    let data = [".csv", ".json", ".txt"];
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    data.iter().any(|end| plain.ends_with(end)) && !tells.iter().any(|start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_told_from_what_lies_beside_them() {
+        for (file, expected) in [
+            ("load/a.csv", true),
+            ("a.CSV.gz", true),
+            ("a.json", true),
+            ("license_plates.md", false),
+            ("LICENSE.txt", false),
+            ("readme.txt.gz", false),
+            ("README.md", false),
+            ("a.gz", false),
+            ("", false),
+        ] {
+            assert_eq!(may_be_series(Path::new(file)), expected, "{file}");
+        }
     }
 }

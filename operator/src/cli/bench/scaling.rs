@@ -1,33 +1,45 @@
 //! `poker-operator bench scaling --load DIR`: all traces against all policies.
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::ProgressBar;
 use poker_operator_core::simulate::{Demand, Fault, Score, policies as core_policies, run as simulate};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::{may_be_series, progress};
 use crate::cli::policies::{self, Named};
 use crate::series;
 
+/// What the columns of this bench and the rows of `simulate` say.
+pub const LEGEND: &str = "\
+What the figures say, over the time that is scored; demand and supply count replicas:
+  cost, ÷ oracle  replica hours over those of an oracle that always has just enough; less is cheaper
+  θU, θO          how much is missing, and too much, in % of the demand; lower is better
+  τU, τO          how long too little, and too much, is there, in % of the time; lower is better
+  υ               how long they do not change in the same direction, in %; lower is better
+  η               how many times better θ and τ are than with a constant count; higher is better
+  actions         changes of count or size; reversals: back within 10 min; lower is better
+  on fault        scale-ins that a broken source of the metric caused; 0 is right
+θ, τ, υ and η are those of SPEC-RG-2016-01.
+";
 /// The peak of every trace, in replicas.
 const PEAK_REPLICAS: f64 = 20.0;
 const HISTORY_SECONDS: i64 = 3 * 86_400;
 
 /// Compares scaling policies on recorded demand
 ///
-/// Every file in DIR is one trace. A replica serves a twentieth of its peak; the metric is the mean
-/// over 60 s, 15 s late; the first three days of a longer trace are only history. Costs are replica
-/// hours over those of an oracle that always runs just enough, tau_u is the share of time below
-/// demand in percent.
+/// Every series in DIR is one trace. A replica serves a twentieth of its peak; the metric is the mean
+/// over 60 s, 15 s late; the first three days of a longer trace are only history. It takes about a
+/// second of one core for each day of a trace.
 ///
 /// Example: poker-operator bench scaling --load testdata/load
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, after_help = LEGEND)]
 pub struct ScalingArgs {
     /// Folder of traces (csv, csv.gz, txt, json)
     #[arg(long, value_name = "DIR")]
@@ -96,12 +108,13 @@ pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
         .iter()
         .flat_map(|demand| policies.iter().map(move |policy| (demand, policy)))
         .collect();
-    let bar = ProgressBar::new(jobs.len() as u64);
+    let hours = |demand: &Demand| demand.second(demand.steps()).unsigned_abs() / 3_600 + 1;
+    let bar = progress(jobs.iter().map(|((_, demand), _)| hours(demand)).sum());
     let rows: Vec<Row> = jobs
         .par_iter()
         .map(|((trace, demand), policy)| {
             let score = score(demand, policy, capacity, args);
-            bar.inc(1);
+            bar.inc(hours(demand));
             Row::new(trace, &policy.name, &score)
         })
         .collect();
@@ -112,7 +125,8 @@ pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
     };
     match (args.json, args.markdown) {
         (true, _) => println!("{}", serde_json::to_string_pretty(&report)?),
-        (_, markdown) => print!("{}", report.table(markdown)),
+        (_, true) => print!("{}", report.table(true)),
+        _ => print!("{}\n{LEGEND}", report.table(false)),
     }
     let failed = report
         .traces
@@ -145,32 +159,24 @@ fn policies(args: &ScalingArgs) -> anyhow::Result<Vec<Named>> {
 /// Every trace in a folder, scaled so that its peak needs [`PEAK_REPLICAS`] of this capacity.
 ///
 /// # Errors
-/// There is none, or a file cannot be used.
+/// The folder cannot be read, or holds none.
 pub fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> {
     let say = || format!("cannot read folder {}", dir.display());
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(dir).with_context(say)? {
-        let path = entry.with_context(say)?.path();
-        let name = path
-            .file_name()
-            .map(|n| n.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        if [".csv", ".txt", ".json"]
-            .iter()
-            .any(|ending| name.ends_with(ending))
-        {
-            files.push(path);
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(dir).with_context(say)?.collect();
+    let mut files: Vec<PathBuf> = entries.with_context(say)?.iter().map(DirEntry::path).collect();
+    files.retain(|path| may_be_series(path));
+    files.sort();
+    let mut traces = Vec::new();
+    for path in &files {
+        match read_trace(path, capacity, PEAK_REPLICAS) {
+            Ok(trace) => traces.push(trace),
+            Err(error) => eprintln!("left out: {error:#}"),
         }
     }
-    if files.is_empty() {
+    if traces.is_empty() {
         bail!("no traces (*.csv, *.csv.gz, *.txt, *.json) in {}", dir.display());
     }
-    files.sort();
-    files
-        .iter()
-        .map(|path| read_trace(path, capacity, PEAK_REPLICAS))
-        .collect()
+    Ok(traces)
 }
 
 /// A trace scaled so that its peak needs `peak` replicas of this capacity; unscaled for 0.
@@ -342,7 +348,13 @@ mod tests {
             .map(|i| if i % 300 < 150 { "10" } else { "40" }.to_owned())
             .collect();
         std::fs::write(dir.path().join("steps.txt"), trace.join("\n")).unwrap();
-        std::fs::write(dir.path().join("README.md"), "not a trace").unwrap();
+        for (name, text) in [
+            ("README.md", "not a trace"),
+            ("LICENSE.txt", "Copyright, 2015\nMIT, too"),
+            ("notes.txt", "no numbers, but\nwords, words"),
+        ] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
         let demands = read_all(dir.path(), 1000.0).unwrap();
         assert_eq!(
             (demands.len(), demands[0].0.as_str(), demands[0].1.largest()),
@@ -362,6 +374,23 @@ mod tests {
         let means = means(&[row(1.0, 0.0), row(4.0, 0.1)]);
         assert_eq!(means["p"].cost_ratio, 2.0);
         assert!((means["p"].tau_u - 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_legend_explains_every_figure_of_the_tables() {
+        // As wide as `--help` is.
+        assert!(LEGEND.lines().all(|line| line.chars().count() <= 100));
+        let report = Report {
+            traces: Vec::new(),
+            geomean: BTreeMap::new(),
+        };
+        let head = report.table(false);
+        for word in head
+            .split_whitespace()
+            .filter(|word| !["trace", "policy", "%"].contains(word))
+        {
+            assert!(LEGEND.contains(word), "{word}");
+        }
     }
 
     #[test]

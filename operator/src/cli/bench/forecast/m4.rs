@@ -10,7 +10,8 @@ use poker_operator_core::scale::forecast::hours;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Format, progress, table};
+use super::{Format, table};
+use crate::cli::bench::progress;
 use crate::series::read_text;
 
 const SEASON: usize = 24;
@@ -76,7 +77,7 @@ pub fn run(dir: &Path, format: Format) -> Result<()> {
             })
         })
         .collect::<Result<_>>()?;
-    let bar = progress(cases.len());
+    let bar = progress(cases.len() as u64);
     let scores: Vec<Scores> = cases
         .par_iter()
         .map(|case| {

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::faults::Fault;
 use super::rolling::{HORIZONS_MINUTES, Score, judge};
-use super::{Format, progress, table};
+use super::{Format, table};
+use crate::cli::bench::{may_be_series, progress};
 use crate::series::{STEP_DEFAULT, read};
 
 /// Files with several series a line, as those of M4.
@@ -48,7 +49,7 @@ pub fn run(dir: &Path, format: Format) -> Result<()> {
         .iter()
         .flat_map(|series| Fault::ALL.map(|fault| (series, fault)))
         .collect();
-    let bar = progress(jobs.len());
+    let bar = progress(jobs.len() as u64);
     let results: Vec<Score> = jobs
         .par_iter()
         .flat_map(|((name, series), fault)| {
@@ -85,9 +86,6 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
             .file_name()
             .map(|n| n.to_string_lossy().to_lowercase())
             .unwrap_or_default();
-        let data = [".csv", ".json", ".txt"]
-            .iter()
-            .any(|end| file.trim_end_matches(".gz").ends_with(end));
         if path.is_dir() {
             found.extend(files(&path)?);
         } else if file.starts_with(WIDE_PREFIX) || file.starts_with("published_") {
@@ -95,7 +93,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
                 "left out: {} holds many series a line; judge it with --m4",
                 path.display()
             );
-        } else if data && !file.starts_with("license") {
+        } else if may_be_series(&path) {
             found.push(path);
         }
     }
