@@ -96,7 +96,7 @@ async fn an_image_that_cannot_be_pulled_is_told_once_and_taken_back() {
 }
 
 #[tokio::test]
-async fn a_secret_that_goes_degrades_and_the_game_goes_on() {
+async fn a_secret_that_goes_is_told_and_the_game_goes_on() {
     let world = World::new("gone").await;
     let _kubelet = Kubelet::start(&world);
     let operator = world.operator("a", &Faults::none()).await;
@@ -121,7 +121,9 @@ async fn a_secret_that_goes_degrades_and_the_game_goes_on() {
     world
         .until_condition("demo", "Degraded", "True", "SecretMissing")
         .await;
-    world.until_condition("demo", "Ready", "True", "Ready").await;
+    world
+        .until_condition("demo", "Ready", "False", "SecretMissing")
+        .await;
     world
         .until_condition("demo", "Stalled", "True", "SecretMissing")
         .await;
@@ -134,6 +136,7 @@ async fn a_secret_that_goes_degrades_and_the_game_goes_on() {
     world
         .until_condition("demo", "Stalled", "False", "AsExpected")
         .await;
+    world.until_condition("demo", "Ready", "True", "Ready").await;
 }
 
 #[tokio::test]

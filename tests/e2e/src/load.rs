@@ -24,7 +24,11 @@ pub struct Load {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadReport {
+    pub teams: u64,
+    pub teams_ready: u64,
+    pub votes_sent: u64,
     pub votes_acked: u64,
+    pub votes_unseen: u64,
     pub votes_lost: u64,
     pub votes_doubled: u64,
     pub sockets_closed_by_server: u64,
@@ -48,9 +52,15 @@ pub struct Latency {
 }
 
 impl LoadReport {
-    /// Nothing lost, nothing doubled, no socket closed by the server, no gap in what a client saw.
+    /// Every team played, every vote was acknowledged and seen, nothing was lost or doubled, no socket closed by
+    /// the server, and there was no gap in what a client saw.
     pub fn assert_undisturbed(&self) {
         assert!(self.votes_acked > 0, "the load did not vote: {self:?}");
+        assert_eq!(
+            (self.teams_ready, self.votes_acked, self.votes_unseen),
+            (self.teams, self.votes_sent, 0),
+            "teams that played, votes acknowledged, votes unseen: {self:?}"
+        );
         assert_eq!(
             (
                 self.votes_lost,

@@ -62,11 +62,15 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     let started = Instant::now();
     world.wait_shards(3).await?;
     println!("load to three shards: {:.1} s", started.elapsed().as_secs_f64());
-    many.finish().await?.assert_undisturbed();
+    let many = many.finish().await?;
+    many.assert_undisturbed();
     let ended = Instant::now();
     world.wait_shards(1).await?;
     println!("end of load to one shard: {:.1} s", ended.elapsed().as_secs_f64());
-    few.finish().await?.assert_undisturbed();
+    let few = few.finish().await?;
+    few.assert_undisturbed();
+    let acked = many.votes_acked + few.votes_acked;
+    assert_eq!(votes_in_database(&world, acked).await?, acked);
 
     let status = world.get().await?.status.unwrap_or_default();
     let decision = status

@@ -110,14 +110,14 @@ fn set(conditions: &mut Vec<Condition>, type_: &str, say: Say, cluster: &PokerCl
 impl Evidence<'_> {
     /// `None` keeps what was said.
     fn ready(&self) -> Option<Say> {
+        if let Err(invalid) = self.valid {
+            // Who waits for Ready waits for the spec as it stands.
+            return Some(Say {
+                status: "False",
+                ..self.not_followed(invalid)
+            });
+        }
         let Some(health) = self.health else {
-            if let Err(invalid) = self.valid {
-                return Some(say(
-                    false,
-                    invalid.reason,
-                    format!("{}; nothing was started", invalid.message),
-                ));
-            }
             let known = self.status.conditions.iter().any(|c| c.type_ == types::READY);
             return (!known).then(|| self.not_started());
         };
