@@ -112,6 +112,7 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
 }
 
 const CRASHING: &str = "CrashLoopBackOff";
+const CANNOT_RUN: &str = "RunContainerError";
 
 fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)> {
     let state = container.state.as_ref();
@@ -133,7 +134,8 @@ fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)
     let between = !container.ready
         && container.restart_count >= CRASH_RESTARTS
         && ended.is_some_and(|ended| ended.exit_code != 0 && recent(ended));
-    (waits || between).then(|| (Kind::Crash, ended.map_or_else(|| CRASHING.to_owned(), ending)))
+    let ending = || ended.map_or_else(|| (Kind::Crash, CRASHING.to_owned()), ending);
+    (waits || between).then(ending)
 }
 
 /// What the kubelet says of an image that it cannot have, or of a container that it cannot make. That it waits before
@@ -147,7 +149,7 @@ fn image_or_start(waiting: &ContainerStateWaiting) -> Option<(Kind, String)> {
         | "InvalidImageName"
         | "RegistryUnavailable"
         | "SignatureValidationFailed" => (Kind::Image, reason),
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => (Kind::Start, reason),
+        "CreateContainerConfigError" | "CreateContainerError" | CANNOT_RUN => (Kind::Start, reason),
         _ => return None,
     };
     let message = waiting.message.as_deref().unwrap_or_default();
@@ -156,21 +158,60 @@ fn image_or_start(waiting: &ContainerStateWaiting) -> Option<(Kind, String)> {
         None if message.starts_with("Back-off pulling image") => "",
         None => message,
     };
-    let message = short(message);
-    let separator = if message.is_empty() { "" } else { ": " };
-    Some((kind, format!("{reason}{separator}{message}")))
+    Some((kind, told(reason, message)))
 }
 
-fn ending(ended: &ContainerStateTerminated) -> String {
+fn ending(ended: &ContainerStateTerminated) -> (Kind, String) {
     match ended.reason.as_deref() {
-        Some("OOMKilled") => "it took more memory than its limit".to_owned(),
-        _ => format!("exit code {}", ended.exit_code),
+        // It waits to be made again: that says the same as that it could not be made.
+        Some("StartError" | "ContainerCannotRun") => {
+            let message = ended.message.as_deref().unwrap_or_default();
+            (Kind::Start, told(CANNOT_RUN, message))
+        }
+        Some("OOMKilled") => (Kind::Crash, "it took more memory than its limit".to_owned()),
+        _ => (Kind::Crash, format!("exit code {}", ended.exit_code)),
     }
 }
 
-/// In one line of bounded length: events are.
+/// The kubelet's word, and what it says.
+fn told(reason: &str, message: &str) -> String {
+    match short(essence(message)).as_str() {
+        "" => reason.to_owned(),
+        message => format!("{reason}: {message}"),
+    }
+}
+
+/// Without the steps that led there, each of which names the image once more.
+fn essence(message: &str) -> &str {
+    let steps = [
+        "failed to pull",
+        "failed to resolve",
+        "failed to do request",
+        "Head ",
+        "Get ",
+        "rpc error",
+        "failed to create containerd task",
+        "failed to create shim task",
+        "OCI runtime create failed",
+        "runc create failed",
+        "unable to start container process",
+    ];
+    let is_step = |text: &str| steps.iter().any(|step| text.starts_with(step));
+    let mut rest = message;
+    loop {
+        rest = match (rest.split_once(": "), rest.split_once(" desc = ")) {
+            (_, Some((code, cause))) if code.starts_with("code = ") => cause,
+            (Some((step, cause)), _) if is_step(step) => cause,
+            _ => return rest,
+        };
+    }
+}
+
+/// In one line of bounded length: events are. Without the address and port that each try begins from anew.
 fn short(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = text.split_whitespace();
+    let words = words.map(|word| word.rsplit_once("->").map_or(word, |(_, to)| to));
+    let line = words.collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(KUBELET_MESSAGE_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -197,14 +238,14 @@ impl Trouble {
         let pod = &self.pod;
         match self.kind {
             Kind::Image => format!(
-                "correct {} or make the registry answer the nodes; reverting the spec is safe",
+                "correct {} or make the registry answer the nodes",
                 self.image_fields()
             ),
-            Kind::Start => "put right what it refers to, or revert the spec".to_owned(),
+            Kind::Start => "correct the spec, or what it refers to".to_owned(),
             Kind::Crash if self.cause.contains("memory") => {
                 format!("raise its memory limit in the spec; kubectl logs {pod} --previous shows what it did")
             }
-            Kind::Crash => format!("kubectl logs {pod} --previous shows why; reverting the spec is safe"),
+            Kind::Crash => format!("kubectl logs {pod} --previous shows why"),
         }
     }
 

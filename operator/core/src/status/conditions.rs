@@ -185,7 +185,11 @@ impl Evidence<'_> {
             .take(TROUBLES_TOLD_MAX)
             .collect();
         let sentences: Vec<_> = found.iter().map(|trouble| trouble.sentence()).collect();
-        Some(say(true, found.first()?.kind.reason(), sentences.join("; ")))
+        let mut message = sentences.join("; ");
+        if self.was_complete {
+            message.push_str("; reverting the spec is safe");
+        }
+        Some(say(true, found.first()?.kind.reason(), message))
     }
 
     fn not_started(&self) -> Say {

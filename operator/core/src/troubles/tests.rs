@@ -44,6 +44,14 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
     let running = json!({"running": {}});
     let crashing = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
     let recent = "2026-01-01T00:09:30Z";
+    let oci = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
+               failed: unable to start container process: ";
+    let unmade = |message: &str| {
+        let mut container = crashed(crashing.clone(), 1, 128, recent);
+        container["lastState"]["terminated"]["reason"] = json!("StartError");
+        container["lastState"]["terminated"]["message"] = json!(message);
+        container
+    };
     let table = [
         (
             waiting("ErrImagePull", "not found"),
@@ -71,6 +79,14 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
             waiting("CreateContainerConfigError", "secret \"a\" not found"),
             Some((Kind::Start, "CreateContainerConfigError: secret \"a\" not found")),
         ),
+        (
+            waiting("RunContainerError", &format!("{oci}no such device")),
+            Some((Kind::Start, "RunContainerError: no such device")),
+        ),
+        (
+            unmade(&format!("{oci}no such device")),
+            Some((Kind::Start, "RunContainerError: no such device")),
+        ),
         (waiting("ContainerCreating", ""), None),
         (waiting("PodInitializing", ""), None),
         (
@@ -78,7 +94,7 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
             Some((Kind::Crash, "exit code 1")),
         ),
         (
-            crashed(crashing, 9, 1, "2025-12-31T00:00:00Z"),
+            crashed(crashing.clone(), 9, 1, "2025-12-31T00:00:00Z"),
             Some((Kind::Crash, "exit code 1")),
         ),
         (
@@ -130,12 +146,11 @@ fn one_image_is_one_cause_and_pods_that_go_are_none() {
         told,
         [
             "gateway and shard: image r.example/poker-app:1 cannot be pulled (ErrImagePull: no such host): correct \
-             spec.version, spec.image.repository or spec.image.pullSecrets or make the registry answer the nodes; \
-             reverting the spec is safe",
+             spec.version, spec.image.repository or spec.image.pullSecrets or make the registry answer the nodes",
             "redis: image redis:0 cannot be pulled (ErrImagePull: no such host): correct spec.redis.managed.image or \
-             make the registry answer the nodes; reverting the spec is safe",
-            "worker: the container of pod c cannot be made (CreateContainerError: no such mount): put right what it \
-             refers to, or revert the spec",
+             make the registry answer the nodes",
+            "worker: the container of pod c cannot be made (CreateContainerError: no such mount): correct the spec, \
+             or what it refers to",
         ]
     );
 }
@@ -144,4 +159,38 @@ fn one_image_is_one_cause_and_pods_that_go_are_none() {
 fn what_the_kubelet_says_is_cut_to_a_length_that_an_event_can_carry() {
     let long = find(&[pod("a", "shard", waiting("ErrImagePull", &"ö".repeat(9_000)))]);
     assert!(long[0].sentence().len() < 1_024, "{}", long[0].sentence().len());
+}
+
+#[test]
+fn of_what_the_kubelet_says_the_cause_is_kept() {
+    let steps = "failed to pull and unpack image \"docker.io/library/redis:7.2\": failed to resolve reference \
+                 \"docker.io/library/redis:7.2\": ";
+    let table = [
+        (
+            format!(
+                "{steps}failed to do request: Head \"https://registry-1.docker.io/v2/library/redis/manifests/7.2\": dial \
+                 tcp: lookup registry-1.docker.io on 198.18.132.1:53: read udp 198.18.132.2:35393->198.18.132.1:53: \
+                 i/o timeout"
+            ),
+            "dial tcp: lookup registry-1.docker.io on 198.18.132.1:53: read udp 198.18.132.1:53: i/o timeout",
+        ),
+        (
+            format!("rpc error: code = NotFound desc = {steps}docker.io/library/redis:7.2: not found"),
+            "docker.io/library/redis:7.2: not found",
+        ),
+        (
+            format!("{steps}pull access denied, repository does not exist or may require authorization"),
+            "pull access denied, repository does not exist or may require authorization",
+        ),
+    ];
+    for (said, kept) in table {
+        let waits = [waiting("ErrImagePull", &said)];
+        let backs_off = format!("Back-off pulling image \"redis:7.2\": ErrImagePull: {said}");
+        for container in waits.into_iter().chain([waiting("ImagePullBackOff", &backs_off)]) {
+            assert_eq!(
+                find(&[pod("a", "redis", container)])[0].cause,
+                format!("ErrImagePull: {kept}")
+            );
+        }
+    }
 }
