@@ -44,7 +44,7 @@ impl Series {
 /// Reads a series. With two or more columns the first is the time (ISO 8601 text, UTC when it names
 /// no zone, or Unix seconds) and the second the value; a line that holds text in both is a header.
 /// Values without a time start at the epoch and are `step` apart. JSON is a list of numbers, of
-/// `[time, value]`, or of `{"timestamp": …, "value": …}`. Empty, `null` and `NaN` values are gaps.
+/// `[time, value]`, or of `{"timestamp": …, "value": …}`. Empty, `null`, `NaN` and infinite values are gaps.
 ///
 /// # Errors
 /// The file cannot be read, a line cannot be understood (its number is said), or there is no value.
@@ -168,7 +168,7 @@ fn number(text: &str) -> Result<Option<f64>> {
     let value: f64 = text
         .parse()
         .map_err(|_| anyhow::anyhow!("`{text}` is not a number"))?;
-    Ok((!value.is_nan()).then_some(value))
+    Ok(value.is_finite().then_some(value))
 }
 
 fn time(text: &str) -> Result<Timestamp> {
@@ -191,6 +191,8 @@ fn time(text: &str) -> Result<Timestamp> {
 mod tests {
     use std::io::Write;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(name: &str, bytes: &[u8], step: Option<Duration>) -> Result<Series> {
@@ -202,6 +204,27 @@ mod tests {
 
     fn seconds_and_values(series: &Series) -> Vec<(i64, f64)> {
         series.points.iter().map(|(at, v)| (at.as_second(), *v)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_values_are_finite(text in ".{0,200}|([0-9:TZ.,eE+-]{0,12}[,\n]){0,20}") {
+            for points in [parse_csv(&text, STEP_DEFAULT), parse_json(&text, STEP_DEFAULT)].into_iter().flatten() {
+                prop_assert!(points.iter().all(|(_, value)| value.is_finite()));
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(points in prop::collection::vec((0_i64..4_000_000_000, -1_000_000_000_i64..1_000_000_000), 1..50)) {
+            // Binary fractions, which every reader of numbers takes exactly.
+            let points: Vec<(i64, f64)> = points.into_iter().map(|(at, v)| (at, v as f64 / 64.0)).collect();
+            let text: String = points.iter().map(|(at, value)| format!("{at},{value}\n")).collect();
+            let json = serde_json::to_string(&points).unwrap();
+            for read in [parse_csv(&text, STEP_DEFAULT), parse_json(&json, STEP_DEFAULT)] {
+                let read: Vec<_> = read.unwrap().into_iter().map(|(at, v)| (at.as_second(), v)).collect();
+                prop_assert_eq!(&read, &points);
+            }
+        }
     }
 
     #[test]

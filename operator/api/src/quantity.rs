@@ -135,7 +135,25 @@ impl JsonSchema for Quantity {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,30}|[0-9.]{0,40}[a-zA-Z]{0,2}[+-]?[0-9]{0,12}") {
+            let quantity = Quantity(text);
+            prop_assert_eq!(quantity.milli().is_some(), quantity.ceil().is_some());
+        }
+
+        #[test]
+        fn thousandths_are_what_is_written(milli in 0_i64..) {
+            let of = |text: String| Quantity(text).milli();
+            prop_assert_eq!(of(format!("{milli}m")), Some(i128::from(milli)));
+            prop_assert_eq!(of(milli.to_string()), Some(1_000 * i128::from(milli)));
+            prop_assert_eq!(of(format!("{milli}Ki")), Some(1_024_000 * i128::from(milli)));
+        }
+    }
 
     #[test]
     fn milli_rounds_up_and_knows_every_suffix() {

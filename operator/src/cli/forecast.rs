@@ -244,7 +244,7 @@ fn panel(series: &Series, report: &Report, args: &ForecastArgs) -> Panel {
 }
 
 /// A duration as 90, 90s, 5m, 1h30m, 2d.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }

@@ -174,7 +174,29 @@ fn parse_field(text: &str, low: u32, high: u32, names: &[&str], first: u32) -> R
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,40}|([0-9*/,a-z-]{0,6} ){4}[0-9*/,a-z-]{0,6}") {
+            if let Ok(cron) = Cron::parse(&text) {
+                let now = Timestamp::UNIX_EPOCH;
+                prop_assert!(cron.next(&TimeZone::UTC, now).is_none_or(|at| at > now));
+                prop_assert!(cron.last(&TimeZone::UTC, now).is_none_or(|at| at <= now));
+            }
+        }
+
+        #[test]
+        fn a_plain_time_comes_within_a_day(minute in 0_i64..60, hour in 0_i64..24, since in 0_i64..2_000_000_000) {
+            let cron = Cron::parse(&format!("{minute} {hour} * * *")).unwrap();
+            let now = Timestamp::from_second(since).unwrap();
+            let at = cron.next(&TimeZone::UTC, now).unwrap().as_second();
+            prop_assert!(at > since && at - since <= 86_400);
+            prop_assert_eq!(at % 86_400, hour * 3_600 + minute * 60);
+        }
+    }
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()

@@ -161,7 +161,23 @@ fn number(arm: &Map<String, Value>, name: &str, field: &str, what: &str) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,200}", at in 0_usize..LINE.len(), byte in 0x20_u8..0x7f) {
+            let _ = parse(&text, false);
+            // A good line with one wrong character.
+            let mut line = LINE.as_bytes().to_vec();
+            line[at] = byte;
+            let line = String::from_utf8(line).unwrap();
+            for cumulative in [false, true] {
+                let _ = parse(&format!("{line}\n{LINE}"), cumulative);
+            }
+        }
+    }
 
     const LINE: &str = r#"{"t": 15, "metric": "errors", "canary": {"exposure": 12.5, "bad": 1}, "stable": {"exposure": 237.0, "bad": 2}}"#;
 

@@ -7,9 +7,12 @@ mod series;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+
+use crate::cli::forecast::duration;
 
 /// How good forecasts are, and how fast
 ///
@@ -37,6 +40,9 @@ pub struct ForecastArgs {
     /// Folder with series (CSV, JSON, one value a line; gzip or not); folders in it are walked
     #[arg(long, value_name = "DIR")]
     series: Option<PathBuf>,
+    /// Time between the values of a file that holds one value a line
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, requires = "series")]
+    step: Duration,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -65,7 +71,7 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         m4::run(dir, format)?;
     }
     if let Some(dir) = &args.series {
-        series::run(dir, format)?;
+        series::run(dir, args.step, format)?;
     }
     Ok(ExitCode::SUCCESS)
 }

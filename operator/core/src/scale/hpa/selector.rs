@@ -102,3 +102,34 @@ fn word(text: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     text.chars().all(allowed).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,60}|[a-c!=(), in]{0,40}") {
+            let _ = Selector::parse(&text);
+        }
+
+        #[test]
+        fn a_rule_matches_what_it_says(
+            key in "[a-z][a-z0-9./-]{0,8}",
+            values in prop::collection::vec("[a-z0-9]{1,5}", 1..4),
+            label in "[a-z0-9]{1,5}",
+        ) {
+            let labels = BTreeMap::from([(key.clone(), label.clone())]);
+            let matches = |text: String| Selector::parse(&text).unwrap().matches(&labels);
+            let list = values.join(", ");
+            let is_listed = values.contains(&label);
+            prop_assert_eq!(matches(format!("{key} in ({list})")), is_listed);
+            prop_assert_eq!(matches(format!("{key} notin ({list})")), !is_listed);
+            prop_assert_eq!(matches(format!("{key}={}", values[0])), values[0] == label);
+            let absent = matches(format!("!{key}"));
+            prop_assert!(matches(key) && !absent);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
@@ -11,7 +12,7 @@ use super::faults::Fault;
 use super::rolling::{HORIZONS_MINUTES, Score, judge};
 use super::{Format, table};
 use crate::cli::bench::{may_be_series, progress};
-use crate::series::{STEP_DEFAULT, read};
+use crate::series::read;
 
 /// Files with several series a line, as those of M4.
 const WIDE_PREFIX: &str = "hourly_";
@@ -30,11 +31,12 @@ struct Means {
     headroom99_ratio: Option<f64>,
 }
 
-pub fn run(dir: &Path, format: Format) -> Result<()> {
+/// `step`: between the values of a file that holds one value a line.
+pub fn run(dir: &Path, step: Duration, format: Format) -> Result<()> {
     let files = files(dir)?;
     let mut loaded = Vec::new();
     for path in &files {
-        match read(path, None) {
+        match read(path, Some(step)) {
             Ok(series) => loaded.push((name(dir, path), series)),
             Err(error) => eprintln!("left out: {error:#}"),
         }
@@ -53,13 +55,24 @@ pub fn run(dir: &Path, format: Format) -> Result<()> {
     let results: Vec<Score> = jobs
         .par_iter()
         .flat_map(|((name, series), fault)| {
-            let step = series.step().unwrap_or(STEP_DEFAULT);
+            let step = series.step().unwrap_or(step);
             let scores = judge(name, &series.points, step, *fault);
             bar.inc(1);
             scores
         })
         .collect();
     bar.finish_and_clear();
+    for (name, _) in &loaded {
+        if !results.iter().any(|score| score.file == *name) {
+            eprintln!("left out: {name} is too short: nothing lies an hour ahead in its second half");
+        }
+    }
+    if results.is_empty() {
+        bail!(
+            "no series in {} is long enough to be judged: give some days",
+            dir.display()
+        );
+    }
     let report = Report {
         geomean: HORIZONS_MINUTES
             .iter()
@@ -194,6 +207,18 @@ fn tables(report: &Report, format: Format) -> String {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn values_alone_are_a_step_apart_and_what_is_too_short_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let values: Vec<String> = (0..600).map(|i| (50 + i % 7).to_string()).collect();
+        std::fs::write(dir.path().join("values.txt"), values.join("\n")).unwrap();
+        run(dir.path(), 5 * MINUTE, Format::Json).unwrap();
+        let error = run(dir.path(), Duration::from_secs(1), Format::Json).unwrap_err();
+        assert!(error.to_string().contains("long enough"), "{error}");
+    }
+
     #[test]
     fn a_folder_is_walked_and_what_is_no_series_left_out() {
         let dir = tempfile::tempdir().unwrap();
@@ -210,18 +235,18 @@ mod tests {
             .map(|p| name(dir.path(), p))
             .collect();
         assert_eq!(found, ["broken.csv", "inner/load.csv"]);
-        run(dir.path(), Format::Text).unwrap();
+        run(dir.path(), MINUTE, Format::Text).unwrap();
     }
 
     #[test]
     fn a_folder_without_series_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         assert!(
-            run(dir.path(), Format::Json)
+            run(dir.path(), MINUTE, Format::Json)
                 .unwrap_err()
                 .to_string()
                 .contains("no series in")
         );
-        assert!(run(&dir.path().join("absent"), Format::Json).is_err());
+        assert!(run(&dir.path().join("absent"), MINUTE, Format::Json).is_err());
     }
 }
