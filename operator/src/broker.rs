@@ -163,7 +163,7 @@ impl Broker {
                 entry.failures = entry.failures.saturating_add(1);
                 (
                     Found::Topic(TopicObserved::Unknown {
-                        why: error.to_string(),
+                        why: Some(error.to_string()),
                     }),
                     retry_after(entry.failures),
                 )
@@ -184,9 +184,7 @@ impl Broker {
 
 impl Entry {
     fn new(topic: Topic) -> Self {
-        let found = Found::Topic(TopicObserved::Unknown {
-            why: "Kafka was not asked yet".to_owned(),
-        });
+        let found = Found::Topic(TopicObserved::Unknown { why: None });
         Self {
             topic,
             wish: Wish::Look,

@@ -37,6 +37,7 @@ pub mod reasons {
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
     pub const CONTAINER_CANNOT_START: &str = "ContainerCannotStart";
     pub const CRASH_LOOPING: &str = "CrashLooping";
+    pub const CONTAINER_NOT_READY: &str = "ContainerNotReady";
     pub const REPLICAS_IGNORED: &str = "ReplicasIgnored";
     pub const TOPIC_UNAVAILABLE: &str = "TopicUnavailable";
     pub const READY: &str = "Ready";

@@ -46,6 +46,9 @@ pub const KUBELET_MESSAGE_CHARS: usize = 200;
 pub const TROUBLES_TOLD_MAX: usize = 3;
 /// A container that has ended so often of late, and is not ready, ends again and again.
 pub const CRASH_RESTARTS: i32 = 2;
+/// A container that runs so long and is not ready waits for something. Managed servers are longer in starting, but
+/// then they are what is waited for.
+pub const NOT_READY_SECONDS: i64 = 30;
 /// How long an ending counts: after so long without one the kubelet forgets them too.
 pub const CRASH_KEPT_SECONDS: i64 = 600;
 

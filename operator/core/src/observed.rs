@@ -32,9 +32,9 @@ pub struct Held {
 /// What Kafka said about the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicObserved {
-    /// Kafka could not be asked; the text says why.
+    /// Kafka could not be asked; the text says why, unless it just was not asked yet.
     Unknown {
-        why: String,
+        why: Option<String>,
     },
     Absent,
     Present {

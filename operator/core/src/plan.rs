@@ -405,8 +405,13 @@ fn requeue_after(
         wait = wait.min(Duration::from_secs(PARTICIPANTS_SECONDS.unsigned_abs()));
     }
     let is_starting = facts.shards.updated < facts.shards.desired || facts.gateway.serving != facts.revision;
+    // What is not ready in time becomes a trouble without a change that would wake the cluster.
+    let is_waiting = seen.live.deployments.iter().any(|deployment| {
+        let status = deployment.status.as_ref();
+        status.is_some_and(|s| s.ready_replicas.unwrap_or(0) < s.replicas.unwrap_or(0))
+    });
     let is_hampered = seen.unmeasured.is_some() || seen.blind.is_some();
-    if is_starting || is_hampered || matches!(seen.topic, TopicObserved::Unknown { .. }) {
+    if is_starting || is_waiting || is_hampered || matches!(seen.topic, TopicObserved::Unknown { .. }) {
         wait = wait.min(REQUEUE_STARTING);
     }
     if !facts.draining.is_empty() {

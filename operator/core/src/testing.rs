@@ -30,9 +30,7 @@ pub fn observed(name: &str, spec: &str) -> Observed {
         blind: None,
         troubles: Vec::new(),
         forecasts: BTreeMap::new(),
-        topic: TopicObserved::Unknown {
-            why: "not asked yet".to_owned(),
-        },
+        topic: TopicObserved::Unknown { why: None },
         memory: BTreeMap::new(),
         entropy: [7; 32],
         now: Timestamp::from_second(1_800_000_000).unwrap(),

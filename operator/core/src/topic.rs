@@ -94,7 +94,7 @@ mod tests {
         let table = [
             (
                 TopicObserved::Unknown {
-                    why: "refused".into(),
+                    why: Some("refused".into()),
                 },
                 None,
             ),

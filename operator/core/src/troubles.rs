@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use poker_operator_api::Component;
 use poker_operator_api::conditions::reasons;
 use poker_operator_api::names::LABEL_COMPONENT;
 
-use crate::limits::{CRASH_KEPT_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS};
+use crate::limits::{CRASH_KEPT_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS, NOT_READY_SECONDS};
 
 /// Why containers do not run, most fundamental first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +21,8 @@ pub enum Kind {
     Start,
     /// They end again and again.
     Crash,
+    /// They run, and wait for something.
+    NotReady,
 }
 
 impl Kind {
@@ -29,6 +32,7 @@ impl Kind {
             Self::Image => reasons::IMAGE_PULL_FAILED,
             Self::Start => reasons::CONTAINER_CANNOT_START,
             Self::Crash => reasons::CRASH_LOOPING,
+            Self::NotReady => reasons::CONTAINER_NOT_READY,
         }
     }
 }
@@ -135,7 +139,15 @@ fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)
         && container.restart_count >= CRASH_RESTARTS
         && ended.is_some_and(|ended| ended.exit_code != 0 && recent(ended));
     let ending = || ended.map_or_else(|| (Kind::Crash, CRASHING.to_owned()), ending);
-    (waits || between).then(ending)
+    if waits || between {
+        return Some(ending());
+    }
+    let started = state.and_then(|state| state.running.as_ref()?.started_at.as_ref());
+    let is_late = |at: &Time| now.duration_since(at.0).as_secs() >= NOT_READY_SECONDS;
+    (!container.ready && started.is_some_and(is_late)).then(|| {
+        let cause = format!("not ready {NOT_READY_SECONDS} s after its start");
+        (Kind::NotReady, cause)
+    })
 }
 
 /// What the kubelet says of an image that it cannot have, or of a container that it cannot make. That it waits before
@@ -231,12 +243,14 @@ impl Trouble {
             Kind::Crash => {
                 format!("{who}: the container of pod {pod} ends again and again ({cause}): {advice}")
             }
+            Kind::NotReady => format!("{who}: pod {pod} runs, and is {cause}: {advice}"),
         }
     }
 
     fn advice(&self) -> String {
         let pod = &self.pod;
         match self.kind {
+            Kind::NotReady => format!("kubectl logs {pod} shows what it waits for"),
             Kind::Image => format!(
                 "correct {} or make the registry answer the nodes",
                 self.image_fields()

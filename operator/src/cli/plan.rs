@@ -150,9 +150,7 @@ fn imagined(cluster: PokerCluster) -> Observed {
         blind: None,
         troubles: Vec::new(),
         forecasts: BTreeMap::new(),
-        topic: TopicObserved::Unknown {
-            why: "nothing is asked for a plan".to_owned(),
-        },
+        topic: TopicObserved::Unknown { why: None },
         memory: BTreeMap::new(),
         entropy: [0; 32],
         now: Timestamp::now(),

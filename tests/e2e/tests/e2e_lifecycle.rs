@@ -6,11 +6,11 @@ use anyhow::Result;
 use e2e::world::{World, condition};
 use e2e::{images, shell};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::conditions::is_deleted;
 use kube::{Resource, ResourceExt};
 use poker_operator_api::PokerCluster;
@@ -205,5 +205,50 @@ async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -
 
     world.apply(json!({})).await?;
     world.wait_ready().await?;
+    world.tear_down().await
+}
+
+#[tokio::test]
+async fn an_address_where_no_server_is_is_named_and_waited_for() -> Result<()> {
+    let redis = json!({"managed": null, "external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}});
+    let world = World::applied("address", json!({"redis": redis})).await?;
+    let secret = serde_json::from_value(json!({
+        "metadata": {"name": "my-redis"}, "stringData": {"url": "redis://nowhere:6379"},
+    }))?;
+    world
+        .api::<Secret>()
+        .create(&PostParams::default(), &secret)
+        .await?;
+    let told = |cluster: &PokerCluster| {
+        let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+        let of = |kind: &'static str| {
+            conditions
+                .clone()
+                .find(move |c| c.type_ == kind && c.reason == "ContainerNotReady")
+        };
+        of("Ready").is_some_and(|c| c.status == "False" && c.message.contains("Secret my-redis"))
+            && of("Degraded").is_some()
+    };
+    world
+        .wait_until("Ready=False that names the Secret", told)
+        .await?;
+    let warnings = ListParams::default().fields("type=Warning,reason=ContainerNotReady");
+    assert_eq!(
+        world.api::<Event>().list(&warnings).await?.items.len(),
+        1,
+        "one event tells of it"
+    );
+    let restarts = |pod: &Pod| {
+        pod.status
+            .iter()
+            .flat_map(|s| s.container_statuses.iter().flatten())
+            .map(|c| c.restart_count)
+            .sum::<i32>()
+    };
+    assert_eq!(
+        world.pods("shard").await?.iter().map(restarts).sum::<i32>(),
+        0,
+        "a shard waits, it does not crash"
+    );
     world.tear_down().await
 }

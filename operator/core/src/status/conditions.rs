@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use poker_operator_api::common::SecretKeyRef;
 use poker_operator_api::conditions::{reasons, types};
 use poker_operator_api::{Component, PokerCluster, PokerClusterStatus};
 
@@ -9,7 +10,8 @@ use super::Health;
 use crate::limits::TROUBLES_TOLD_MAX;
 use crate::observed::{Observed, TopicObserved};
 use crate::outcome::Outcome;
-use crate::validate::{Invalid, Validated};
+use crate::troubles::{Kind, Trouble};
+use crate::validate::{DatabaseServer, Invalid, KafkaServer, RedisServer, Validated};
 
 /// What the conditions are made from.
 pub struct Evidence<'a> {
@@ -179,17 +181,45 @@ impl Evidence<'_> {
 
     /// What keeps containers of these components from running.
     fn trouble(&self, concerned: impl Fn(&Component) -> bool) -> Option<Say> {
+        // Whoever waits for a server of ours that does not serve yet says nothing new.
+        let servers_serve = self.health.is_none_or(|health| health.servers_down.is_empty());
         let troubles = self.seen.troubles.iter();
         let found: Vec<_> = troubles
+            .filter(|trouble| trouble.kind != Kind::NotReady || servers_serve)
             .filter(|trouble| trouble.components.iter().any(&concerned))
             .take(TROUBLES_TOLD_MAX)
             .collect();
-        let sentences: Vec<_> = found.iter().map(|trouble| trouble.sentence()).collect();
+        let sentence = |trouble: &&Trouble| trouble.sentence() + &self.addresses(trouble);
+        let sentences: Vec<_> = found.iter().map(sentence).collect();
         let mut message = sentences.join("; ");
         if self.was_complete {
             message.push_str("; reverting the spec is safe");
         }
         Some(say(true, found.first()?.kind.reason(), message))
+    }
+
+    /// Where the addresses of your own servers stand that a component may wait for.
+    fn addresses(&self, trouble: &Trouble) -> String {
+        let (Kind::NotReady, Ok(valid)) = (trouble.kind, self.valid) else {
+            return String::new();
+        };
+        let key = |reference: &SecretKeyRef| format!("key {} of Secret {}", reference.key, reference.name);
+        let (shards, workers) = (Component::Shard, Component::Worker);
+        let waits = |component: Component| trouble.components.contains(&component);
+        let mut places = Vec::new();
+        if let (RedisServer::External(url), true) = (&valid.servers.redis, waits(shards)) {
+            places.push(key(url));
+        }
+        if let (DatabaseServer::External(url), true) = (&valid.servers.database, waits(workers)) {
+            places.push(key(url));
+        }
+        if let (KafkaServer::External(_), true) = (&valid.servers.kafka, waits(workers)) {
+            places.push("spec.kafka.external.bootstrapServers".to_owned());
+        }
+        match places.is_empty() {
+            true => String::new(),
+            false => format!("; check the address in {}", places.join(" and in ")),
+        }
     }
 
     fn not_started(&self) -> Say {
@@ -320,7 +350,7 @@ impl Evidence<'_> {
             say(true, reason, missing.join(", "))
         } else if let Some(hampered) = self.blind().or_else(|| self.unmeasured()) {
             hampered
-        } else if let TopicObserved::Unknown { why } = &self.seen.topic {
+        } else if let TopicObserved::Unknown { why: Some(why) } = &self.seen.topic {
             say(
                 true,
                 reasons::TOPIC_UNAVAILABLE,

@@ -371,6 +371,35 @@ fn without_images_the_cause_is_said_first_and_nothing_counts_as_rolled_out() {
 }
 
 #[test]
+fn who_waits_for_a_server_of_yours_says_where_its_address_stands() {
+    let mut world = world("{version: v1, redis: {external: {urlSecretRef: {name: r, key: url}}}}");
+    world.seen.secrets.insert("r".into(), ["url".to_owned()].into());
+    step(&mut world);
+    let waits = |component| Trouble {
+        kind: Kind::NotReady,
+        cause: "not ready 30 s after its start".to_owned(),
+        ..unpullable([component], "app:v1")
+    };
+    world.seen.troubles = vec![waits(Component::Shard)];
+    assert!(
+        step(&mut world).is_empty(),
+        "the database and Kafka do not serve yet"
+    );
+    for server in ["database", "kafka", "gateway"] {
+        world.set_ready(server, true);
+    }
+    let told = "shard: pod demo-pod runs, and is not ready 30 s after its start: kubectl logs demo-pod shows what it \
+                waits for; check the address in key url of Secret r";
+    let events = step(&mut world);
+    let events: Vec<_> = events
+        .iter()
+        .map(|e| (e.reason.as_str(), e.message.as_str()))
+        .collect();
+    assert_eq!(events, [("ContainerNotReady", told)]);
+    assert!(message(&world, types::READY).starts_with(told));
+}
+
+#[test]
 fn an_image_that_some_cannot_pull_degrades_and_stalls_under_its_own_name() {
     let mut world = world("{version: v1}");
     world.settle();
@@ -394,6 +423,28 @@ fn an_image_that_some_cannot_pull_degrades_and_stalls_under_its_own_name() {
     }
     assert!(step(&mut world).is_empty(), "known");
     assert_eq!(world.condition(types::STALLED), pair("True", "ImagePullFailed"));
+}
+
+#[test]
+fn a_topic_that_cannot_be_asked_for_degrades_and_one_not_asked_for_yet_does_not() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let valid = validate(&world.seen);
+    let facts = world.pass().facts;
+    for (why, reasons) in [
+        (None, vec![]),
+        (Some("refused".to_owned()), vec!["TopicUnavailable"]),
+    ] {
+        world.seen.topic = TopicObserved::Unknown { why };
+        let outcome = Outcome {
+            facts: Some(facts.clone()),
+            ..Outcome::not_planned()
+        };
+        let status = derive(&valid, &world.seen, &outcome);
+        let events = events::between(world.seen.cluster.status.as_ref(), &status, &BTreeMap::new());
+        let told: Vec<_> = events.iter().map(|event| event.reason.as_str()).collect();
+        assert_eq!(told, reasons);
+    }
 }
 
 #[test]

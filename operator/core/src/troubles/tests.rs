@@ -52,6 +52,7 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
         container["lastState"]["terminated"]["message"] = json!(message);
         container
     };
+    let since = |at: &str| json!({"state": {"running": {"startedAt": at}}});
     let table = [
         (
             waiting("ErrImagePull", "not found"),
@@ -105,6 +106,11 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
         (crashed(running.clone(), 2, 0, recent), None),
         (crashed(running.clone(), 2, 101, "2026-01-01T00:00:00Z"), None),
         (json!({"state": running, "ready": true, "restartCount": 7}), None),
+        (since("2026-01-01T00:09:31Z"), None),
+        (
+            since("2026-01-01T00:09:30Z"),
+            Some((Kind::NotReady, "not ready 30 s after its start")),
+        ),
     ];
     for (container, expected) in table {
         let told = find(&[pod("a", "shard", container.clone())]);
