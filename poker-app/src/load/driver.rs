@@ -50,6 +50,8 @@ impl Driver {
                 turn += 1;
             }
         }
+        // The one who turned the last round over is not the last to see it.
+        self.team.until_seen(DRAIN_TIMEOUT).await;
         self.team.finish(&self.shared);
     }
 

@@ -166,15 +166,19 @@ impl Rounds {
         Some(check)
     }
 
+    /// Acknowledged votes that not everybody saw.
+    pub fn unseen(&self) -> u64 {
+        self.kept.iter().map(|round| round.unseen(self.members)).sum()
+    }
+
     /// Acknowledged votes that not everybody saw, and rounds with such votes that nobody saw revealed.
     pub fn finish(&self) -> (u64, u64) {
-        let unseen = self.kept.iter().map(|round| round.unseen(self.members)).sum();
         let unrevealed = self
             .kept
             .iter()
             .filter(|round| !round.is_checked && round.acked() > 0)
             .count();
-        (unseen, unrevealed as u64)
+        (self.unseen(), unrevealed as u64)
     }
 
     fn round(&mut self, number: u64) -> Option<&mut Round> {

@@ -120,6 +120,11 @@ impl Team {
             && !self.state().is_stuck
     }
 
+    /// Waits until everybody has seen who voted.
+    pub async fn until_seen(&self, timeout: Duration) -> bool {
+        self.until(timeout, |state| state.rounds.unseen() == 0).await
+    }
+
     pub fn open_round(&self) -> u64 {
         self.state().open
     }
@@ -183,6 +188,9 @@ impl Team {
         };
         let latency = self.state().rounds.saw(round, viewer, voter, Instant::now());
         shared.stats.seen_by_all(latency);
+        if latency.is_some() {
+            self.changed.notify_one();
+        }
     }
 
     pub fn saw_opened(&self, round: u64) {
