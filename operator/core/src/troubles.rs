@@ -145,7 +145,7 @@ fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)
     let started = state.and_then(|state| state.running.as_ref()?.started_at.as_ref());
     let is_late = |at: &Time| now.duration_since(at.0).as_secs() >= NOT_READY_SECONDS;
     (!container.ready && started.is_some_and(is_late)).then(|| {
-        let cause = format!("not ready {NOT_READY_SECONDS} s after its start");
+        let cause = format!("not ready, {NOT_READY_SECONDS} s or longer after its start");
         (Kind::NotReady, cause)
     })
 }

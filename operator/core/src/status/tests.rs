@@ -377,7 +377,7 @@ fn who_waits_for_a_server_of_yours_says_where_its_address_stands() {
     step(&mut world);
     let waits = |component| Trouble {
         kind: Kind::NotReady,
-        cause: "not ready 30 s after its start".to_owned(),
+        cause: "not ready, 30 s or longer after its start".to_owned(),
         ..unpullable([component], "app:v1")
     };
     world.seen.troubles = vec![waits(Component::Shard)];
@@ -388,7 +388,7 @@ fn who_waits_for_a_server_of_yours_says_where_its_address_stands() {
     for server in ["database", "kafka", "gateway"] {
         world.set_ready(server, true);
     }
-    let told = "shard: pod demo-pod runs, and is not ready 30 s after its start: kubectl logs demo-pod shows what it \
+    let told = "shard: pod demo-pod runs, and is not ready, 30 s or longer after its start: kubectl logs demo-pod shows what it \
                 waits for; check the address in key url of Secret r";
     let events = step(&mut world);
     let events: Vec<_> = events

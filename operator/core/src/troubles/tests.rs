@@ -109,7 +109,7 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
         (since("2026-01-01T00:09:31Z"), None),
         (
             since("2026-01-01T00:09:30Z"),
-            Some((Kind::NotReady, "not ready 30 s after its start")),
+            Some((Kind::NotReady, "not ready, 30 s or longer after its start")),
         ),
     ];
     for (container, expected) in table {
