@@ -64,8 +64,8 @@ bench-decisions: build ## Judge forecasts, scaling and verdicts on recorded data
 	scripts/bench-decisions
 
 web: ## Build the page that the server embeds
-	@scripts/own-target
 	scripts/web
+	@scripts/own-target
 
 build: web ## Build both programs
 	scripts/step "build" cargo build --workspace --bins

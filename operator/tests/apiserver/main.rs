@@ -13,6 +13,7 @@ mod finalizer;
 mod leadership;
 mod server;
 mod told;
+mod topic;
 mod validation;
 mod walks;
 mod world;

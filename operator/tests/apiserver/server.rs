@@ -31,7 +31,7 @@ fn kubeconfig() -> &'static Path {
 }
 
 fn start() -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cluster/apiserver");
+    let script = "../tests/cluster/apiserver";
     let dir = std::env::temp_dir().join(format!("poker-apiserver-{}", std::process::id()));
     // Stops the server when our end of the pipe closes, which it does however this process ends.
     let watcher = Command::new("sh")

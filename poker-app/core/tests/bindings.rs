@@ -14,7 +14,7 @@ use serde_json::json;
 use support::{World, deck, hello, parse_command, person_id, reduce};
 use ts_rs::{Config, TS};
 
-const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/src/protocol");
+const DIRECTORY: &str = "../web/src/protocol";
 
 #[test]
 fn export_bindings() {

@@ -107,7 +107,7 @@ impl Drop for Server {
 }
 
 fn spawn(kind: &str, fsync: &str, dir: &Path, port: Option<u16>) -> (Child, u16) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/servers/start");
+    let script = "../tests/servers/start";
     let mut child = Command::new(script)
         .arg(kind)
         .arg(dir)

@@ -1,0 +1,168 @@
+//! The topic on a real Kafka: made, grown and kept as the spec says, and deleted only where that is asked for.
+
+use crate::{
+    faults::Faults,
+    world::{Kubelet, PATIENCE, World, condition},
+};
+use futures::executor::block_on;
+use poker_operator_api::PokerCluster;
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const HOUR_MS: i64 = 3_600_000;
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A broker of its own folder and port. Its methods block: call them off the async runtime.
+struct Kafka {
+    server: Child,
+    address: String,
+    admin: AdminClient<DefaultClientContext>,
+    _dir: TempDir,
+}
+
+impl Kafka {
+    fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut server = Command::new("../tests/servers/start")
+            .arg("kafka")
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(server.stdout.take().unwrap())
+            .read_line(&mut port)
+            .unwrap();
+        let address = format!("127.0.0.1:{}", port.trim());
+        let mut config = ClientConfig::new();
+        let admin: AdminClient<_> = config.set("bootstrap.servers", &address).create().unwrap();
+        let started = Instant::now();
+        while let Err(error) = admin.inner().fetch_metadata(None, ANSWER) {
+            assert!(started.elapsed() < PATIENCE, "Kafka does not answer: {error}");
+        }
+        Self {
+            server,
+            address,
+            admin,
+            _dir: dir,
+        }
+    }
+
+    fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (key, value)| new.set(key, value));
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER));
+        block_on(self.admin.create_topics([&new], &options)).unwrap()[0]
+            .as_ref()
+            .unwrap();
+    }
+
+    /// How many partitions a topic has; `None` when there is no such topic.
+    fn partitions(&self, topic: &str) -> Option<usize> {
+        let all = self.admin.inner().fetch_metadata(None, ANSWER).unwrap();
+        let found = all.topics().iter().find(|found| found.name() == topic);
+        found.map(|found| found.partitions().len())
+    }
+
+    fn setting(&self, topic: &str, key: &str) -> Option<String> {
+        let options = AdminOptions::new().request_timeout(Some(ANSWER));
+        let asked = ResourceSpecifier::Topic(topic);
+        let answer = block_on(self.admin.describe_configs([&asked], &options)).unwrap();
+        answer[0].as_ref().unwrap().get(key)?.value.clone()
+    }
+
+    fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !holds(self) {
+            assert!(started.elapsed() < PATIENCE, "{what}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn spec(kafka: &Kafka, topic: &Value) -> Value {
+    let external = json!({"bootstrapServers": [kafka.address]});
+    json!({"version": "1.0.0", "kafka": {"external": external, "topic": topic}})
+}
+
+// One broker for everything, as it takes seconds to start; several threads, as its client blocks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_made_kept_and_deleted_as_the_spec_says() {
+    let kafka = tokio::task::spawn_blocking(Kafka::start).await.unwrap();
+    let world = World::new("topic").await;
+    let _kubelet = Kubelet::start(&world);
+    let _operator = world.operator("a", &Faults::none()).await;
+    let change = async |cluster: &str, topic: Value| {
+        let patch = json!({"spec": {"kafka": {"topic": topic}}});
+        world.patch(cluster, patch).await.unwrap()
+    };
+
+    let wanted = json!({"partitions": 3, "retentionHours": 2, "deletionPolicy": "Delete"});
+    world.create("demo", spec(&kafka, &wanted)).await.unwrap();
+    world.until_condition("demo", "Ready", "True", "Ready").await;
+    let made = format!("{}.demo.history", world.namespace);
+    assert_eq!(kafka.partitions(&made), Some(3));
+    assert_eq!(
+        kafka.setting(&made, "retention.ms"),
+        Some((2 * HOUR_MS).to_string())
+    );
+    change("demo", json!({"partitions": 5, "retentionHours": 3})).await;
+    kafka.until("it grows", |kafka| kafka.partitions(&made) == Some(5));
+    let three_hours = Some((3 * HOUR_MS).to_string());
+    kafka.until("its retention follows", |kafka| {
+        kafka.setting(&made, "retention.ms") == three_hours
+    });
+
+    // A topic of somebody's own, larger than the spec says and with a setting of which the operator knows nothing.
+    kafka.create("own", 4, &[("max.message.bytes", "777777")]);
+    let smaller = json!({"name": "own", "partitions": 2, "retentionHours": 3});
+    world.create("second", spec(&kafka, &smaller)).await.unwrap();
+    world
+        .until_condition("second", "Stalled", "True", "TopicCannotShrink")
+        .await;
+    world
+        .until_condition("second", "Ready", "False", "TopicCannotShrink")
+        .await;
+    let cluster: PokerCluster = world.api().get("second").await.unwrap();
+    let told = &condition(&cluster, "Stalled").unwrap().message;
+    assert!(told.starts_with("the topic has 4 partitions"), "{told}");
+    kafka.until("the rest is done all the same", |kafka| {
+        kafka.setting("own", "retention.ms") == three_hours
+    });
+    assert_eq!(kafka.partitions("own"), Some(4));
+    assert_eq!(
+        kafka.setting("own", "max.message.bytes").as_deref(),
+        Some("777777")
+    );
+    change("second", json!({"partitions": 4})).await;
+    world.until_condition("second", "Ready", "True", "Ready").await;
+
+    for (cluster, topic, kept) in [("second", "own", Some(4)), ("demo", &made, None)] {
+        let found: PokerCluster = world.api().get(cluster).await.unwrap();
+        world.delete(cluster).await;
+        world
+            .until_gone::<PokerCluster>(cluster, found.metadata.uid.as_deref().unwrap())
+            .await;
+        kafka.until("it is deleted, or retained", |kafka| {
+            kafka.partitions(topic) == kept
+        });
+    }
+    world.remove().await;
+}
