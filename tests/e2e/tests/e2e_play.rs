@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use e2e::world::{PATIENCE, create_namespace};
 use e2e::{Load, World, images};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use poker_operator_api::PokerCluster;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -83,6 +86,64 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     world.tear_down().await
 }
 
+/// The reason of the latest decision on gateways.
+fn reason(cluster: &PokerCluster) -> Option<&str> {
+    let mut decisions = cluster.status.iter().flat_map(|status| &status.scaling);
+    let decision = decisions.find(|decision| decision.component == "gateway")?;
+    Some(&decision.reason)
+}
+
+async fn wait_gateways(world: &World, count: i32) -> Result<()> {
+    let met = |cluster: &PokerCluster| {
+        let gateway = cluster.status.as_ref().and_then(|status| status.gateway.as_ref());
+        gateway.is_some_and(|gateway| (gateway.desired, gateway.ready) == (count, count))
+    };
+    world.wait_until(&format!("{count} gateways"), met).await
+}
+
+async fn scale_prometheus(world: &World, replicas: i32) -> Result<()> {
+    let servers: Api<Deployment> = Api::namespaced(world.client.clone(), "monitoring");
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    servers
+        .patch("prometheus", &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn gateways_follow_connections_and_stay_while_prometheus_is_away() -> Result<()> {
+    let autoscaling = json!({
+        "minReplicas": 1, "maxReplicas": 3,
+        "metrics": [{"builtin": "Connections", "target": {"averageValue": "20"}}],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 5}},
+    });
+    let prometheus = json!({"url": images::prometheus_url(), "intervalSeconds": 1});
+    let spec = json!({"gateway": {"autoscaling": autoscaling}, "prometheus": prometheus});
+    let world = World::ready("gateways", spec).await?;
+    wait_gateways(&world, 1).await?;
+    let load = Load::start(&world, 10, 5, 20, 30).await?;
+    wait_gateways(&world, 3).await?;
+    let events = world.api::<Event>().list(&ListParams::default()).await?;
+    let told = |event: &Event| {
+        let about = event.note.as_deref().unwrap_or_default();
+        event.reason.as_deref() == Some("MetricAboveTarget") && about.contains("gateway")
+    };
+    assert!(events.items.iter().any(told), "{events:#?}");
+
+    scale_prometheus(&world, 0).await?;
+    let load = load.finish().await;
+    let is_away = |cluster: &PokerCluster| reason(cluster) == Some("MetricsUnavailable");
+    let away = world.wait_until("metrics that are missing", is_away).await;
+    let held = wait_gateways(&world, 3).await;
+    // Whatever came out: other tests need it.
+    scale_prometheus(&world, 1).await?;
+    away?;
+    held?;
+    load?.assert_undisturbed();
+    wait_gateways(&world, 1).await?;
+    world.tear_down().await
+}
+
 /// The past comes from Prometheus, here as a function of time: two minutes of 140, two of 40. So 140 are
 /// always expected within three minutes, and three shards that serve 50 each.
 #[tokio::test]
@@ -150,7 +211,7 @@ async fn kill_9(world: &World, pod: &Pod) -> Result<()> {
     let label = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(world.client.clone());
     namespaces
-        .patch(&namespace, &Default::default(), &kube::api::Patch::Merge(&label))
+        .patch(&namespace, &Default::default(), &Patch::Merge(&label))
         .await?;
     let uid = pod.uid().context("the pod has no uid")?;
     let script = r#"
