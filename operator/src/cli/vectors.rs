@@ -132,7 +132,89 @@ fn table(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Every file of vectors that the repository holds.
+    fn known() -> Vec<(String, Vec<u8>)> {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/core/testdata/hpa");
+        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let json = entries.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let read = |path: PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read(&path).unwrap())
+        };
+        let mut files: Vec<_> = json.map(read).collect();
+        files.sort();
+        files
+    }
+
+    /// Nothing panics, and what cannot be used is told in one line with the file's name.
+    fn is_told(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("good.json"), GOOD).unwrap();
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+        match run_folder(dir.path()) {
+            Ok(files) => prop_assert!(files.contains_key("good.json")),
+            Err(error) => {
+                let text = format!("{error:#}");
+                prop_assert!(text.contains(name) && !text.contains('\n'), "{text:?}");
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_told(bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            r#"\{"format": ?"hpa-vectors/1", ?"vectors": ?[\[\]{}":,a-z0-9 .-]{0,80}"#.prop_map(String::into_bytes),
+        ]) {
+            is_told("any.json", &bytes)?;
+        }
+
+        #[test]
+        fn any_damage_to_a_file_is_told_or_fails_its_vectors(
+            file in any::<prop::sample::Index>(),
+            at in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![
+                any::<u8>(),
+                prop::sample::select(b"0123456789-.eE\"[]{},:".to_vec()),
+            ]), 1..8),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let files = known();
+            let (name, mut bytes) = files[file.index(files.len())].clone();
+            for (at, new) in at {
+                let at = at.index(bytes.len());
+                bytes[at] = new;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            is_told(&name, &bytes)?;
+        }
+
+        /// Numbers are what decisions are made of: any may be any.
+        #[test]
+        fn any_number_may_be_any_other(
+            file in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(),
+            new in prop::sample::select(vec![
+                "0", "-1", "9223372036854775807", "-9223372036854775808", "2147483647", "-2147483648",
+                "18446744073709551615", "1e308", "-0.0", "1e-308", "null", "\"\"",
+            ]),
+        ) {
+            let files = known();
+            let (name, bytes) = &files[file.index(files.len())];
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let numbers = regex::Regex::new(r"-?\b\d+(\.\d+)?\b").unwrap();
+            let found: Vec<_> = numbers.find_iter(&text).map(|found| found.range()).collect();
+            let mut text = text.clone();
+            text.replace_range(found[at.index(found.len())].clone(), new);
+            is_told(name, text.as_bytes())?;
+        }
+    }
 
     const GOOD: &str = r#"{"format": "hpa-vectors/1", "vectors": [{"name": "a", "kind": "per_pod_usage",
         "usage": 1000, "status_replicas": 3, "expect": {"usage": 334}}]}"#;

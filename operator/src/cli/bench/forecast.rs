@@ -17,7 +17,8 @@ use crate::cli::forecast::duration;
 /// How good forecasts are, and how fast
 ///
 /// --m4 scores the hourly model on the M4 competition's hourly series: sMAPE, MASE and OWA of the
-/// point forecasts, MSIS of the 95 % intervals, and the time a series takes.
+/// point forecasts, MSIS of the 95 % intervals, and the milliseconds of CPU time a series takes (of the
+/// thread that forecasts it: what else the machine does meanwhile does not count).
 ///
 /// --series walks a folder and makes, every five minutes of the second half of each file, the
 /// forecasts of the next hour; errors, unused capacity and violations of the 99 % quantile stand
