@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use jiff::SignedDuration;
-use poker_operator_core::simulate::{
-    Demand, Fault, Run, Score, Setup, policies as core_policies, run as simulate,
-};
+use poker_operator_core::simulate::{Demand, Fault, Run, Score, Setup, policies as core_policies};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::bench::scaling::{LEGEND, history_seconds, read_trace, render};
+use super::bench::load::{history_seconds, read_trace, render, run_with};
+use super::bench::scaling::LEGEND;
 use super::policies::{self, Named};
 use crate::plot;
 
@@ -126,19 +125,14 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep_points: bool) -> Run {
     let days = args.history_days.map(|days| (days.max(0.0) * 86_400.0) as i64);
     let history = days.unwrap_or_else(|| history_seconds(demand));
-    let mut setup = Setup {
+    let setup = Setup {
         drain_seconds: args.drain_seconds,
         window_seconds: args.window_seconds,
         late_seconds: args.late_seconds,
         scrape_seconds: args.scrape_seconds,
         ..policy.setup(capacity, args.start_seconds, history)
     };
-    if args.metric_fault.is_none() {
-        return simulate(demand, &policy.block, &setup, None, keep_points);
-    }
-    let healthy = simulate(demand, &policy.block, &setup, None, false);
-    setup.fault = args.metric_fault;
-    simulate(demand, &policy.block, &setup, Some(&healthy), keep_points)
+    run_with(demand, policy, &setup, args.metric_fault, keep_points)
 }
 
 fn draw(path: &std::path::Path, trace: &str, demand: &Demand, run: &Run) -> anyhow::Result<()> {

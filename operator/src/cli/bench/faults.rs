@@ -1,44 +1,30 @@
 //! `poker-operator bench faults --load DIR`: whether a broken source of metrics ever takes replicas away.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use poker_operator_core::simulate::{Demand, Fault, Setup, policies as core_policies, run as simulate};
+use poker_operator_core::simulate::{Demand, Fault, Setup};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::scaling::{history_seconds, read_all, render};
-use crate::cli::policies::{self, Named};
+use super::load::{Load, LoadArgs, run_beside, run_with};
+use super::progress;
+use crate::cli::policies::Named;
 
 /// Counts the scale-ins that a faulty source of metrics causes
 ///
 /// Every file in DIR is one trace, run with the assumptions of `bench scaling`, once with a source that
 /// works and once with every kind of fault, ten minutes of each seven hours. A scale-in counts as caused by
-/// the fault when it comes during it, or up to one scale-in window after it, and leaves fewer replicas than
-/// there were with the source that works within a window before and after. Exits with 1 when there is any.
+/// the fault when it comes during it, or up to two scale-in windows after its end, and leaves fewer replicas
+/// than there were with the source that works within a window before and after. Exits with 1 when there is any.
 ///
 /// Example: poker-operator bench faults --load testdata/load
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct FaultsArgs {
-    /// Folder of traces (csv, csv.gz, txt, json)
-    #[arg(long, value_name = "DIR")]
-    load: PathBuf,
-    /// The autoscaling block to measure, instead of the one built in
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// Seconds from a decision until a new replica serves
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=1_740))]
-    start_seconds: i64,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Print Markdown tables
-    #[arg(long, conflicts_with = "json")]
-    markdown: bool,
+    #[command(flatten)]
+    load: LoadArgs,
 }
 
 /// Scale-ins caused, by trace and by kind in the order of [`Fault::ALL`].
@@ -59,16 +45,15 @@ struct Report {
 /// # Errors
 /// There is no trace, or a file cannot be used.
 pub fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
-    let block = match &args.policy {
-        Some(path) => policies::read(path)?,
-        None => policies::default(args.start_seconds)?,
-    };
-    let capacity = core_policies::capacity(&block).context("no target per replica")?;
+    let Load {
+        block,
+        capacity,
+        demands,
+    } = args.load.read()?;
     let policy = Named::new("default", block);
-    let demands = read_all(&args.load, capacity)?;
-    let bar = ProgressBar::new((demands.len() * Fault::ALL.len()) as u64);
+    let bar = progress((demands.len() * Fault::ALL.len()) as u64);
     let traces = demands.par_iter().map(|(trace, demand)| {
-        let setup = policy.setup(capacity, args.start_seconds, history_seconds(demand));
+        let setup = args.load.setup(&policy, capacity, demand);
         Row {
             trace: trace.clone(),
             scale_ins: scale_ins(demand, &policy, &setup, &bar),
@@ -78,10 +63,7 @@ pub fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let kinds = Fault::ALL.map(Fault::as_str).to_vec();
     let report = Report { kinds, traces };
-    match (args.json, args.markdown) {
-        (true, _) => println!("{}", serde_json::to_string_pretty(&report)?),
-        (_, markdown) => print!("{}", render(&report.table(), markdown)),
-    }
+    args.load.print(&report, &report.table(), None)?;
     let is_safe = report
         .traces
         .iter()
@@ -94,13 +76,9 @@ pub fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn scale_ins(demand: &Demand, policy: &Named, setup: &Setup, bar: &ProgressBar) -> Vec<u64> {
-    let healthy = simulate(demand, &policy.block, setup, None, false);
+    let healthy = run_with(demand, policy, setup, None, false);
     let count = |kind: &Fault| {
-        let setup = Setup {
-            fault: Some(*kind),
-            ..setup.clone()
-        };
-        let run = simulate(demand, &policy.block, &setup, Some(&healthy), false);
+        let run = run_beside(&healthy, demand, policy, setup, *kind, false);
         bar.inc(1);
         run.score.scale_ins_on_fault
     };

@@ -2,6 +2,7 @@
 
 mod faults;
 mod forecast;
+pub mod load;
 pub mod scaling;
 mod verdicts;
 

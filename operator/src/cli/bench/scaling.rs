@@ -1,19 +1,17 @@
 //! `poker-operator bench scaling --load DIR`: all traces against all policies.
 
 use std::collections::BTreeMap;
-use std::fs::DirEntry;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
 use clap::Args;
-use poker_operator_core::simulate::{Demand, Fault, Score, policies as core_policies, run as simulate};
+use poker_operator_api::Autoscaling;
+use poker_operator_core::simulate::{Demand, Fault, Score};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{may_be_series, progress};
+use super::load::{Load, LoadArgs, run_with};
+use super::progress;
 use crate::cli::policies::{self, Named};
-use crate::series;
 
 /// What the columns of this bench and the rows of `simulate` say.
 pub const LEGEND: &str = "\
@@ -27,9 +25,6 @@ What the figures say, over the time that is scored; demand and supply count repl
   on fault        scale-ins that a broken source of the metric caused; 0 is right
 θ, τ, υ and η are those of SPEC-RG-2016-01.
 ";
-/// The peak of every trace, in replicas.
-const PEAK_REPLICAS: f64 = 20.0;
-const HISTORY_SECONDS: i64 = 3 * 86_400;
 
 /// Compares scaling policies on recorded demand
 ///
@@ -41,24 +36,11 @@ const HISTORY_SECONDS: i64 = 3 * 86_400;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = LEGEND)]
 pub struct ScalingArgs {
-    /// Folder of traces (csv, csv.gz, txt, json)
-    #[arg(long, value_name = "DIR")]
-    load: PathBuf,
-    /// The autoscaling block to measure as `default`, instead of the one built in
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// Seconds from a decision until a new replica serves
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=1_740))]
-    start_seconds: i64,
+    #[command(flatten)]
+    load: LoadArgs,
     /// Break the source of the metric for ten minutes every seven hours: empty, nan, inf, stale, 5xx, slow, partial, duplicate, reset, skew, gap or flood
     #[arg(long, value_name = "KIND")]
     metric_fault: Option<Fault>,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Print Markdown tables
-    #[arg(long, conflicts_with = "json")]
-    markdown: bool,
 }
 
 #[derive(Serialize)]
@@ -97,13 +79,12 @@ const TAU_PERCENT_MIN: f64 = 0.001;
 /// # Errors
 /// There is no trace, or a file cannot be used.
 pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
-    let policies = policies(args)?;
-    let default = policies
-        .iter()
-        .find(|p| p.name == "default")
-        .context("no default policy")?;
-    let capacity = core_policies::capacity(&default.block).context("no target per replica")?;
-    let demands = read_all(&args.load, capacity)?;
+    let Load {
+        block,
+        capacity,
+        demands,
+    } = args.load.read()?;
+    let policies = policies(&block, args.metric_fault.is_some())?;
     let jobs: Vec<(&(String, Demand), &Named)> = demands
         .iter()
         .flat_map(|demand| policies.iter().map(move |policy| (demand, policy)))
@@ -113,9 +94,10 @@ pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
     let rows: Vec<Row> = jobs
         .par_iter()
         .map(|((trace, demand), policy)| {
-            let score = score(demand, policy, capacity, args);
+            let setup = args.load.setup(policy, capacity, demand);
+            let run = run_with(demand, policy, &setup, args.metric_fault, false);
             bar.inc(hours(demand));
-            Row::new(trace, &policy.name, &score)
+            Row::new(trace, &policy.name, &run.score)
         })
         .collect();
     bar.finish_and_clear();
@@ -123,11 +105,7 @@ pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
         geomean: means(&rows),
         traces: rows,
     };
-    match (args.json, args.markdown) {
-        (true, _) => println!("{}", serde_json::to_string_pretty(&report)?),
-        (_, true) => print!("{}", report.table(true)),
-        _ => print!("{}\n{LEGEND}", report.table(false)),
-    }
+    args.load.print(&report, &report.table(), Some(LEGEND))?;
     let failed = report
         .traces
         .iter()
@@ -139,87 +117,16 @@ pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn policies(args: &ScalingArgs) -> anyhow::Result<Vec<Named>> {
-    let block = match &args.policy {
-        Some(path) => policies::read(path)?,
-        None => policies::default(args.start_seconds)?,
-    };
+/// All policies; with a fault also one that takes it for the truth.
+fn policies(block: &Autoscaling, with_naive: bool) -> anyhow::Result<Vec<Named>> {
     let mut names = vec!["hpa70", "hpa85", "reactive", "panic", "forecast", "joint"];
-    if args.metric_fault.is_some() {
-        names.push("naive");
-    }
+    names.extend(with_naive.then_some("naive"));
     let mut all: Vec<Named> = names
         .iter()
-        .map(|name| policies::named(name, &block))
+        .map(|name| policies::named(name, block))
         .collect::<Result<_, _>>()?;
-    all.push(Named::new("default", block));
+    all.push(Named::new("default", block.clone()));
     Ok(all)
-}
-
-/// Every trace in a folder, scaled so that its peak needs [`PEAK_REPLICAS`] of this capacity.
-///
-/// # Errors
-/// The folder cannot be read, or holds none.
-pub fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> {
-    let say = || format!("cannot read folder {}", dir.display());
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(dir).with_context(say)?.collect();
-    let mut files: Vec<PathBuf> = entries.with_context(say)?.iter().map(DirEntry::path).collect();
-    files.retain(|path| may_be_series(path));
-    files.sort();
-    let mut traces = Vec::new();
-    for path in &files {
-        match read_trace(path, capacity, PEAK_REPLICAS) {
-            Ok(trace) => traces.push(trace),
-            Err(error) => eprintln!("left out: {error:#}"),
-        }
-    }
-    if traces.is_empty() {
-        bail!("no traces (*.csv, *.csv.gz, *.txt, *.json) in {}", dir.display());
-    }
-    Ok(traces)
-}
-
-/// A trace scaled so that its peak needs `peak` replicas of this capacity; unscaled for 0.
-///
-/// # Errors
-/// The file cannot be read or holds no demand.
-pub fn read_trace(path: &Path, capacity: f64, peak: f64) -> anyhow::Result<(String, Demand)> {
-    let mut series = series::read(path, None)?;
-    series.points.dedup_by_key(|(at, _)| *at);
-    let largest = series.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-    if largest <= 0.0 {
-        bail!("cannot use {}: it is zero all the time", path.display());
-    }
-    let factor = if peak > 0.0 {
-        peak * capacity / largest
-    } else {
-        1.0
-    };
-    let demand =
-        Demand::new(&series.points, factor).with_context(|| format!("cannot use {}", path.display()))?;
-    Ok((series.name, demand))
-}
-
-/// Three days, when more than half a day is left to score.
-pub fn history_seconds(demand: &Demand) -> i64 {
-    let length = demand.second(demand.steps());
-    if length > HISTORY_SECONDS + 43_200 {
-        HISTORY_SECONDS
-    } else {
-        0
-    }
-}
-
-fn score(demand: &Demand, policy: &Named, capacity: f64, args: &ScalingArgs) -> Score {
-    let mut setup = policy.setup(capacity, args.start_seconds, history_seconds(demand));
-    let healthy = simulate(demand, &policy.block, &setup, None, false);
-    match args.metric_fault {
-        None => healthy.score,
-        Some(fault) => {
-            setup.fault = Some(fault);
-            simulate(demand, &policy.block, &setup, Some(&healthy), false).score
-        }
-    }
 }
 
 impl Row {
@@ -259,7 +166,7 @@ fn means(rows: &[Row]) -> BTreeMap<String, Means> {
 }
 
 impl Report {
-    fn table(&self, markdown: bool) -> String {
+    fn table(&self) -> Vec<Vec<String>> {
         let head = [
             "trace",
             "policy",
@@ -305,36 +212,8 @@ impl Report {
             cells.resize(head.len(), String::new());
             table.push(cells);
         }
-        render(&table, markdown)
+        table
     }
-}
-
-/// Columns of equal width, or Markdown.
-pub fn render(table: &[Vec<String>], markdown: bool) -> String {
-    let columns = table.first().map_or(0, Vec::len);
-    let width = |i: usize| table.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for (line, row) in table.iter().enumerate() {
-        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, width))| {
-            if i < 2 {
-                format!("{cell:<width$}")
-            } else {
-                format!("{cell:>width$}")
-            }
-        });
-        let cells: Vec<String> = cells.collect();
-        if markdown {
-            text += &format!("| {} |\n", cells.join(" | "));
-            if line == 0 {
-                text += &format!("|{}\n", " --- |".repeat(columns));
-            }
-        } else {
-            text += cells.join("  ").trim_end();
-            text.push('\n');
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -342,24 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_trace_meets_every_policy_and_the_means_are_geometric() {
-        let dir = tempfile::tempdir().unwrap();
-        let trace: Vec<String> = (0..900)
-            .map(|i| if i % 300 < 150 { "10" } else { "40" }.to_owned())
-            .collect();
-        std::fs::write(dir.path().join("steps.txt"), trace.join("\n")).unwrap();
-        for (name, text) in [
-            ("README.md", "not a trace"),
-            ("LICENSE.txt", "Copyright, 2015\nMIT, too"),
-            ("notes.txt", "no numbers, but\nwords, words"),
-        ] {
-            std::fs::write(dir.path().join(name), text).unwrap();
-        }
-        let demands = read_all(dir.path(), 1000.0).unwrap();
-        assert_eq!(
-            (demands.len(), demands[0].0.as_str(), demands[0].1.largest()),
-            (1, "steps", 20_000.0)
-        );
+    fn the_means_are_geometric() {
         let row = |cost_ratio, tau_u| Row {
             cost_ratio,
             ..Row::new(
@@ -384,21 +246,12 @@ mod tests {
             traces: Vec::new(),
             geomean: BTreeMap::new(),
         };
-        let head = report.table(false);
+        let head = report.table().concat().join(" ");
         for word in head
             .split_whitespace()
             .filter(|word| !["trace", "policy", "%"].contains(word))
         {
             assert!(LEGEND.contains(word), "{word}");
         }
-    }
-
-    #[test]
-    fn a_folder_without_traces_is_bad_input() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(read_all(dir.path(), 1.0).is_err());
-        std::fs::write(dir.path().join("zero.txt"), "0\n0\n").unwrap();
-        assert!(read_all(dir.path(), 1.0).is_err());
-        assert!(read_all(&dir.path().join("absent"), 1.0).is_err());
     }
 }

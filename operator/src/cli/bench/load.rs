@@ -1,0 +1,237 @@
+//! Recorded demand under a policy: what `bench scaling`, `bench faults` and `simulate` share.
+
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use poker_operator_api::Autoscaling;
+use poker_operator_core::simulate::{Demand, Fault, Run, Setup, policies as core_policies, run as simulate};
+use serde::Serialize;
+
+use super::may_be_series;
+use crate::cli::policies::{self, Named};
+use crate::series;
+
+/// The peak of every trace, in replicas.
+const PEAK_REPLICAS: f64 = 20.0;
+const HISTORY_SECONDS: i64 = 3 * 86_400;
+
+/// What a bench of policies is given.
+#[derive(Args, Debug)]
+pub struct LoadArgs {
+    /// Folder of traces (csv, csv.gz, txt, json)
+    #[arg(long, value_name = "DIR")]
+    load: PathBuf,
+    /// The autoscaling block to measure as `default`, instead of the one built in
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Seconds from a decision until a new replica serves
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=1_740))]
+    start_seconds: i64,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Print Markdown tables
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+}
+
+/// The policy, what one of its replicas serves, and the traces by name.
+pub struct Load {
+    pub block: Autoscaling,
+    pub capacity: f64,
+    pub demands: Vec<(String, Demand)>,
+}
+
+impl LoadArgs {
+    /// # Errors
+    /// There is no trace, or a file cannot be used.
+    pub fn read(&self) -> anyhow::Result<Load> {
+        let block = match &self.policy {
+            Some(path) => policies::read(path)?,
+            None => policies::default(self.start_seconds)?,
+        };
+        let capacity = core_policies::capacity(&block).context("no target per replica")?;
+        let demands = read_all(&self.load, capacity)?;
+        Ok(Load {
+            block,
+            capacity,
+            demands,
+        })
+    }
+
+    /// What surrounds a policy on a trace.
+    pub fn setup(&self, policy: &Named, capacity: f64, demand: &Demand) -> Setup {
+        policy.setup(capacity, self.start_seconds, history_seconds(demand))
+    }
+
+    /// Prints the report as it was asked for; `table` makes its table, `below` follows that for people.
+    ///
+    /// # Errors
+    /// The report is no JSON.
+    pub fn print(
+        &self,
+        report: &impl Serialize,
+        table: &[Vec<String>],
+        below: Option<&str>,
+    ) -> anyhow::Result<()> {
+        match (self.json, self.markdown) {
+            (true, _) => println!("{}", serde_json::to_string_pretty(report)?),
+            (_, true) => print!("{}", render(table, true)),
+            _ => {
+                print!("{}", render(table, false));
+                below.iter().for_each(|text| print!("\n{text}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One run; with a fault beside the same run without, which tells what the fault caused.
+pub fn run_with(
+    demand: &Demand,
+    policy: &Named,
+    setup: &Setup,
+    fault: Option<Fault>,
+    keep_points: bool,
+) -> Run {
+    let Some(fault) = fault else {
+        return simulate(demand, &policy.block, setup, None, keep_points);
+    };
+    let healthy = simulate(demand, &policy.block, setup, None, false);
+    run_beside(&healthy, demand, policy, setup, fault, keep_points)
+}
+
+/// The run with a fault, beside the one without.
+pub fn run_beside(
+    healthy: &Run,
+    demand: &Demand,
+    policy: &Named,
+    setup: &Setup,
+    fault: Fault,
+    keep_points: bool,
+) -> Run {
+    let setup = Setup {
+        fault: Some(fault),
+        ..setup.clone()
+    };
+    simulate(demand, &policy.block, &setup, Some(healthy), keep_points)
+}
+
+/// Every trace in a folder, scaled so that its peak needs [`PEAK_REPLICAS`] of this capacity.
+///
+/// # Errors
+/// The folder cannot be read, or holds none.
+fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> {
+    let say = || format!("cannot read folder {}", dir.display());
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(dir).with_context(say)?.collect();
+    let mut files: Vec<PathBuf> = entries.with_context(say)?.iter().map(DirEntry::path).collect();
+    files.retain(|path| may_be_series(path));
+    files.sort();
+    let mut traces = Vec::new();
+    for path in &files {
+        match read_trace(path, capacity, PEAK_REPLICAS) {
+            Ok(trace) => traces.push(trace),
+            Err(error) => eprintln!("left out: {error:#}"),
+        }
+    }
+    if traces.is_empty() {
+        bail!("no traces (*.csv, *.csv.gz, *.txt, *.json) in {}", dir.display());
+    }
+    Ok(traces)
+}
+
+/// A trace scaled so that its peak needs `peak` replicas of this capacity; unscaled for 0.
+///
+/// # Errors
+/// The file cannot be read or holds no demand.
+pub fn read_trace(path: &Path, capacity: f64, peak: f64) -> anyhow::Result<(String, Demand)> {
+    let mut series = series::read(path, None)?;
+    series.points.dedup_by_key(|(at, _)| *at);
+    let largest = series.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+    if largest <= 0.0 {
+        bail!("cannot use {}: it is zero all the time", path.display());
+    }
+    let factor = if peak > 0.0 {
+        peak * capacity / largest
+    } else {
+        1.0
+    };
+    let demand =
+        Demand::new(&series.points, factor).with_context(|| format!("cannot use {}", path.display()))?;
+    Ok((series.name, demand))
+}
+
+/// Three days, when more than half a day is left to score.
+pub fn history_seconds(demand: &Demand) -> i64 {
+    let length = demand.second(demand.steps());
+    if length > HISTORY_SECONDS + 43_200 {
+        HISTORY_SECONDS
+    } else {
+        0
+    }
+}
+
+/// Columns of equal width, or Markdown.
+pub fn render(table: &[Vec<String>], markdown: bool) -> String {
+    let columns = table.first().map_or(0, Vec::len);
+    let width = |i: usize| table.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (line, row) in table.iter().enumerate() {
+        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, width))| {
+            if i < 2 {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        });
+        let cells: Vec<String> = cells.collect();
+        if markdown {
+            text += &format!("| {} |\n", cells.join(" | "));
+            if line == 0 {
+                text += &format!("|{}\n", " --- |".repeat(columns));
+            }
+        } else {
+            text += cells.join("  ").trim_end();
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_are_scaled_and_told_from_what_lies_beside_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let trace: Vec<String> = (0..900)
+            .map(|i| if i % 300 < 150 { "10" } else { "40" }.to_owned())
+            .collect();
+        std::fs::write(dir.path().join("steps.txt"), trace.join("\n")).unwrap();
+        for (name, text) in [
+            ("README.md", "not a trace"),
+            ("LICENSE.txt", "Copyright, 2015\nMIT, too"),
+            ("notes.txt", "no numbers, but\nwords, words"),
+        ] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let demands = read_all(dir.path(), 1000.0).unwrap();
+        assert_eq!(
+            (demands.len(), demands[0].0.as_str(), demands[0].1.largest()),
+            (1, "steps", 20_000.0)
+        );
+    }
+
+    #[test]
+    fn a_folder_without_traces_is_bad_input() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(read_all(dir.path(), 1.0).is_err());
+        std::fs::write(dir.path().join("zero.txt"), "0\n0\n").unwrap();
+        assert!(read_all(dir.path(), 1.0).is_err());
+        assert!(read_all(&dir.path().join("absent"), 1.0).is_err());
+    }
+}
