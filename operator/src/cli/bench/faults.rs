@@ -16,7 +16,7 @@ use crate::cli::policies::Named;
 ///
 /// Every file in DIR is one trace, run with the assumptions of `bench scaling`, once with a source that
 /// works and once with every kind of fault, ten minutes of each seven hours. A scale-in counts as caused by
-/// the fault when it comes during it, or up to two scale-in windows after its end, and leaves fewer replicas
+/// the fault when it comes during it, or up to one scale-in window after its end, and leaves fewer replicas
 /// than there were with the source that works within a window before and after. Exits with 1 when there is any.
 ///
 /// Example: poker-operator bench faults --load testdata/load
