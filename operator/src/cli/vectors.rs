@@ -138,8 +138,9 @@ mod tests {
 
     /// Every file of vectors that the repository holds.
     fn known() -> Vec<(String, Vec<u8>)> {
-        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/core/testdata/hpa");
-        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let entries = std::fs::read_dir("core/testdata/hpa")
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let json = entries.filter(|path| path.extension().is_some_and(|end| end == "json"));
         let read = |path: PathBuf| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
