@@ -3,6 +3,7 @@
 
 pub mod images;
 pub mod load;
+pub mod plan;
 pub mod shell;
 pub mod world;
 

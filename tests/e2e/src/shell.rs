@@ -5,17 +5,27 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, AttachParams};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 /// Runs a program and returns what it printed; fails with its error output.
 pub async fn run(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program)
+    feed(program, arguments, "").await
+}
+
+/// The same with a text on its standard input.
+pub async fn feed(program: &str, arguments: &[&str], input: &str) -> Result<String> {
+    let mut child = Command::new(program)
         .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .await
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .with_context(|| format!("cannot run {program}: put it on PATH"))?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    stdin.write_all(input.as_bytes()).await?;
+    drop(stdin);
+    let output = child.wait_with_output().await?;
     if !output.status.success() {
         bail!(
             "{program} {}: {}",

@@ -1,9 +1,10 @@
 //! One `PokerCluster` in a namespace, and how to wait for it.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -13,7 +14,7 @@ use kube::{Client, Resource, ResourceExt};
 use poker_operator_api::PokerCluster;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::images;
 use crate::shell;
@@ -173,6 +174,55 @@ impl World {
         let command = ["psql", "-h", "/tmp", "-U", "poker", "-d", "poker", "-Atc", query];
         let pod = format!("{}-database-0", self.name);
         Ok(shell::exec(&self.api(), &pod, &command).await?.trim().to_owned())
+    }
+
+    /// The votes in PostgreSQL, once at least `expected` are there: the worker follows the log.
+    pub async fn votes_stored(&self, expected: u64) -> Result<u64> {
+        let started = Instant::now();
+        loop {
+            // The worker makes the table when it starts.
+            let votes = match self.psql("SELECT to_regclass('votes')").await?.as_str() {
+                "" => 0,
+                _ => self.psql("SELECT count(*) FROM votes").await?.parse()?,
+            };
+            if votes >= expected || started.elapsed() > PATIENCE {
+                return Ok(votes);
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// What kubectl prints in this namespace.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        shell::run("kubectl", &[&["-n", &self.namespace], arguments].concat()).await
+    }
+
+    /// What `kubectl get pokercluster` shows, by the name of the column.
+    pub async fn columns(&self) -> Result<BTreeMap<String, String>> {
+        let table = self.kubectl(&["get", "pokercluster", &self.name]).await?;
+        println!("{table}");
+        let mut lines = table.lines();
+        let (Some(header), Some(row)) = (lines.next(), lines.next()) else {
+            bail!("kubectl printed no table: {table}")
+        };
+        let begins: Vec<usize> = header
+            .split_whitespace()
+            .filter_map(|name| header.find(name))
+            .collect();
+        let ends = begins.iter().skip(1).copied().chain([usize::MAX]);
+        let cell = |line: &str, begin: usize, end: usize| -> String {
+            line.chars()
+                .take(end)
+                .skip(begin)
+                .collect::<String>()
+                .trim()
+                .to_owned()
+        };
+        Ok(begins
+            .iter()
+            .zip(ends)
+            .map(|(&begin, end)| (cell(header, begin, end), cell(row, begin, end)))
+            .collect())
     }
 
     /// Deletes the namespace and waits until it is gone.

@@ -1,61 +1,35 @@
 //! Apply, look, scale, delete: what a platform engineer does on the first day.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use e2e::world::{World, condition};
-use e2e::{images, shell};
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use e2e::world::condition;
+use e2e::{World, images, plan, shell};
+use k8s_openapi::api::core::v1::{Event, Pod, Secret};
+use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::conditions::is_deleted;
-use kube::{Resource, ResourceExt};
 use poker_operator_api::PokerCluster;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How long the garbage collector may take.
 const COLLECTED_WITHIN: Duration = Duration::from_secs(60);
 
-/// `kind/name@resourceVersion` of every object of one kind that belongs to the cluster.
-async fn versions<K>(world: &World) -> Result<Vec<String>>
-where
-    K: Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-{
-    let selector = ListParams::default().labels(&format!("app.kubernetes.io/instance={}", world.name));
-    let list = world.api::<K>().list(&selector).await?;
-    let label = |object: &K| {
-        format!(
-            "{}/{}@{}",
-            K::kind(&()),
-            object.name_any(),
-            object.resource_version().unwrap_or_default()
-        )
+/// The version of each object, by its kind and name. Kubernetes writes the status of workloads and budgets: they
+/// have a generation for the rest.
+async fn versions(world: &World) -> Result<BTreeMap<String, String>> {
+    let version = |object: &Value| {
+        let meta = &object["metadata"];
+        meta.get("generation")
+            .unwrap_or(&meta["resourceVersion"])
+            .to_string()
     };
-    Ok(list.items.iter().map(label).collect())
-}
-
-/// Everything the operator made, except what Kubernetes itself keeps writing to.
-async fn children(world: &World) -> Result<Vec<String>> {
-    let mut all = vec![];
-    all.extend(versions::<Deployment>(world).await?);
-    all.extend(versions::<StatefulSet>(world).await?);
-    all.extend(versions::<Service>(world).await?);
-    all.extend(versions::<ConfigMap>(world).await?);
-    all.extend(versions::<Secret>(world).await?);
-    all.extend(versions::<ServiceAccount>(world).await?);
-    all.extend(versions::<NetworkPolicy>(world).await?);
-    all.extend(versions::<PodDisruptionBudget>(world).await?);
-    all.extend(versions::<Role>(world).await?);
-    all.extend(versions::<RoleBinding>(world).await?);
-    all.sort();
-    Ok(all)
+    let all = plan::live(world).await?;
+    Ok(all
+        .iter()
+        .map(|object| (plan::identity(object), version(object)))
+        .collect())
 }
 
 #[tokio::test]
@@ -66,31 +40,28 @@ async fn a_cluster_is_applied_looked_at_scaled_and_deleted() -> Result<()> {
     world.wait_shards(2).await?;
 
     looks_right_to_kubectl(&world).await?;
-    further_reconciles_write_nothing_else(&world).await?;
+    every_child_is_as_planned(&world).await?;
+    pods_have_the_least_rights(&world).await?;
+    another_reconcile_writes_nothing(&world).await?;
     kubectl_scale_is_followed(&world).await?;
     deletion_leaves_nothing(&world).await?;
     world.tear_down().await
 }
 
 async fn looks_right_to_kubectl(world: &World) -> Result<()> {
-    let namespace = ["-n", &world.namespace];
     let wait = [
         "wait",
         "--for=condition=Ready",
         "pokercluster/demo",
         "--timeout=10s",
     ];
-    shell::run("kubectl", &[&namespace[..], &wait[..]].concat()).await?;
-    let table = shell::run("kubectl", &[&namespace[..], &["get", "pokerclusters"]].concat()).await?;
-    println!("{table}");
-    for column in ["READY", "VERSION", "SHARDS", "GATEWAYS", "AGE"] {
-        assert!(table.contains(column), "no column {column} in\n{table}");
-    }
-    let row = table.lines().nth(1).unwrap_or_default();
-    assert!(
-        row.contains("True") && row.contains(&images::version()),
-        "the row does not tell: {row}"
-    );
+    world.kubectl(&wait).await?;
+    let columns = world.columns().await?;
+    let shown: Vec<_> = ["READY", "VERSION", "SHARDS", "GATEWAYS", "ROLLOUT"]
+        .iter()
+        .map(|&name| columns.get(name).map_or("no such column", String::as_str))
+        .collect();
+    assert_eq!(shown, ["True", &images::version(), "2", "2", "2/2"]);
     let explained = shell::run(
         "kubectl",
         &["explain", "pokercluster.spec.shards.drainDeadlineSeconds"],
@@ -103,34 +74,67 @@ async fn looks_right_to_kubectl(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn further_reconciles_write_nothing_else(world: &World) -> Result<()> {
-    // What a third shard does not concern is not written again by all the passes that it takes.
-    let untouched = |all: &[String]| -> Vec<String> {
-        let kinds = [
-            "Secret/",
-            "ServiceAccount/",
-            "Role/",
-            "RoleBinding/",
-            "NetworkPolicy/",
-        ];
-        all.iter()
-            .filter(|object| kinds.iter().any(|kind| object.starts_with(kind)))
-            .cloned()
-            .collect()
-    };
-    let before = children(world).await?;
-    world.apply(json!({"shards": {"replicas": 3}})).await?;
-    world.wait_shards(3).await?;
-    world.apply(json!({"shards": {"replicas": 2}})).await?;
-    world.wait_shards(2).await?;
-    assert_eq!(untouched(&before), untouched(&children(world).await?));
+/// By the plan of the command line, which sees no cluster: so it knows neither passwords nor routes.
+async fn every_child_is_as_planned(world: &World) -> Result<()> {
+    let (planned, live) = (plan::planned(world).await?, plan::live(world).await?);
+    let names = |objects: &[Value]| objects.iter().map(plan::identity).collect::<BTreeSet<_>>();
+    assert_eq!(names(&planned), names(&live));
+    for mut object in planned {
+        let name = plan::identity(&object);
+        if name.starts_with("Secret/") || name.starts_with("ConfigMap/") {
+            object["data"] = json!({});
+        }
+        let difference = plan::difference(&object, plan::find(&live, &name)?);
+        assert_eq!(difference, None, "{name}");
+    }
+    Ok(())
+}
+
+/// What the API server grants to the pods' account beyond what everybody has.
+async fn pods_have_the_least_rights(world: &World) -> Result<()> {
+    let account = format!("--as=system:serviceaccount:{}:demo-app", world.namespace);
+    let table = world.kubectl(&["auth", "can-i", "--list", &account]).await?;
+    let granted: Vec<_> = table
+        .lines()
+        .skip(1)
+        .filter(|line| !line.starts_with("selfsubject") && !line.starts_with(' '))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        granted,
+        ["configmaps [] [demo-routes] [get list watch]"],
+        "{table}"
+    );
+    let all = ListParams::default().labels("app.kubernetes.io/instance=demo");
+    let pods = world.api::<Pod>().list(&all).await?.items;
+    assert!(!pods.is_empty());
+    for pod in pods {
+        let name = pod.name_any();
+        let token = pod.spec.and_then(|spec| spec.automount_service_account_token);
+        // Both follow the routing table.
+        let follows = ["demo-gateway-", "demo-shard-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        assert_eq!(token == Some(true), follows, "{name} has a token: {token:?}");
+    }
+    Ok(())
+}
+
+/// A deadline for draining stands in no child: the pass that it causes finds all as it should be.
+async fn another_reconcile_writes_nothing(world: &World) -> Result<()> {
+    let before = versions(world).await?;
+    world
+        .apply(json!({"shards": {"replicas": 2, "drainDeadlineSeconds": 77}}))
+        .await?;
+    world.wait_ready().await?;
+    assert_eq!(before, versions(world).await?);
     Ok(())
 }
 
 async fn kubectl_scale_is_followed(world: &World) -> Result<()> {
-    let namespace = ["-n", &world.namespace];
-    let scale = ["scale", "pokercluster/demo", "--replicas=1"];
-    shell::run("kubectl", &[&namespace[..], &scale[..]].concat()).await?;
+    world
+        .kubectl(&["scale", "pokercluster/demo", "--replicas=1"])
+        .await?;
     world.wait_shards(1).await?;
     assert_eq!(world.deployments("shard").await?.len(), 1);
     let cluster = world.get().await?;
@@ -149,10 +153,10 @@ async fn deletion_leaves_nothing(world: &World) -> Result<()> {
         .await?;
     // The garbage collector takes one kind after the other.
     let end = Instant::now() + COLLECTED_WITHIN;
-    let mut left = children(world).await?;
+    let mut left = versions(world).await?;
     while !left.is_empty() && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        left = children(world).await?;
+        left = versions(world).await?;
     }
     assert!(left.is_empty(), "left behind: {left:?}");
     Ok(())

@@ -1,0 +1,60 @@
+//! What `poker-operator plan` says a cluster becomes, beside what is there.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::World;
+use crate::shell;
+
+/// The kinds of which the operator makes objects, as kubectl takes them.
+const KINDS: &str = "serviceaccounts,roles,rolebindings,secrets,configmaps,services,networkpolicies,\
+                     poddisruptionbudgets,statefulsets,deployments";
+
+/// The objects that the cluster, as it stands, is planned to become.
+pub async fn planned(world: &World) -> Result<Vec<Value>> {
+    let document = world
+        .kubectl(&["get", "pokercluster", &world.name, "-o", "json"])
+        .await?;
+    let list = shell::feed("poker-operator", &["plan", "-f", "-", "--json"], &document).await?;
+    Ok(serde_json::from_str(&list)?)
+}
+
+/// The cluster's objects that are there.
+pub async fn live(world: &World) -> Result<Vec<Value>> {
+    let label = format!("app.kubernetes.io/instance={}", world.name);
+    let list = world.kubectl(&["get", KINDS, "-l", &label, "-o", "json"]).await?;
+    let mut list: Value = serde_json::from_str(&list)?;
+    Ok(serde_json::from_value(list["items"].take())?)
+}
+
+/// `Kind/name` of an object.
+pub fn identity(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]))
+}
+
+/// Where `live` differs from what was planned; what only the live object has, such as defaults, is not compared.
+pub fn difference(planned: &Value, live: &Value) -> Option<String> {
+    match (planned, live) {
+        (Value::Object(planned), Value::Object(live)) => planned.iter().find_map(|(key, value)| {
+            let there = live.get(key).unwrap_or(&Value::Null);
+            difference(value, there).map(|why| format!(".{key}{why}"))
+        }),
+        (Value::Array(planned), Value::Array(live)) if planned.len() == live.len() => {
+            let pairs = planned.iter().zip(live).enumerate();
+            pairs.into_iter().find_map(|(index, (planned, live))| {
+                difference(planned, live).map(|why| format!("[{index}]{why}"))
+            })
+        }
+        (planned, live) if planned == live => None,
+        (planned, live) => Some(format!(": planned {planned}, is {live}")),
+    }
+}
+
+/// The object of that kind and name.
+pub fn find<'a>(objects: &'a [Value], identity_wanted: &str) -> Result<&'a Value> {
+    objects
+        .iter()
+        .find(|object| identity(object) == identity_wanted)
+        .with_context(|| format!("{identity_wanted} is not there"))
+}

@@ -1,0 +1,119 @@
+//! People play while shards are added, removed, upgraded and killed: no socket is closed by it and
+//! no vote is lost or doubled.
+
+use anyhow::{Context, Result};
+use e2e::world::create_namespace;
+use e2e::{Load, World, images};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, Patch, PostParams};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_hundred_teams_of_five_have_every_vote_in_the_database_exactly_once() -> Result<()> {
+    let world = World::ready("load", json!({"shards": {"replicas": 2}})).await?;
+    let report = Load::start(&world, 100, 5, 200, 20).await?.finish().await?;
+    report.assert_undisturbed();
+    assert_eq!(world.votes_stored(report.votes_acked).await?, report.votes_acked);
+    let distinct = world
+        .psql("SELECT count(*) FROM (SELECT DISTINCT team, round, participant FROM votes) v")
+        .await?;
+    assert_eq!(distinct, report.votes_acked.to_string());
+    world.tear_down().await
+}
+
+#[tokio::test]
+async fn shards_come_and_go_and_a_version_is_rolled_out_under_load() -> Result<()> {
+    let world = World::ready("moves", json!({"shards": {"replicas": 2}})).await?;
+    let load = Load::start(&world, 40, 5, 100, 120).await?;
+    for shards in [4, 3] {
+        world.apply(json!({"shards": {"replicas": shards}})).await?;
+        world.wait_shards(shards).await?;
+    }
+    let next = json!({"version": images::next_version(), "shards": {"replicas": 3}});
+    world.apply(next).await?;
+    world
+        .wait_until("the next version", |cluster| {
+            cluster
+                .status
+                .as_ref()
+                .and_then(|status| status.version.as_deref())
+                == Some(&images::next_version())
+        })
+        .await?;
+    world.wait_shards(3).await?;
+    let report = load.finish().await?;
+    report.assert_undisturbed();
+    println!(
+        "vote to everyone, worst while shards moved: {} ms",
+        report.latency_ms.vote_to_seen.max
+    );
+    assert_eq!(world.votes_stored(report.votes_acked).await?, report.votes_acked);
+    world.tear_down().await
+}
+
+/// Ends a pod's `poker-app` with SIGKILL from its node, as a crash would.
+async fn kill_9(world: &World, pod: &Pod) -> Result<()> {
+    let namespace = create_namespace(&world.client, "killer").await?;
+    let label = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(world.client.clone());
+    namespaces
+        .patch(&namespace, &Default::default(), &Patch::Merge(&label))
+        .await?;
+    let uid = pod.uid().context("the pod has no uid")?;
+    let script = r#"
+        for process in /proc/[0-9]*; do
+          read -r comm < "$process/comm" 2>/dev/null || continue
+          [ "$comm" = poker-app ] || continue
+          while read -r line; do
+            case $line in *"$UID_DASHED"*|*"$UID_UNDERSCORED"*) kill -9 "${process#/proc/}" && echo killed; exit;; esac
+          done < "$process/cgroup"
+        done
+        echo "no such process" >&2; exit 1"#;
+    let killer = serde_json::from_value(json!({
+        "metadata": {"name": "killer"},
+        "spec": {
+            "restartPolicy": "Never",
+            "hostPID": true,
+            "nodeName": pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{
+                "name": "killer",
+                "image": std::env::var("E2E_POSTGRES_IMAGE").unwrap_or_else(|_| "postgres:15".to_owned()),
+                "command": ["/bin/sh", "-c", script],
+                "env": [{"name": "UID_DASHED", "value": uid}, {"name": "UID_UNDERSCORED", "value": uid.replace('-', "_")}],
+                "securityContext": {"privileged": true, "runAsUser": 0},
+            }],
+        },
+    }))?;
+    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &namespace);
+    pods.create(&PostParams::default(), &killer).await?;
+    let ended = |pod: Option<&Pod>| {
+        pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref())
+            .is_some_and(|phase| phase == "Succeeded")
+    };
+    world
+        .wait_for(pods, "killer", ended)
+        .await
+        .context("the shard could not be killed")?;
+    namespaces.delete(&namespace, &Default::default()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_killed_shard_costs_no_acknowledged_vote() -> Result<()> {
+    let world = World::ready("kill", json!({"shards": {"replicas": 2}})).await?;
+    let load = Load::start(&world, 20, 5, 100, 30).await?;
+    // Rounds are under way once their votes arrive.
+    assert!(world.votes_stored(200).await? >= 200, "the load does not vote");
+    let shards = world.pods("shard").await?;
+    kill_9(&world, shards.first().context("no shard")?).await?;
+    let report = load.finish().await?;
+    report.assert_undisturbed();
+    println!(
+        "shard killed: the longest wait for an acknowledgement was {} ms",
+        report.latency_ms.vote_to_ack.max
+    );
+    assert_eq!(world.votes_stored(report.votes_acked).await?, report.votes_acked);
+    world.tear_down().await
+}

@@ -1,0 +1,148 @@
+//! Shards and gateways follow what Prometheus says.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use e2e::{Load, World, images};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use poker_operator_api::PokerCluster;
+use serde_json::json;
+
+/// The shards that the operator wants.
+fn desired(cluster: &PokerCluster) -> Option<i32> {
+    Some(cluster.status.as_ref()?.shards.as_ref()?.desired)
+}
+
+#[tokio::test]
+async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
+    let autoscaling = json!({
+        "minReplicas": 1, "maxReplicas": 3,
+        "metrics": [{"builtin": "Participants", "target": {"averageValue": "50"}}],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 10}},
+    });
+    let prometheus = json!({"url": images::prometheus_url(), "intervalSeconds": 1});
+    let spec = json!({"shards": {"autoscaling": autoscaling}, "prometheus": prometheus});
+    let world = World::ready("scaling", spec).await?;
+    world.wait_shards(1).await?;
+
+    // A few people play from before the load until after it.
+    let few = Load::start(&world, 4, 5, 20, 150).await?;
+    let many = Load::start(&world, 26, 5, 50, 45).await?;
+    let started = Instant::now();
+    world
+        .wait_until("a decision for more shards", |cluster| desired(cluster) > Some(1))
+        .await?;
+    println!("load to scale patch: {:.1} s", started.elapsed().as_secs_f64());
+    world.wait_shards(3).await?;
+    println!("load to three shards: {:.1} s", started.elapsed().as_secs_f64());
+    let columns = world.columns().await?;
+    assert_eq!((&*columns["SHARDS"], &*columns["PARTICIPANTS"]), ("3", "150"));
+    let many = many.finish().await?;
+    many.assert_undisturbed();
+    let ended = Instant::now();
+    world.wait_shards(1).await?;
+    println!("end of load to one shard: {:.1} s", ended.elapsed().as_secs_f64());
+    let few = few.finish().await?;
+    few.assert_undisturbed();
+    let acked = many.votes_acked + few.votes_acked;
+    assert_eq!(world.votes_stored(acked).await?, acked);
+
+    let status = world.get().await?.status.unwrap_or_default();
+    let decision = status
+        .scaling
+        .iter()
+        .find(|decision| decision.component == "shard")
+        .context("no decision in status")?;
+    println!("{decision:?}");
+    assert!(!decision.message.is_empty() && !decision.proposals.is_empty());
+    world.tear_down().await
+}
+
+/// The reason of the latest decision on gateways.
+fn reason(cluster: &PokerCluster) -> Option<&str> {
+    let mut decisions = cluster.status.iter().flat_map(|status| &status.scaling);
+    let decision = decisions.find(|decision| decision.component == "gateway")?;
+    Some(&decision.reason)
+}
+
+async fn wait_gateways(world: &World, count: i32) -> Result<()> {
+    let met = |cluster: &PokerCluster| {
+        let gateway = cluster.status.as_ref().and_then(|status| status.gateway.as_ref());
+        gateway.is_some_and(|gateway| (gateway.desired, gateway.ready) == (count, count))
+    };
+    world.wait_until(&format!("{count} gateways"), met).await
+}
+
+async fn scale_prometheus(world: &World, replicas: i32) -> Result<()> {
+    let servers: Api<Deployment> = Api::namespaced(world.client.clone(), "monitoring");
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    servers
+        .patch("prometheus", &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "takes Prometheus away from the other tests"]
+async fn gateways_follow_connections_and_stay_while_prometheus_is_away() -> Result<()> {
+    let autoscaling = json!({
+        "minReplicas": 1, "maxReplicas": 3,
+        "metrics": [{"builtin": "Connections", "target": {"averageValue": "20"}}],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 5}},
+    });
+    let prometheus = json!({"url": images::prometheus_url(), "intervalSeconds": 1});
+    let spec = json!({"gateway": {"autoscaling": autoscaling}, "prometheus": prometheus});
+    let world = World::ready("gateways", spec).await?;
+    wait_gateways(&world, 1).await?;
+    let load = Load::start(&world, 10, 5, 20, 30).await?;
+    wait_gateways(&world, 3).await?;
+    let events = world.api::<Event>().list(&ListParams::default()).await?;
+    let told = |event: &Event| {
+        let about = event.note.as_deref().unwrap_or_default();
+        event.reason.as_deref() == Some("MetricAboveTarget") && about.contains("gateway")
+    };
+    assert!(events.items.iter().any(told), "{events:#?}");
+
+    scale_prometheus(&world, 0).await?;
+    let load = load.finish().await;
+    let is_away = |cluster: &PokerCluster| reason(cluster) == Some("MetricsUnavailable");
+    let away = world.wait_until("metrics that are missing", is_away).await;
+    let held = wait_gateways(&world, 3).await;
+    // Whatever came out: other tests need it.
+    scale_prometheus(&world, 1).await?;
+    away?;
+    held?;
+    load?.assert_undisturbed();
+    wait_gateways(&world, 1).await?;
+    world.tear_down().await
+}
+
+/// The past comes from Prometheus, here as a function of time: two minutes of 140, two of 40. So 140 are
+/// always expected within three minutes, and three shards that serve 50 each.
+#[tokio::test]
+async fn a_forecast_from_the_past_adds_shards_before_the_load() -> Result<()> {
+    let wave = json!({"name": "wave", "query": "40 + 100 * (minute() % 4 >= bool 2)"});
+    let autoscaling = json!({
+        "minReplicas": 1, "maxReplicas": 5,
+        "metrics": [{"promql": wave, "target": {"averageValue": "50"}}],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+        "predictive": {"mode": "On", "leadSeconds": 180, "headroomPercent": 300},
+    });
+    let prometheus = json!({"url": images::prometheus_url(), "intervalSeconds": 1});
+    let spec = json!({"shards": {"autoscaling": autoscaling}, "prometheus": prometheus});
+    let world = World::ready("forecast", spec).await?;
+    world
+        .wait_until("a decision by the forecast in quiet minutes", |cluster| {
+            let decisions = cluster.status.iter().flat_map(|status| &status.scaling);
+            let proposals: Vec<_> = decisions
+                .flat_map(|decision| &decision.proposals)
+                .map(|p| (p.name.as_str(), p.replicas))
+                .collect();
+            proposals.contains(&("wave", Some(1))) && proposals.contains(&("forecast/wave", Some(3)))
+        })
+        .await?;
+    world.wait_shards(3).await?;
+    world.tear_down().await
+}
