@@ -9,9 +9,7 @@ CACHE := $(HOME)/.cache/planning-poker
 # Incremental state is of no use to a fresh clone.
 export CARGO_INCREMENTAL := 0
 export CARGO_TARGET_DIR ?= $(CACHE)/target
-BIN := $(CARGO_TARGET_DIR)/debug
 WEB := poker-app/web
-TEST_VERSION := 1.0.0
 
 .PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions web build
 
@@ -31,7 +29,7 @@ unit: web ## Tests that need no server
 	scripts/step "unit tests" cargo test --workspace --lib --bins --test properties --test scenarios
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
-	scripts/need redis-server postgresql
+	scripts/need redis-server postgresql openjdk-17-jdk-headless maven
 	scripts/step "integration tests" cargo test --workspace --test apiserver --test play --test servers -- --test-threads=2
 
 web-test: build ## The page: unit tests, then two browsers against the embedded server
@@ -46,7 +44,7 @@ lint: web ## Formatters, clippy, web linters, shellcheck, cargo deny, drift of g
 
 fmt: ## Format everything
 	cargo fmt --all
-	cd $(WEB) && npx prettier --write .
+	cd $(WEB) && npx prettier --write . ../../tests/web
 
 gen: web ## Regenerate what is committed: CRDs, protocol types, golden renders
 	scripts/gen
@@ -64,6 +62,7 @@ bench-decisions: build ## Judge forecasts, scaling and verdicts on recorded data
 	scripts/bench-decisions
 
 web: ## Build the page that the server embeds
+	@scripts/toolchain
 	scripts/web
 	@scripts/own-target
 

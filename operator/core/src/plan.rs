@@ -1,22 +1,26 @@
 //! From a valid spec and what is there to what to do.
 
+mod live;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
-use poker_operator_api::names::LABEL_REVISION;
-use poker_operator_api::{Autoscaling, ClusterNames, Component};
+use poker_operator_api::{Autoscaling, Component};
 use poker_routing::{RoutingTable, ShardState};
 
-use crate::build::{self, ROUTES_KEY};
+pub use live::drains;
+pub(crate) use live::{active, live_table, ready, serving};
+use live::{available_since, draining, ever_ready, shard_key};
+
+use crate::build;
 use crate::children::{Children, Planned};
 use crate::limits::{PARTICIPANTS_SECONDS, REQUEUE_DRAINING, REQUEUE_JOINING, REQUEUE_STARTING, RESYNC};
-use crate::observed::{LiveChildren, Observed, TopicObserved};
+use crate::observed::{Observed, TopicObserved};
 use crate::orphans;
 use crate::outcome::{Drained, Facts, GatewayFacts, Plan, ReplicaTarget, ShardFacts};
 use crate::scale::{self, Forecasts, ScaleDecision, ScaleInput, ScaleMemory};
-use crate::shards::Key;
 use crate::validate::{DatabaseServer, Validated};
 use crate::{gateways, shards, topic};
 
@@ -421,84 +425,6 @@ fn requeue_after(
         wait = wait.min(REQUEUE_JOINING);
     }
     scale.iter().map(|d| d.look_again_after).fold(wait, Duration::min)
-}
-
-/// Deployments whose admin port should be asked what they hold.
-pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {
-    let named = live.deployments.iter().filter_map(|d| d.metadata.name.clone());
-    let table = live_table(live, names).unwrap_or_default();
-    let active = active(names, &table);
-    let serving = serving(live, names).map(|revision| names.gateway(revision));
-    named
-        .filter(|name| names.parse_shard(name).is_some() || names.parse_gateway(name).is_some())
-        .filter(|name| !active.contains(name) && Some(name) != serving.as_ref())
-        .collect()
-}
-
-/// The routing table in use, if there is one that can be read.
-pub(crate) fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<RoutingTable> {
-    let name = names.routes();
-    let map = live
-        .config_maps
-        .iter()
-        .find(|m| m.metadata.name.as_ref() == Some(&name))?;
-    RoutingTable::parse(map.data.as_ref()?.get(ROUTES_KEY)?).ok()
-}
-
-/// The revision the public Service selects.
-pub(crate) fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Option<&'a str> {
-    let name = names.public();
-    let service = live
-        .services
-        .iter()
-        .find(|s| s.metadata.name.as_ref() == Some(&name))?;
-    let selector = service.spec.as_ref()?.selector.as_ref()?;
-    selector.get(LABEL_REVISION).map(String::as_str)
-}
-
-pub(crate) fn active(names: &ClusterNames, table: &RoutingTable) -> Vec<String> {
-    let active = table.shards.iter().filter(|e| e.state == ShardState::Active);
-    active.map(|e| names.shard(e.id, &e.revision)).collect()
-}
-
-fn shard_key(names: &ClusterNames, name: &str) -> Option<Key> {
-    names
-        .parse_shard(name)
-        .map(|(id, revision)| (id, revision.to_owned()))
-}
-
-fn draining(seen: &Observed) -> impl Iterator<Item = (&str, Timestamp)> {
-    let draining = seen.cluster.status.iter().flat_map(|s| &s.draining);
-    draining.map(|d| (d.deployment.as_str(), d.since.0))
-}
-
-pub(crate) fn ready(deployment: &Deployment) -> i32 {
-    deployment
-        .status
-        .as_ref()
-        .and_then(|s| s.ready_replicas)
-        .unwrap_or(0)
-}
-
-/// Since when the Deployment has had its pods.
-fn available_since(deployment: &Deployment) -> Option<Timestamp> {
-    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
-    let available = conditions
-        .iter()
-        .find(|c| c.type_ == "Available" && c.status == "True")?;
-    Some(available.last_transition_time.as_ref()?.0)
-}
-
-/// Whether all pods were ready at some time: the Deployment controller never takes that back.
-fn ever_ready(deployment: &Deployment) -> bool {
-    let conditions = deployment
-        .status
-        .iter()
-        .flat_map(|s| s.conditions.iter().flatten());
-    ready(deployment) > 0
-        || conditions
-            .into_iter()
-            .any(|c| c.type_ == "Progressing" && c.reason.as_deref() == Some("NewReplicaSetAvailable"))
 }
 
 fn count(length: usize) -> i32 {

@@ -1,23 +1,22 @@
 //! The status: a pure function of what was observed and of what became of the plan.
 
 mod conditions;
+mod participants;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use poker_operator_api::names::{APP_NAME, LABEL_COMPONENT, LABEL_INSTANCE, LABEL_NAME};
 use poker_operator_api::status::{
-    ComponentStatus, Draining, Participants, ProposalStatus, RolloutStatus, RoutesStatus, ScalingStatus,
-    ShardsStatus,
+    ComponentStatus, Draining, ProposalStatus, RolloutStatus, RoutesStatus, ScalingStatus, ShardsStatus,
 };
 use poker_operator_api::{ClusterNames, Component, PokerCluster, PokerClusterStatus};
 
 use crate::children::{Applied, Children};
-use crate::limits::{PARTICIPANTS_KEPT_SECONDS, PARTICIPANTS_SECONDS};
 use crate::observed::Observed;
 use crate::outcome::{Facts, Outcome};
 use crate::plan::{self, ready};
-use crate::scale::{Sample, ScaleDecision};
+use crate::scale::ScaleDecision;
 use crate::validate::{DatabaseServer, Invalid, Validated};
 
 /// The status to report.
@@ -55,7 +54,7 @@ pub fn derive(valid: &Result<Validated, Invalid>, seen: &Observed, outcome: &Out
             .map(|decision| scaling(decision, spec_replicas(decision.component, valid), &old))
             .collect();
     }
-    status.participants = participants(seen, old.participants);
+    status.participants = participants::counted(seen, old.participants.as_ref());
     status.conditions = conditions::all(&conditions::Evidence {
         valid,
         seen,
@@ -65,6 +64,10 @@ pub fn derive(valid: &Result<Validated, Invalid>, seen: &Observed, outcome: &Out
         was_complete: old.version.is_some(),
         status: &status,
     });
+    if !same(&status, &old) {
+        // It is written anyway.
+        status.participants = participants::latest(seen, old.participants.as_ref());
+    }
     status
 }
 
@@ -337,28 +340,6 @@ fn decided(decision: &ScaleDecision, old: &PokerClusterStatus) -> ScalingStatus 
                 })
                 .collect(),
         },
-    }
-}
-
-/// Renewed at most once a minute on a fresh sample; gone when there has been none for long.
-fn participants(seen: &Observed, old: Option<Participants>) -> Option<Participants> {
-    seen.cluster.spec.prometheus.as_ref()?;
-    let sample = seen
-        .metrics
-        .get(&Component::Shard)
-        .and_then(|samples| samples.get("participants"));
-    let Some(Sample::Fresh { value, at }) = sample else {
-        let age = |old: &Participants| seen.now.duration_since(old.time.0).as_secs();
-        return old.filter(|old| age(old) < PARTICIPANTS_KEPT_SECONDS);
-    };
-    #[allow(clippy::cast_possible_truncation)] // a count of people; saturates
-    let new = Participants {
-        count: value.round() as i64,
-        time: Time(*at),
-    };
-    match old {
-        Some(old) if seen.now.duration_since(old.time.0).as_secs() < PARTICIPANTS_SECONDS => Some(old),
-        _ => Some(new),
     }
 }
 

@@ -3,6 +3,7 @@
 
 NODES_READY_SECONDS=90
 PULL_SECONDS=300
+API_BACK_SECONDS=30 # an API server that was killed comes back by itself
 
 # use_engine host|private: makes kind, and the docker that it calls, talk to that engine.
 use_engine() {
@@ -58,7 +59,7 @@ cluster_healthy() {
 		docker unpause "$node" >/dev/null
 	done
 	[[ -z $(docker ps -aq --filter "label=io.x-k8s.kind.cluster=$CLUSTER_NAME" --filter status=exited) ]] &&
-		[[ -f $KUBECONFIG_FILE ]] && kube get --raw /readyz >/dev/null 2>&1 && (cluster_settled >/dev/null 2>&1)
+		[[ -f $KUBECONFIG_FILE ]] && retry "$API_BACK_SECONDS" kube get --raw /readyz >/dev/null && (cluster_settled >/dev/null 2>&1)
 }
 
 create_cluster() {

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 /// The version that clusters start with.
 pub fn version() -> String {
-    std::env::var("E2E_VERSION").unwrap_or_else(|_| "1.0.0".to_owned())
+    std::env::var("E2E_VERSION").unwrap_or_else(|_| "0.1.0".to_owned())
 }
 
 /// The version that a cluster is upgraded to.
 pub fn next_version() -> String {
-    std::env::var("E2E_NEXT_VERSION").unwrap_or_else(|_| "1.0.1".to_owned())
+    std::env::var("E2E_NEXT_VERSION").unwrap_or_else(|_| "0.1.0-next".to_owned())
 }
 
 /// The app's repository.
@@ -19,7 +19,8 @@ pub fn app_repository() -> String {
 
 /// Where the operator finds the tests' Prometheus.
 pub fn prometheus_url() -> String {
-    std::env::var("E2E_PROMETHEUS_URL").unwrap_or_else(|_| "http://prometheus.monitoring.svc:9090".to_owned())
+    std::env::var("E2E_PROMETHEUS_URL")
+        .unwrap_or_else(|_| "http://prometheus.poker-monitoring.svc:9090".to_owned())
 }
 
 /// The part of a spec that names images.

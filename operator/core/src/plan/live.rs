@@ -1,0 +1,89 @@
+//! What the objects that are there say of themselves.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use poker_operator_api::ClusterNames;
+use poker_operator_api::names::LABEL_REVISION;
+use poker_routing::{RoutingTable, ShardState};
+
+use crate::build::ROUTES_KEY;
+use crate::observed::{LiveChildren, Observed};
+use crate::shards::Key;
+
+/// Deployments whose admin port should be asked what they hold.
+pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {
+    let named = live.deployments.iter().filter_map(|d| d.metadata.name.clone());
+    let table = live_table(live, names).unwrap_or_default();
+    let active = active(names, &table);
+    let serving = serving(live, names).map(|revision| names.gateway(revision));
+    named
+        .filter(|name| names.parse_shard(name).is_some() || names.parse_gateway(name).is_some())
+        .filter(|name| !active.contains(name) && Some(name) != serving.as_ref())
+        .collect()
+}
+
+/// The routing table in use, if there is one that can be read.
+pub(crate) fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<RoutingTable> {
+    let name = names.routes();
+    let map = live
+        .config_maps
+        .iter()
+        .find(|m| m.metadata.name.as_ref() == Some(&name))?;
+    RoutingTable::parse(map.data.as_ref()?.get(ROUTES_KEY)?).ok()
+}
+
+/// The revision the public Service selects.
+pub(crate) fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Option<&'a str> {
+    let name = names.public();
+    let service = live
+        .services
+        .iter()
+        .find(|s| s.metadata.name.as_ref() == Some(&name))?;
+    let selector = service.spec.as_ref()?.selector.as_ref()?;
+    selector.get(LABEL_REVISION).map(String::as_str)
+}
+
+pub(crate) fn active(names: &ClusterNames, table: &RoutingTable) -> Vec<String> {
+    let active = table.shards.iter().filter(|e| e.state == ShardState::Active);
+    active.map(|e| names.shard(e.id, &e.revision)).collect()
+}
+
+pub(super) fn shard_key(names: &ClusterNames, name: &str) -> Option<Key> {
+    names
+        .parse_shard(name)
+        .map(|(id, revision)| (id, revision.to_owned()))
+}
+
+pub(super) fn draining(seen: &Observed) -> impl Iterator<Item = (&str, Timestamp)> {
+    let draining = seen.cluster.status.iter().flat_map(|s| &s.draining);
+    draining.map(|d| (d.deployment.as_str(), d.since.0))
+}
+
+pub(crate) fn ready(deployment: &Deployment) -> i32 {
+    deployment
+        .status
+        .as_ref()
+        .and_then(|s| s.ready_replicas)
+        .unwrap_or(0)
+}
+
+/// Since when the Deployment has had its pods.
+pub(super) fn available_since(deployment: &Deployment) -> Option<Timestamp> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let available = conditions
+        .iter()
+        .find(|c| c.type_ == "Available" && c.status == "True")?;
+    Some(available.last_transition_time.as_ref()?.0)
+}
+
+/// Whether all pods were ready at some time: the Deployment controller never takes that back.
+pub(super) fn ever_ready(deployment: &Deployment) -> bool {
+    let conditions = deployment
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    ready(deployment) > 0
+        || conditions
+            .into_iter()
+            .any(|c| c.type_ == "Progressing" && c.reason.as_deref() == Some("NewReplicaSetAvailable"))
+}
