@@ -30,7 +30,8 @@ unit: web ## Tests that need no server
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
 	scripts/need redis-server postgresql openjdk-17-jdk-headless maven
-	scripts/step "integration tests" cargo test --workspace --test apiserver --test play --test servers -- --test-threads=2
+	scripts/step "Redis, Kafka and PostgreSQL" cargo test --workspace --test play --test servers -- --test-threads=2
+	scripts/step "API server" cargo test --workspace --test apiserver -- --test-threads=4
 
 web-test: build ## The page: unit tests, then two browsers against the embedded server
 	cd $(WEB) && npm test
