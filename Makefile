@@ -26,6 +26,7 @@ test: ## Everything CI checks: lint, unit, integration, web-test, e2e
 	scripts/test-all
 
 unit: web ## Tests that need no server
+	python3 tests/scripts/own_target_test.py
 	scripts/step "unit tests" cargo test --workspace --lib --bins --test properties --test scenarios
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
