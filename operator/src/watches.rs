@@ -277,6 +277,10 @@ pub fn status_of_containers(pod: &mut Pod) {
         phase: status.phase,
         container_statuses: status.container_statuses,
         init_container_statuses: status.init_container_statuses,
+        conditions: status.conditions.map(|mut conditions| {
+            conditions.retain(|condition| condition.type_ == troubles::POD_SCHEDULED);
+            conditions
+        }),
         ..PodStatus::default()
     });
 }

@@ -34,6 +34,7 @@ pub mod reasons {
     pub const SERVERS_UNAVAILABLE: &str = "ServersUnavailable";
     pub const CANNOT_OBSERVE: &str = "CannotObserve";
     pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
+    pub const UNSCHEDULABLE: &str = "Unschedulable";
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
     pub const CONTAINER_CANNOT_START: &str = "ContainerCannotStart";
     pub const CRASH_LOOPING: &str = "CrashLooping";

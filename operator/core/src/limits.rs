@@ -49,6 +49,8 @@ pub const CRASH_RESTARTS: i32 = 2;
 /// A container that runs so long and is not ready waits for something. Managed servers are longer in starting, but
 /// then they are what is waited for.
 pub const NOT_READY_SECONDS: i64 = 30;
+/// For so long a pod may wait for a node before it is told.
+pub const UNSCHEDULABLE_SECONDS: i64 = 15;
 /// How long an ending counts: after so long without one the kubelet forgets them too.
 pub const CRASH_KEPT_SECONDS: i64 = 600;
 

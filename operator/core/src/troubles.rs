@@ -1,20 +1,26 @@
-//! What keeps containers from running, from what the kubelet says in the statuses of their pods.
+//! What keeps containers from running, from what scheduler and kubelet say in the statuses of their pods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{
+    ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use poker_operator_api::Component;
 use poker_operator_api::conditions::reasons;
 use poker_operator_api::names::LABEL_COMPONENT;
 
-use crate::limits::{CRASH_KEPT_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS, NOT_READY_SECONDS};
+use crate::limits::{
+    CRASH_KEPT_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS, NOT_READY_SECONDS, UNSCHEDULABLE_SECONDS,
+};
 
 /// Why containers do not run, most fundamental first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// No node has a place for their pod.
+    Place,
     /// Their image cannot be had.
     Image,
     /// They cannot be made from their image.
@@ -29,6 +35,7 @@ impl Kind {
     /// The reason of the condition.
     pub fn reason(self) -> &'static str {
         match self {
+            Self::Place => reasons::UNSCHEDULABLE,
             Self::Image => reasons::IMAGE_PULL_FAILED,
             Self::Start => reasons::CONTAINER_CANNOT_START,
             Self::Crash => reasons::CRASH_LOOPING,
@@ -42,8 +49,9 @@ impl Kind {
 pub struct Trouble {
     pub kind: Kind,
     pub components: BTreeSet<Component>,
+    /// Empty when no container is made yet.
     pub image: String,
-    /// What the kubelet says of it.
+    /// What the kubelet, or the scheduler, says of it.
     pub cause: String,
     /// The first of the pods by name.
     pub pod: String,
@@ -56,15 +64,11 @@ pub fn of<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<Tr
     let mut found: BTreeMap<(Kind, String), Trouble> = BTreeMap::new();
     for pod in pods {
         let Some(component) = component(pod) else { continue };
-        for container in containers(pod) {
-            let Some((kind, cause)) = finding(container, now) else {
-                continue;
-            };
-            let key = (kind, container.image.clone());
-            let trouble = found.entry(key).or_insert_with(|| Trouble {
+        for (kind, image, cause) in findings(pod, now) {
+            let trouble = found.entry((kind, image.clone())).or_insert_with(|| Trouble {
                 kind,
                 components: BTreeSet::new(),
-                image: container.image.clone(),
+                image,
                 cause,
                 pod: pod.name_any(),
             });
@@ -91,7 +95,42 @@ pub fn signs(pod: &Pod) -> impl Eq + use<> {
             container.restart_count,
         )
     };
-    (is_wanted(pod), containers(pod).map(of).collect::<Vec<_>>())
+    let unscheduled = unscheduled(pod).map(|condition| &condition.message).cloned();
+    (
+        is_wanted(pod),
+        unscheduled,
+        containers(pod).map(of).collect::<Vec<_>>(),
+    )
+}
+
+/// What the scheduler says when it finds no node for a pod.
+fn unscheduled(pod: &Pod) -> Option<&PodCondition> {
+    let mut conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions.find(|condition| condition.type_ == POD_SCHEDULED && condition.status == "False")
+}
+
+/// Kind, image and cause of all that keeps a pod from running.
+fn findings(pod: &Pod, now: Timestamp) -> impl Iterator<Item = (Kind, String, String)> {
+    // A place may come free at once, by a pod that is ending.
+    let is_late = |condition: &&PodCondition| {
+        let since = condition.last_transition_time.as_ref();
+        since.is_some_and(|since| now.duration_since(since.0).as_secs() >= UNSCHEDULABLE_SECONDS)
+    };
+    let place = unscheduled(pod).filter(is_late).map(|condition| {
+        let said = condition.message.as_deref().unwrap_or_default();
+        (
+            Kind::Place,
+            String::new(),
+            short(said.split(" preemption: ").next().unwrap_or(said)),
+        )
+    });
+    let of_containers = containers(pod).filter_map(move |container| {
+        finding(container, now).map(|(kind, cause)| (kind, container.image.clone(), cause))
+    });
+    place.into_iter().chain(of_containers)
 }
 
 /// Neither being deleted nor at its end.
@@ -115,6 +154,8 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     })
 }
 
+/// The condition of a pod that the scheduler writes.
+pub const POD_SCHEDULED: &str = "PodScheduled";
 const CRASHING: &str = "CrashLoopBackOff";
 const CANNOT_RUN: &str = "RunContainerError";
 
@@ -238,6 +279,7 @@ impl Trouble {
         } = self;
         let (who, advice) = (listed(&self.components), self.advice());
         match self.kind {
+            Kind::Place => format!("{who}: no node has a place for pod {pod} ({cause}): {advice}"),
             Kind::Image => format!("{who}: image {image} cannot be pulled ({cause}): {advice}"),
             Kind::Start => format!("{who}: the container of pod {pod} cannot be made ({cause}): {advice}"),
             Kind::Crash => {
@@ -250,6 +292,7 @@ impl Trouble {
     fn advice(&self) -> String {
         let pod = &self.pod;
         match self.kind {
+            Kind::Place => "add nodes, or lower resources.requests in the spec".to_owned(),
             Kind::NotReady => format!("kubectl logs {pod} shows what it waits for"),
             Kind::Image => format!(
                 "correct {} or make the registry answer the nodes",

@@ -119,6 +119,37 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
     }
 }
 
+fn unschedulable(name: &str, component: &str, since: &str) -> Pod {
+    let message = "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption \
+                   victims found for incoming pod.";
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/component": component}},
+        "status": {"phase": "Pending", "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
+            "lastTransitionTime": since,
+        }]},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_pod_without_a_place_is_told_after_a_while() {
+    let late = "2026-01-01T00:09:45Z";
+    let pods = [
+        unschedulable("demo-shard-1", "shard", late),
+        unschedulable("demo-gateway-1", "gateway", late),
+        unschedulable("demo-worker-1", "worker", "2026-01-01T00:09:46Z"),
+    ];
+    let found = find(&pods);
+    let sentences: Vec<_> = found.iter().map(Trouble::sentence).collect();
+    let words = "gateway and shard: no node has a place for pod demo-gateway-1 (0/3 nodes are available: 3 \
+                 Insufficient cpu.): add nodes, or lower resources.requests in the spec";
+    assert_eq!(sentences, [words]);
+    assert_eq!(found[0].kind.reason(), "Unschedulable");
+    let placed = pod("demo-shard-1", "shard", waiting("ContainerCreating", ""));
+    assert!(signs(&pods[0]) != signs(&placed), "another sign");
+}
+
 #[test]
 fn trying_and_waiting_to_try_again_are_one_sign() {
     let at = |reason, message| pod("a", "shard", waiting(reason, message));

@@ -207,6 +207,20 @@ async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -
         "no event tells of it"
     );
 
+    // Nobody has a node that large; what runs goes on until its successor does.
+    let huge = json!({"shards": {"resources": {"requests": {"cpu": "1000"}}}});
+    world.apply(huge).await?;
+    let has_no_place = |cluster: &PokerCluster| {
+        let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+        let mut of = conditions.filter(|condition| condition.type_ == "Degraded");
+        of.any(|condition| {
+            condition.reason == "Unschedulable" && condition.message.contains("resources.requests")
+        })
+    };
+    world
+        .wait_until("Degraded with Unschedulable", has_no_place)
+        .await?;
+
     world.apply(json!({})).await?;
     world.wait_ready().await?;
     world.tear_down().await
