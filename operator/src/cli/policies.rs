@@ -12,6 +12,8 @@ const DEFAULT: &str = include_str!("../../../demo/autoscaling-policy.yaml");
 const TICK_SECONDS: i64 = 5;
 /// What a resize takes at most: the kubelet needs about a second.
 const RESIZE_SECONDS: i64 = 5;
+/// So long a sample from during a fault can still hold a count up: in its scale-in window.
+pub const WINDOWS_AFTER: u8 = 1;
 /// What the default policy looks ahead beyond the start-up: decision period and metric delay.
 const LEAD_BEYOND_START_SECONDS: i64 = 60;
 
@@ -54,6 +56,7 @@ impl Named {
             tick_seconds: self.tick_seconds,
             history_seconds,
             fault: None,
+            windows_after: WINDOWS_AFTER,
             missing_is_zero: self.naive,
             believes_falls: self.believes_falls,
         }

@@ -116,8 +116,9 @@ impl FaultWindows {
         self.since(second).is_some_and(|(_, since)| since < self.length)
     }
 
-    /// Whether a fault is on, or ended less than `after` seconds ago.
-    pub fn is_near(&self, second: i64, after: i64) -> bool {
+    /// Whether a fault is on, or ended fewer than [`Setup::windows_after`] scale-in windows ago.
+    pub fn reaches(&self, second: i64, setup: &Setup, scale_in_window: i64) -> bool {
+        let after = i64::from(setup.windows_after) * scale_in_window;
         self.since(second)
             .is_some_and(|(_, since)| since < self.length + after)
     }

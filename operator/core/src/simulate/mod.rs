@@ -31,7 +31,7 @@ pub use demand::{Demand, TraceError};
 pub use fault::{Fault, FaultWindows};
 pub use score::Score;
 use score::Scorer;
-pub use sizing::Shape;
+pub use sizing::Replicas;
 use sizing::Sizing;
 use source::Source;
 use supply::Supply;
@@ -59,6 +59,8 @@ pub struct Setup {
     /// What is only history: decisions are made but not scored.
     pub history_seconds: i64,
     pub fault: Option<Fault>,
+    /// A scale-in may be caused by a fault until so many scale-in windows after its end.
+    pub windows_after: u8,
     /// A policy that nobody should have: what is missing counts as zero. It shows what the count of
     /// scale-ins on faults tells apart.
     pub missing_is_zero: bool,
@@ -81,7 +83,7 @@ pub struct Point {
 pub struct Run {
     pub score: Score,
     /// What was asked for after every step, history included.
-    pub asked: Vec<Shape>,
+    pub asked: Vec<Replicas>,
     /// Every step, when asked for.
     pub points: Vec<Point>,
 }
@@ -136,7 +138,7 @@ struct Controller<'a> {
     start: Timestamp,
     /// By the policy: replicas, or parts of one.
     current: i32,
-    asked: Shape,
+    asked: Replicas,
     sizing: Option<Sizing>,
     samples: BTreeMap<String, Sample>,
     forecasts: Forecasts,
@@ -155,7 +157,7 @@ impl<'a> Controller<'a> {
             .filter(|p| p.mode != PredictiveMode::Off);
         let lead = |seconds: i32| Lead::new(Duration::from_secs(u64::from(seconds.unsigned_abs())));
         let sizing = setup.resize_seconds.map(|_| Sizing::new(block));
-        let asked = Shape::usual(wanted.clamp(block.min_replicas, block.max_replicas));
+        let asked = Replicas::usual(wanted.clamp(block.min_replicas, block.max_replicas));
         Controller {
             block: match setup.resize_seconds {
                 Some(_) => Cow::Owned(sizing::in_parts(block)),
@@ -216,8 +218,8 @@ impl<'a> Controller<'a> {
             self.memory.newest.clear();
         }
         self.asked = match &mut self.sizing {
-            Some(sizing) => sizing.shape(decision.replicas, self.asked, now),
-            None => Shape::usual(decision.replicas),
+            Some(sizing) => sizing.replicas(decision.replicas, self.asked, now),
+            None => Replicas::usual(decision.replicas),
         };
     }
 

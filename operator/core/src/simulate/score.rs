@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::demand::Demand;
 use super::fault::FaultWindows;
-use super::sizing::{Shape, grain};
+use super::sizing::{Replicas, grain};
 use super::supply::Supply;
 use super::{Run, Setup};
 
@@ -110,7 +110,7 @@ impl<'a> Scorer<'a> {
     }
 
     /// Counts a decision.
-    pub fn decided(&mut self, step: usize, before: Shape, after: Shape) {
+    pub fn decided(&mut self, step: usize, before: Replicas, after: Replicas) {
         let second = self.demand.second(step);
         if before == after || second < self.setup.history_seconds {
             return;
@@ -123,7 +123,7 @@ impl<'a> Scorer<'a> {
         let (few, many) = (after.count.min(before.count), after.count.max(before.count));
         let moved = f64::from(many - few) / f64::from(many);
         self.score.sessions_moved += moved * self.demand.at(step) / self.demand.largest();
-        let near = self.windows.is_near(second, self.scale_in_window);
+        let near = self.windows.reaches(second, self.setup, self.scale_in_window);
         if !is_out
             && near
             && self
@@ -142,7 +142,7 @@ impl<'a> Scorer<'a> {
         let asked = &twin.asked[step.saturating_sub(near)..=end];
         let least = asked
             .iter()
-            .map(|shape| shape.total())
+            .map(|replicas| replicas.total())
             .fold(f64::INFINITY, f64::min);
         total < least * (1.0 - 1e-9)
     }

@@ -25,15 +25,15 @@ const SAVING_SHARE_MIN: f64 = 0.02;
 
 /// How many replicas, and how large each: 1 is the size that the policy's target assumes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shape {
+pub struct Replicas {
     pub count: i32,
     pub size: f64,
 }
 
-impl Shape {
+impl Replicas {
     /// Replicas of the usual size.
-    pub fn usual(count: i32) -> Shape {
-        Shape { count, size: 1.0 }
+    pub fn usual(count: i32) -> Replicas {
+        Replicas { count, size: 1.0 }
     }
 
     /// In replicas of the usual size.
@@ -74,8 +74,8 @@ impl Sizing {
         (total * f64::from(PARTS) + 1e-9).floor() as i32
     }
 
-    /// The shape for so many parts.
-    pub fn shape(&mut self, parts: i32, asked: Shape, now: Timestamp) -> Shape {
+    /// The replicas for so many parts.
+    pub fn replicas(&mut self, parts: i32, asked: Replicas, now: Timestamp) -> Replicas {
         let input = JointInput {
             demand: Some(f64::from(parts) / f64::from(PARTS)),
             rooms: asked.total() * ROOMS,
@@ -104,7 +104,7 @@ impl Sizing {
         };
         let Ok(plan) = plan(&input) else { return asked };
         self.memory = plan.memory;
-        Shape {
+        Replicas {
             count: plan.shape.count,
             size: plan.shape.size.cores,
         }

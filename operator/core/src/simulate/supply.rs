@@ -1,7 +1,7 @@
 //! Replicas that start, serve, are resized and drain.
 
 use super::Setup;
-use super::sizing::Shape;
+use super::sizing::Replicas;
 
 /// Counts by state. Drains, starts and resizes end in the order in which they began.
 pub struct Supply {
@@ -19,13 +19,13 @@ pub struct Supply {
 }
 
 impl Supply {
-    pub fn new(shape: Shape) -> Supply {
+    pub fn new(replicas: Replicas) -> Supply {
         Supply {
-            ready: shape.count,
+            ready: replicas.count,
             starting: Vec::new(),
             leaving: Vec::new(),
             draining: Vec::new(),
-            size: shape.size,
+            size: replicas.size,
             resizing: None,
         }
     }
@@ -67,7 +67,7 @@ impl Supply {
 
     /// Changes what is asked for, in the order of the joint plan: replicas become smaller once more of them
     /// serve, and go once the others are larger. The last to start go first, and need no drain.
-    pub fn change(&mut self, second: i64, from: Shape, to: Shape, setup: &Setup) {
+    pub fn change(&mut self, second: i64, from: Replicas, to: Replicas, setup: &Setup) {
         let resize_seconds = setup.resize_seconds.unwrap_or_default();
         let (is_larger, is_more) = (to.size > from.size, to.count > from.count);
         if to.size != from.size {

@@ -28,6 +28,7 @@ fn setup() -> Setup {
         tick_seconds: 5,
         history_seconds: 0,
         fault: None,
+        windows_after: 1,
         missing_is_zero: false,
         believes_falls: false,
     }
@@ -110,11 +111,11 @@ fn a_resize_serves_sooner_than_a_start_and_moves_nobody() {
         run(&demand, &block(120), &sized, None, false),
     );
     let below = |run: &Run| (run.score.tau_u / 100.0 * 600.0 * 5.0).round();
-    assert_eq!(whole.asked.last(), Some(&Shape::usual(4)));
-    let shape = sized.asked.last().unwrap();
+    assert_eq!(whole.asked.last(), Some(&Replicas::usual(4)));
+    let replicas = sized.asked.last().unwrap();
     assert!(
-        shape.count == 2 && (1.65..1.66).contains(&shape.size),
-        "{shape:?}"
+        replicas.count == 2 && (1.65..1.66).contains(&replicas.size),
+        "{replicas:?}"
     );
     assert!(
         below(&whole) - below(&sized) >= 30.0,
@@ -204,6 +205,34 @@ fn a_policy_that_takes_missing_for_zero_is_found_out() {
         found,
         ["empty", "nan", "inf", "stale", "5xx", "slow", "partial", "flood"]
     );
+}
+
+#[test]
+fn a_fault_reaches_as_many_windows_beyond_its_end_as_asked() {
+    let at = |windows_after, after_end| {
+        let fault = Setup {
+            fault: Some(Fault::Stale),
+            windows_after,
+            ..setup()
+        };
+        let windows = FaultWindows::new(&fault, &waves());
+        let end = (0..3_600).rfind(|second| windows.is_inside(*second)).unwrap() + 1;
+        windows.reaches(end + after_end, &fault, 120)
+    };
+    for (windows_after, after_end, expected) in [
+        (0, -1, true),
+        (0, 0, false),
+        (1, 119, true),
+        (1, 120, false),
+        (2, 239, true),
+        (2, 240, false),
+    ] {
+        assert_eq!(
+            at(windows_after, after_end),
+            expected,
+            "{windows_after} windows, {after_end} s"
+        );
+    }
 }
 
 #[test]

@@ -10,21 +10,27 @@ use serde::Serialize;
 
 use super::load::{Load, LoadArgs, run_beside, run_with};
 use super::progress;
-use crate::cli::policies::Named;
+use crate::cli::policies::{Named, WINDOWS_AFTER};
 
 /// Counts the scale-ins that a faulty source of metrics causes
 ///
 /// Every file in DIR is one trace, run with the assumptions of `bench scaling`, once with a source that
 /// works and once with every kind of fault, ten minutes of each seven hours. A scale-in counts as caused by
-/// the fault when it comes during it, or up to one scale-in window after its end, and leaves fewer replicas
-/// than there were with the source that works within a window before and after. Exits with 1 when there is any.
+/// the fault when it comes during it, or up to --windows-after scale-in windows after its end, and leaves fewer
+/// replicas than there were with the source that works within a window before and after. Exits with 1 when there
+/// is any.
 ///
-/// Example: poker-operator bench faults --load testdata/load
+/// Examples:
+///   poker-operator bench faults --load testdata/load
+///   poker-operator bench faults --load testdata/load --windows-after 2
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct FaultsArgs {
     #[command(flatten)]
     load: LoadArgs,
+    /// How many scale-in windows after a fault's end a scale-in still counts as caused by it
+    #[arg(long, value_name = "COUNT", default_value_t = WINDOWS_AFTER)]
+    windows_after: u8,
 }
 
 /// Scale-ins caused, by trace and by kind in the order of [`Fault::ALL`].
@@ -53,7 +59,10 @@ pub fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     let policy = Named::new("default", block);
     let bar = progress((demands.len() * Fault::ALL.len()) as u64);
     let traces = demands.par_iter().map(|(trace, demand)| {
-        let setup = args.load.setup(&policy, capacity, demand);
+        let setup = Setup {
+            windows_after: args.windows_after,
+            ..args.load.setup(&policy, capacity, demand)
+        };
         Row {
             trace: trace.clone(),
             scale_ins: scale_ins(demand, &policy, &setup, &bar),
