@@ -92,7 +92,9 @@ impl<'a> Evidence<'a> {
                 None
             }
         };
-        let expected = predict::all(block, &demands, input.forecasts, memory, input.now);
+        let window = scale_down_window(&behavior, policy::defaults());
+        let after_fall = falls::fell_within(memory, window + lingers(window), input.now);
+        let expected = predict::all(block, &demands, input.forecasts, after_fall, memory, input.now);
         let is_preview = block
             .predictive
             .as_ref()
@@ -203,12 +205,13 @@ impl<'a> Evidence<'a> {
 
     /// Why no replica may go now, if so.
     fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
-        let window = scale_down_window(&self.behavior, policy::defaults());
-        // Whoever wants a short window wants it here too.
-        let lingers = window.min(FAULT_LINGERS);
-        let within = |at: Option<Timestamp>, span: SignedDuration| {
-            at.is_some_and(|at| self.input.now.duration_since(at) < span)
-        };
+        let (window, now) = (
+            scale_down_window(&self.behavior, policy::defaults()),
+            self.input.now,
+        );
+        // A window of whole samples must justify it, and a second one the course that a forecast has begun anew.
+        let held_for = window * 2 + lingers(window);
+        let is_held = memory.held_at.is_some_and(|at| now.duration_since(at) < held_for);
         if self.cold {
             Some((Reason::ColdStart, Restraint::ColdStart))
         } else if self.input.block.paused_scale_in {
@@ -217,13 +220,9 @@ impl<'a> Evidence<'a> {
             Some((Reason::Burst, Restraint::Burst))
         } else if self.input.ready <= 0 {
             Some((Reason::NoneReady, Restraint::NoneReady))
-        } else if within(memory.held_at, window + lingers)
-            || self.forecast_lost
-            || !falls::all_renewed(memory, self.input.now)
-        {
-            // Right after a gap there is no window of whole samples to justify it yet.
+        } else if is_held || self.forecast_lost || !falls::all_renewed(memory, now) {
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if within(memory.fell_at, lingers) {
+        } else if falls::fell_within(memory, lingers(window), now) {
             Some((Reason::Stabilized, Restraint::SuddenFall))
         } else {
             None
@@ -286,6 +285,11 @@ impl<'a> Evidence<'a> {
             bounds: self.bounds,
         })
     }
+}
+
+/// How long a fault of the source still shows. Whoever wants a short window wants it here too.
+fn lingers(window: SignedDuration) -> SignedDuration {
+    window.min(FAULT_LINGERS)
 }
 
 fn restraint_of(result: &Normalized) -> Option<Restraint> {

@@ -2,10 +2,11 @@
 //!
 //! Demand as a mean over a minute moves little from one sample to the next. Counters that start again, a target
 //! that is scraped no more, a query over fewer series make a metric fall at once, and nothing in its value says
-//! so. Right after such a fall nothing goes for as long as such a fault shows in an averaged metric. And a value
+//! so. Right after such a fall nothing goes for as long as such a fault shows in an averaged metric, and a forecast,
+//! which may take it for the beginning of more, lowers nothing for a window longer. And a value
 //! that is not renewed says nothing about the time since: it passes for fresh until it is stale.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::limits::{RENEWED_WITHIN, SUDDEN_FALL_SHARE};
 use super::measure::Measured;
@@ -38,6 +39,11 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
 /// Whether the second value is too far below the first, the one before it.
 pub fn is_sudden(before: f64, value: f64) -> bool {
     value < before * (1.0 - SUDDEN_FALL_SHARE)
+}
+
+/// Whether a metric fell suddenly so lately.
+pub fn fell_within(memory: &ScaleMemory, span: SignedDuration, now: Timestamp) -> bool {
+    memory.fell_at.is_some_and(|at| now.duration_since(at) < span)
 }
 
 /// Whether every metric has a sample that came lately, by our own clock.

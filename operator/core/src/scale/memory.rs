@@ -69,7 +69,7 @@ impl ScaleMemory {
         compact_events(&mut self.history.scale_ups, period, now);
         compact_events(&mut self.history.scale_downs, period, now);
         for held in [&mut self.held_at, &mut self.fell_at] {
-            *held = held.filter(|at| now.duration_since(*at) <= window + FAULT_LINGERS);
+            *held = held.filter(|at| now.duration_since(*at) <= window * 2 + FAULT_LINGERS);
         }
     }
 }

@@ -57,11 +57,14 @@ pub struct Spend {
     forecast: [f64; PRICE_STEPS.len()],
 }
 
-/// The proposal of every metric with a target per replica, the largest first.
+/// The proposal of every metric with a target per replica, the largest first. `after_fall`: a metric fell so
+/// suddenly and so lately that what comes after is told from a fault by nothing; no forecast asks for less
+/// than headroom then.
 pub fn all(
     block: &Autoscaling,
     demands: &[Demand],
     forecasts: &Forecasts,
+    after_fall: bool,
     memory: &mut ScaleMemory,
     now: Timestamp,
 ) -> Vec<Expected> {
@@ -78,7 +81,7 @@ pub fn all(
         .iter()
         .map(|demand| {
             let forecast = forecasts.get(demand.name).filter(|f| usable(f, now));
-            one(predictive, demand, forecast, memory, now)
+            one(predictive, demand, forecast, after_fall, memory, now)
         })
         .collect();
     expected.sort_by_key(|e| std::cmp::Reverse(e.replicas));
@@ -97,6 +100,7 @@ fn one(
     predictive: &Predictive,
     demand: &Demand,
     forecast: Option<&Distribution>,
+    after_fall: bool,
     memory: &mut ScaleMemory,
     now: Timestamp,
 ) -> Expected {
@@ -119,10 +123,19 @@ fn one(
         forecast: [0.0; PRICE_STEPS.len()],
     });
     spend.add(headroom, &planned, now);
+    let (replicas, level) = (
+        spend.affordable().map_or(headroom, |place| planned[place]),
+        forecast.levels[SHOWN],
+    );
+    let stands_in = after_fall && headroom > replicas;
     Expected {
         metric: demand.name.to_owned(),
-        replicas: spend.affordable().map_or(headroom, |place| planned[place]),
-        level: forecast.levels[SHOWN],
+        replicas: if stands_in { headroom } else { replicas },
+        level: if stands_in {
+            level.max(with_headroom)
+        } else {
+            level
+        },
         is_headroom: false,
     }
 }
@@ -298,7 +311,7 @@ mod tests {
         for second in (0..seconds).step_by(15) {
             let now = Timestamp::from_second(second).unwrap();
             let forecasts = BTreeMap::from([("people".to_owned(), Distribution { at: now, ..wide() })]);
-            paid += all(&block, &[demand], &forecasts, &mut memory, now)[0].replicas;
+            paid += all(&block, &[demand], &forecasts, false, &mut memory, now)[0].replicas;
         }
         f64::from(paid) / f64::from(i32::try_from(seconds).unwrap() / 15)
     }

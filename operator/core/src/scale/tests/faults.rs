@@ -1,0 +1,157 @@
+//! What is missing, late or fell too suddenly takes nothing away.
+
+use super::*;
+
+#[test]
+fn nothing_is_scaled_in_without_every_sample() {
+    let mut block = without_windows(participants(1, 20));
+    let queue = json!({"promql": {"name": "queue", "query": "x"}, "target": {"averageValue": "10"}});
+    block["metrics"].as_array_mut().unwrap().push(queue);
+    // What the query gives, how many participants, and the count then asked for from 5.
+    let table = [
+        (missing("queue"), 1000.0, 5, Reason::MetricsUnavailable),
+        (missing("queue"), 8000.0, 8, Reason::MetricAboveTarget),
+        (
+            (
+                "queue".to_owned(),
+                Sample::Stale {
+                    at: Timestamp::UNIX_EPOCH,
+                },
+            ),
+            1000.0,
+            5,
+            Reason::MetricsUnavailable,
+        ),
+        (
+            fresh("queue", f64::NAN, Timestamp::UNIX_EPOCH),
+            1000.0,
+            5,
+            Reason::MetricsUnavailable,
+        ),
+        (
+            fresh("queue", f64::INFINITY, Timestamp::UNIX_EPOCH),
+            1000.0,
+            5,
+            Reason::MetricsUnavailable,
+        ),
+        (
+            fresh("queue", -1.0, Timestamp::UNIX_EPOCH),
+            1000.0,
+            5,
+            Reason::MetricsUnavailable,
+        ),
+        (
+            fresh("queue", 0.0, Timestamp::UNIX_EPOCH),
+            1000.0,
+            1,
+            Reason::MetricsBelowTarget,
+        ),
+    ];
+    for (queue, people, replicas, reason) in table {
+        let mut scene = Scene::new(block.clone(), 5);
+        let now = scene.now;
+        scene.step(
+            0,
+            &BTreeMap::from([fresh("participants", 5000.0, now), fresh("queue", 50.0, now)]),
+        );
+        let decision = scene.step(
+            15,
+            &BTreeMap::from([fresh("participants", people, now), queue.clone()]),
+        );
+        assert_eq!(
+            (decision.replicas, decision.reason),
+            (replicas, reason),
+            "{queue:?} {people}"
+        );
+    }
+}
+
+#[test]
+fn after_an_outage_two_whole_windows_must_pass() {
+    let mut scene = Scene::new(participants(1, 10), 5).warm();
+    scene.measure(15, 5000.0);
+    for _ in 0..40 {
+        let decision = scene.step(15, &BTreeMap::from([missing("participants")]));
+        assert_eq!(
+            (decision.replicas, decision.reason),
+            (5, Reason::MetricsUnavailable)
+        );
+        assert!(
+            decision.message.contains("prometheus answered nothing"),
+            "{}",
+            decision.message
+        );
+    }
+    let decision = scene.measure(15, 900.0);
+    assert_eq!(
+        (decision.replicas, decision.reason),
+        (5, Reason::MetricsUnavailable)
+    );
+    // And the fault shows in an averaged metric for a while.
+    scene.measure(2 * 300 + 90 - 30, 900.0);
+    assert_eq!(scene.current, 5);
+    scene.measure(30, 900.0);
+    assert_eq!(scene.current, 1);
+}
+
+#[test]
+fn a_sudden_fall_must_last_before_anything_goes() {
+    let mut block = participants(1, 10);
+    let slow = json!([{"type": "Pods", "value": 1, "periodSeconds": 15}]);
+    block["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 60, "policies": slow}});
+    // Participants every 15 s, and the shards asked for: a scale-in that is on its way goes on with what
+    // leaves slowly, and stops for the window of a minute where a quarter leaves at once.
+    let slowly = [
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 7),
+        (1850.0, 6),
+        (1700.0, 5),
+        (1550.0, 4),
+    ];
+    let suddenly = [
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 8),
+        (2000.0, 7),
+        (1500.0, 7),
+        (1500.0, 7),
+        (1500.0, 7),
+        (1500.0, 6),
+    ];
+    for story in [&slowly[..], &suddenly] {
+        let mut scene = Scene::new(block.clone(), 8).warm();
+        for (i, (people, shards)) in story.iter().enumerate() {
+            let decision = scene.measure(15, *people);
+            assert_eq!(
+                decision.replicas, *shards,
+                "{i} of {story:?}: {}",
+                decision.message
+            );
+            let is_held = *people == 1500.0 && *shards == 7;
+            assert_eq!(
+                decision.limited_by == Some(Restraint::SuddenFall),
+                is_held,
+                "{i} of {story:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_goes_on_a_sample_that_was_not_renewed() {
+    let mut scene = Scene::new(participants(1, 10), 5).warm();
+    for people in [4560.0, 4150.0] {
+        scene.measure(15, people);
+    }
+    let at = scene.now + SignedDuration::from_secs(15);
+    let low = BTreeMap::from([fresh("participants", 3800.0, at)]);
+    // The same sample again and again, past the window of the higher ones, until it would be stale.
+    for _ in 0..40 {
+        let decision = scene.step(15, &low);
+        assert_eq!(decision.replicas, 5, "{}", decision.message);
+    }
+    let decision = scene.measure(15, 3800.0);
+    assert_eq!(decision.replicas, 4, "{}", decision.message);
+}
