@@ -69,14 +69,22 @@ pub fn run(dir: &Path, format: Format) -> Result<()> {
     );
     let mut cases = Vec::with_capacity(train.rows.len());
     for (id, values) in &train.rows {
+        let values = train.history(id, values)?;
+        if seasonal(values) <= 0.0 {
+            eprintln!("left out: {id:?} is the same every day, so MASE has no scale");
+            continue;
+        }
         cases.push(Case {
-            train: train.history(id, values)?,
+            train: values,
             test: test.horizon(id)?,
             naive2: naive2.horizon(id)?,
         });
     }
     if cases.is_empty() {
-        bail!("cannot use {}: it holds no series", train.path.display());
+        bail!(
+            "cannot use {}: it holds no series that can be judged",
+            train.path.display()
+        );
     }
     let bar = progress(cases.len() as u64);
     let scores: Vec<Scores> = cases
@@ -192,14 +200,11 @@ impl Wide {
         Ok(Wide { path, rows })
     }
 
-    /// A series to forecast: long enough, and not the same every day.
+    /// A series to forecast: long enough.
     fn history<'a>(&self, id: &str, values: &'a [f64]) -> Result<&'a [f64]> {
         let file = self.path.display();
         if values.len() < DAYS_COUNT_MIN * SEASON {
             bail!("cannot use {file}: {id:?} is shorter than {DAYS_COUNT_MIN} days");
-        }
-        if seasonal(values) <= 0.0 {
-            bail!("cannot use {file}: {id:?} is the same every day, so MASE has no scale");
         }
         Ok(values)
     }
@@ -340,6 +345,24 @@ mod tests {
             std::fs::write(dir.path().join(format!("{name}.csv.gz")), gzip(text.as_bytes())).unwrap();
         }
         run(dir.path(), Format::Json).unwrap();
+    }
+
+    #[test]
+    fn a_series_that_is_the_same_every_day_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in FILES.iter().zip(whole()) {
+            let values = text.lines().next().unwrap().split(',').count() - 1;
+            let same = format!("H0{}\n", ",5".repeat(values));
+            std::fs::write(dir.path().join(format!("{name}.csv")), format!("{same}{text}")).unwrap();
+        }
+        run(dir.path(), Format::Json).unwrap();
+        for name in FILES {
+            let path = dir.path().join(format!("{name}.csv"));
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(path, text.lines().next().unwrap()).unwrap();
+        }
+        let error = run(dir.path(), Format::Json).unwrap_err().to_string();
+        assert!(error.contains("no series that can be judged"), "{error}");
     }
 
     fn write(dir: &Path, name: &str, values: impl Iterator<Item = f64>) {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::chance::shares_above;
 use super::faults::Fault;
 use super::rolling::{HORIZONS_MINUTES, Score, judge};
 use super::{Format, table};
@@ -144,6 +145,7 @@ fn means(results: &[Score], horizon_minutes: i64, fault: Fault) -> Option<Means>
 fn tables(report: &Report, format: Format) -> String {
     let ratio = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
     let row = |score: &Score| {
+        let (low, high) = shares_above(score.outcomes);
         vec![
             score.file.clone(),
             score.horizon_minutes.to_string(),
@@ -153,6 +155,7 @@ fn tables(report: &Report, format: Format) -> String {
             format!("{:.2}", score.headroom99),
             ratio(score.headroom99_ratio),
             format!("{:.2}", 100.0 * score.violations99),
+            format!("{:.2}-{:.2}", 100.0 * low, 100.0 * high),
         ]
     };
     let head = [
@@ -164,6 +167,7 @@ fn tables(report: &Report, format: Format) -> String {
         "headroom",
         "ratio",
         "above 99 %, %",
+        "by chance",
     ];
     let plain = report.results.iter().filter(|s| s.faults == Fault::None.name());
     let mut text = table(format, &head, &plain.map(row).collect::<Vec<_>>());
