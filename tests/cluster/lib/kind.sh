@@ -116,7 +116,7 @@ show_status() {
 		return 1
 	fi
 	use_engine "$engine"
-	printf 'engine      %s\nkubeconfig  %s\n' "$engine" "$KUBECONFIG_FILE"
+	printf 'engine      %s\nkubeconfig  %s\nnodes       %s\n' "$engine" "$KUBECONFIG_FILE" "$(cat "$STATE/nodes")"
 	docker ps -a --filter "label=io.x-k8s.kind.cluster=$CLUSTER_NAME" --format '{{.Names}}\t{{.Status}}' | sort
 	kube get nodes
 }

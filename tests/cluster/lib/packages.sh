@@ -9,6 +9,7 @@ need_packages() {
 	done
 	((${#missing[@]} == 0)) && return
 	((EUID == 0)) || die "these packages are missing and only root can install them: ${missing[*]}"
+	command -v apt-get >/dev/null || die "these packages of Debian are missing; install what your system calls them: ${missing[*]}"
 	step "install ${missing[*]}" install_packages "${missing[@]}"
 }
 

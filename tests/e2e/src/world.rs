@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::conditions::is_deleted;
 use kube::runtime::wait::{Condition, await_condition};
@@ -187,6 +188,25 @@ impl World {
             };
             if votes >= expected || started.elapsed() > PATIENCE {
                 return Ok(votes);
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The notes of the events of a reason, once there is one: they are written after the status.
+    pub async fn events(&self, reason: &str) -> Result<Vec<String>> {
+        let started = Instant::now();
+        loop {
+            let all = self.api::<Event>().list(&ListParams::default()).await?.items;
+            let of = all
+                .into_iter()
+                .filter(|event| event.reason.as_deref() == Some(reason));
+            let notes: Vec<_> = of.filter_map(|event| event.note).collect();
+            if !notes.is_empty() {
+                return Ok(notes);
+            }
+            if started.elapsed() > PATIENCE {
+                bail!("no event {reason}");
             }
             sleep(Duration::from_millis(200)).await;
         }

@@ -5,8 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use e2e::{Load, World, images};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams};
 use poker_operator_api::PokerCluster;
 use serde_json::json;
 
@@ -99,12 +98,8 @@ async fn gateways_follow_connections_and_stay_while_prometheus_is_away() -> Resu
     wait_gateways(&world, 1).await?;
     let load = Load::start(&world, 10, 5, 20, 30).await?;
     wait_gateways(&world, 3).await?;
-    let events = world.api::<Event>().list(&ListParams::default()).await?;
-    let told = |event: &Event| {
-        let about = event.note.as_deref().unwrap_or_default();
-        event.reason.as_deref() == Some("MetricAboveTarget") && about.contains("gateway")
-    };
-    assert!(events.items.iter().any(told), "{events:#?}");
+    let told = world.events("MetricAboveTarget").await?;
+    assert!(told.iter().any(|note| note.contains("gateway")), "{told:?}");
 
     scale_prometheus(&world, 0).await?;
     let load = load.finish().await;
