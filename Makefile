@@ -8,6 +8,8 @@ SHELL := /bin/bash
 CACHE := $(HOME)/.cache/planning-poker
 # Incremental state is of no use to a fresh clone.
 export CARGO_INCREMENTAL := 0
+# An error of a test says what it is; where it arose would bury it.
+export RUST_LIB_BACKTRACE := 0
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 WEB := poker-app/web
 

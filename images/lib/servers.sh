@@ -93,9 +93,9 @@ postgres_image() {
 	add_tree "$root" /usr/share/zoneinfo
 	rm -rf "$root"/usr/share/postgresql/15/man "$root"/usr/share/zoneinfo/{right,posix}
 	install -D -m 755 "$IMAGES/postgres/entrypoint.sh" "$root/usr/local/bin/docker-entrypoint.sh"
-	mkdir -p "$root/var/lib/postgresql/data"
+	mkdir -p "$root"/var/{lib/postgresql/data,run/postgresql}
 	expect_version "$root" " $POSTGRES_VERSION." "$base/bin/postgres" --version
-	IMAGE=(--entrypoint /usr/local/bin/docker-entrypoint.sh --cmd postgres --user 999:999 --own /var/lib/postgresql/data=999:999
+	IMAGE=(--entrypoint /usr/local/bin/docker-entrypoint.sh --cmd postgres --user 999:999 --own /var/lib/postgresql/data=999:999 --own /var/run/postgresql=999:999
 		--env "PATH=/usr/local/bin:/usr/bin:$base/bin" --env PGDATA=/var/lib/postgresql/data --stop-signal SIGINT)
 }
 

@@ -66,7 +66,7 @@ impl Starter<'_> {
             labels: Some(PODS.to_owned()),
             when_absent: KIND_ABSENT,
             owner: watches::by_instance,
-            trim: watches::status_of_containers,
+            trim: watches::what_troubles_read,
             matters: watches::other_signs,
         };
         Stores {

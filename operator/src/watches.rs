@@ -267,8 +267,8 @@ pub fn other_signs(before: &Pod, after: &Pod) -> bool {
 /// Nothing is taken out.
 pub fn whole<K>(_: &mut K) {}
 
-/// Of a pod, only what [`troubles`] looks at: there are many.
-pub fn status_of_containers(pod: &mut Pod) {
+/// Of a pod, only what [`troubles`] reads: there are many.
+pub fn what_troubles_read(pod: &mut Pod) {
     pod.spec = None;
     pod.metadata.annotations = None;
     pod.metadata.owner_references = None;

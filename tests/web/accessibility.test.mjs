@@ -10,6 +10,7 @@ import {
   WIDE,
   addStories,
   createTeam,
+  fillRoom,
   join,
   launch,
   lead,
@@ -179,7 +180,14 @@ test('the room in every state', async () => {
 
   await ada.getByRole('link', { name: 'History and export' }).focus()
   await ada.keyboard.press('Enter')
-  await ada.locator('.history-round, .history .hint').first().waitFor()
+  // It is written behind the round.
+  while ((await ada.locator('.history-round').count()) === 0) {
+    await ada.reload()
+    await ada
+      .locator('.history-round, .history .hint:has-text("Nothing revealed")')
+      .first()
+      .waitFor()
+  }
   await check(ada, 'history')
   await ada.getByRole('link', { name: 'Back to the room' }).click()
 
@@ -231,6 +239,28 @@ test('a lost connection and a refusal', async () => {
   await ada.evaluate(() => window.dispatchEvent(new Event('offline')))
   await check(ada, 'offline')
   await ben.close()
+})
+
+test('what seldom shows: time is up, a room is full, history cannot be read', async () => {
+  const ada = await newPage(browser, lenient)
+  // The shortest timer of the menu takes a minute.
+  await ada.addInitScript(() => {
+    const { send } = WebSocket.prototype
+    WebSocket.prototype.send = function (text) {
+      send.call(this, text.replace('"seconds":60', '"seconds":1'))
+    }
+  })
+  const url = await createTeam(ada)
+  await ada.getByRole('button', { name: 'Timer' }).click()
+  await ada.getByRole('button', { name: 'Start 1 min' }).click()
+  await ada.getByTestId('time-up').waitFor()
+  await check(ada, 'time-up')
+  const { last } = await fillRoom(ada, url)
+  await check(last, 'room-full')
+  await ada.route('**/history', (route) => route.abort())
+  await ada.getByRole('link', { name: 'History and export' }).click()
+  await ada.getByRole('button', { name: 'Try again' }).waitFor()
+  await check(ada, 'history-failed')
 })
 
 test('the first visit loads little', async () => {

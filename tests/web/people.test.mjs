@@ -3,18 +3,19 @@ import { after, before, test } from 'node:test'
 import {
   BASE,
   card,
-  createTeam,
   hand,
   join,
   launch,
   lead,
   live,
-  newPage,
-  pageIn,
   primary,
   seat,
   seats,
   vote,
+  createTeam,
+  fillRoom,
+  newPage,
+  readQrCode,
 } from './lib/browser.mjs'
 
 let browser
@@ -190,17 +191,7 @@ test('the heading of the history takes the focus from the link, and not from a p
 
 test('too many tabs of one person', async () => {
   const ada = await newPage(browser)
-  const url = await createTeam(ada)
-  const tabs = []
-  for (let count = 0; count < 7; count += 1) {
-    const tab = await pageIn(ada.context())
-    await tab.goto(url)
-    await live(tab)
-    tabs.push(tab)
-  }
-  const last = await pageIn(ada.context())
-  await last.goto(url)
-  await last.getByRole('heading', { name: 'This room is full' }).waitFor()
+  const { tabs, last } = await fillRoom(ada, await createTeam(ada))
   await tabs[0].close()
   await last.getByRole('button', { name: 'Come in again' }).click()
   await live(last)
@@ -211,7 +202,9 @@ test('the link is shared as text and as a code', async () => {
   const url = await createTeam(ada)
   await ada.getByRole('button', { name: 'Share' }).click()
   assert.equal(await ada.getByLabel('Link', { exact: true }).inputValue(), url)
-  await ada.getByRole('img', { name: `QR code of ${url}` }).waitFor()
+  const code = ada.getByRole('img', { name: `QR code of ${url}` })
+  await code.waitFor()
+  assert.equal(await readQrCode(browser, code), url)
   await ada.context().grantPermissions(['clipboard-read', 'clipboard-write'])
   await ada.getByRole('button', { name: 'Copy link' }).click()
   await ada.getByRole('button', { name: 'Copied' }).waitFor()

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import {
-  BASE,
   addStories,
   card,
   createTeam,
@@ -181,23 +180,32 @@ test('the cards turn by themselves when everyone has voted', async () => {
   await ada.getByTestId('summary').getByText('Close: 5 or 8.').waitFor()
 })
 
-test('other decks', async () => {
+/** Waits until the hand holds exactly these cards. */
+const holds = (page, cards) =>
+  page.waitForFunction(
+    (wanted) =>
+      [...document.querySelectorAll('#hand input')].map(({ value }) => value).join(' ') === wanted,
+    cards,
+  )
+
+test('every deck', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
-  await ada.getByRole('button', { name: 'Settings' }).click()
-  await ada.getByLabel('Deck').selectOption('t_shirt')
-  await card(ada, '8').waitFor()
-  await ada.getByRole('button', { name: 'Use these cards' }).click()
-  await ada.keyboard.press('Escape')
-  await card(ada, 'XL').waitFor()
+  const decks = {
+    fibonacci: '0 1 2 3 5 8 13 21 34 55 89 ? ☕',
+    powers_of_two: '0 1 2 4 8 16 32 64 ? ☕',
+    t_shirt: 'XS S M L XL XXL ? ☕',
+    modified_fibonacci: '0 ½ 1 2 3 5 8 13 20 40 100 ? ☕',
+  }
+  for (const [deck, cards] of Object.entries(decks)) {
+    await ada.getByRole('button', { name: 'Settings' }).click()
+    await ada.getByLabel('Deck').selectOption(deck)
+    await ada.getByRole('button', { name: 'Use these cards' }).click()
+    await ada.keyboard.press('Escape')
+    await holds(ada, cards)
+  }
   await useOwnCards(ada, '1, 2, 3')
-  await card(ada, 'XL').waitFor({ state: 'detached' })
-  assert.deepEqual(
-    await hand(ada)
-      .locator('input')
-      .evaluateAll((all) => all.map(({ value }) => value)),
-    ['1', '2', '3'],
-  )
+  await holds(ada, '1 2 3')
 })
 
 test('stories: paste a list, change, move, remove', async () => {
@@ -312,9 +320,9 @@ test('the end of the timer is shown and said, whatever the clock of the device s
   await ada.getByTestId('time-up').waitFor({ state: 'detached' })
 })
 
-test('history is listed and downloads as CSV', async () => {
+test('history is listed, downloads as CSV and opens as JSON', async () => {
   const ada = await newPage(browser)
-  const url = await createTeam(ada)
+  await createTeam(ada)
   await addStories(ada, ['Refund, "partial"'])
   await ada.locator('.story').first().getByRole('button').first().click()
   await ada.getByRole('heading', { name: 'Refund' }).waitFor()
@@ -335,9 +343,14 @@ test('history is listed and downloads as CSV', async () => {
   const [download] = await Promise.all([ada.waitForEvent('download'), link.click()])
   const csv = await (await download.createReadStream()).setEncoding('utf8').toArray()
   assert.match(csv.join(''), /"Refund, ""partial"""/)
-  const slug = new URL(url).pathname.split('/').at(-1)
-  const json = await (await fetch(`${BASE}/api/teams/${slug}/history`)).json()
+  const [opened] = await Promise.all([
+    ada.context().waitForEvent('page'),
+    ada.getByRole('link', { name: 'Open JSON' }).click(),
+  ])
+  await opened.waitForLoadState()
+  const json = JSON.parse(await opened.evaluate(() => document.body.innerText))
   assert.equal(json.rounds[0].estimate, '8')
+  await opened.close()
   await ada.getByRole('link', { name: 'Back to the room' }).click()
   await primary(ada).waitFor()
 })

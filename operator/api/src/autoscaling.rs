@@ -262,8 +262,9 @@ pub struct Predictive {
     #[schemars(range(min = 1, max = 100_000))]
     pub shortage_cost: i32,
 
-    /// Headroom in percent of the measured demand while there is no forecast. Over a day forecasts
-    /// add no more than this either: where demand cannot be predicted they give up safety, not money.
+    /// Headroom in percent of the measured demand while there is no forecast, and for minutes after
+    /// a metric fell suddenly. Over a day forecasts add no more than this either: where demand cannot
+    /// be predicted they give up safety, not money.
     #[serde(default = "headroom_percent")]
     #[schemars(range(min = 0, max = 1000))]
     pub headroom_percent: i32,

@@ -42,7 +42,7 @@ use crate::status::PokerClusterStatus;
 #[x_kube(validation = Rule::new("has(self.prometheus) || !(has(self.gateway.autoscaling) || has(self.shards.autoscaling))")
     .message("autoscaling reads metrics from Prometheus: set prometheus.url or remove autoscaling"))]
 #[x_kube(validation = Rule::new("!has(self.shards.autoscaling) || self.shards.autoscaling.maxReplicas <= 256")
-    .message("shards.autoscaling.maxReplicas must not exceed 256"))]
+    .message("shards.autoscaling.maxReplicas must not exceed 256: lower it, and raise the target of metrics so that each shard serves more"))]
 pub struct PokerClusterSpec {
     /// The version of the application: the tag of its image. Changing it replaces gateways and
     /// shards one after the other without closing anybody's socket.

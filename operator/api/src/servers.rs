@@ -91,7 +91,8 @@ pub struct ExternalUrl {
 #[x_kube(validation = Rule::new("self.topic.partitions >= oldSelf.topic.partitions || has(self.external) != has(oldSelf.external) || has(self.topic.name) != has(oldSelf.topic.name) || (has(self.topic.name) && self.topic.name != oldSelf.topic.name)")
     .message("a topic cannot lose partitions: keep topic.partitions, or set another topic.name to begin a new topic"))]
 pub struct Kafka {
-    /// A single broker run by the operator; development grade, its data ends with its pod.
+    /// A single broker run by the operator; development grade. Its data ends with its
+    /// pod, so changed settings wait until you delete that pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedKafka>,
 
@@ -200,7 +201,8 @@ pub enum DeletionPolicy {
 #[x_kube(validation = Rule::new("[has(self.managed), has(self.external), has(self.none)].filter(x, x).size() <= 1")
     .message("set only one of managed, external and none: remove the others"))]
 pub struct Database {
-    /// A single PostgreSQL run by the operator; development grade, its data ends with its pod.
+    /// A single PostgreSQL run by the operator; development grade. Its data ends with its
+    /// pod, so changed settings wait until you delete that pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedDatabase>,
 

@@ -410,10 +410,12 @@ fn requeue_after(
     }
     let is_starting = facts.shards.updated < facts.shards.desired || facts.gateway.serving != facts.revision;
     // What is not ready in time becomes a trouble without a change that would wake the cluster.
-    let is_waiting = seen.live.deployments.iter().any(|deployment| {
-        let status = deployment.status.as_ref();
-        status.is_some_and(|s| s.ready_replicas.unwrap_or(0) < s.replicas.unwrap_or(0))
-    });
+    let deployments = seen.live.deployments.iter().filter_map(|d| d.status.as_ref());
+    let stateful_sets = seen.live.stateful_sets.iter().filter_map(|s| s.status.as_ref());
+    let is_waiting = deployments
+        .map(|status| (status.ready_replicas, status.replicas.unwrap_or(0)))
+        .chain(stateful_sets.map(|status| (status.ready_replicas, status.replicas)))
+        .any(|(ready, replicas)| ready.unwrap_or(0) < replicas);
     let is_hampered = seen.unmeasured.is_some() || seen.blind.is_some();
     if is_starting || is_waiting || is_hampered || matches!(seen.topic, TopicObserved::Unknown { .. }) {
         wait = wait.min(REQUEUE_STARTING);

@@ -183,6 +183,7 @@ impl World {
             .filter(|s| s.name_any().contains(matching))
         {
             set.status = Some(StatefulSetStatus {
+                replicas: 1,
                 ready_replicas: is_ready.then_some(1),
                 ..StatefulSetStatus::default()
             });

@@ -20,7 +20,7 @@ use crate::limits::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// No node has a place for their pod.
-    Place,
+    Unschedulable,
     /// Their image cannot be had.
     Image,
     /// They cannot be made from their image.
@@ -35,7 +35,7 @@ impl Kind {
     /// The reason of the condition.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Place => reasons::UNSCHEDULABLE,
+            Self::Unschedulable => reasons::UNSCHEDULABLE,
             Self::Image => reasons::IMAGE_PULL_FAILED,
             Self::Start => reasons::CONTAINER_CANNOT_START,
             Self::Crash => reasons::CRASH_LOOPING,
@@ -57,7 +57,7 @@ pub struct Trouble {
     pub pod: String,
 }
 
-/// What keeps these pods' containers from running, one for each kind and image.
+/// What keeps these pods' containers from running, one for each kind and image, or what the scheduler says.
 pub fn of<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<Trouble> {
     let mut pods: Vec<_> = pods.into_iter().filter(|pod| is_wanted(pod)).collect();
     pods.sort_by_key(|pod| pod.name_any());
@@ -65,7 +65,13 @@ pub fn of<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<Tr
     for pod in pods {
         let Some(component) = component(pod) else { continue };
         for (kind, image, cause) in findings(pod, now) {
-            let trouble = found.entry((kind, image.clone())).or_insert_with(|| Trouble {
+            // Two pods may have no place for different causes, and then need different things.
+            let of = if kind == Kind::Unschedulable {
+                cause.clone()
+            } else {
+                image.clone()
+            };
+            let trouble = found.entry((kind, of)).or_insert_with(|| Trouble {
                 kind,
                 components: BTreeSet::new(),
                 image,
@@ -109,7 +115,22 @@ fn unscheduled(pod: &Pod) -> Option<&PodCondition> {
         .status
         .iter()
         .flat_map(|status| status.conditions.iter().flatten());
-    conditions.find(|condition| condition.type_ == POD_SCHEDULED && condition.status == "False")
+    conditions.find(|condition| {
+        condition.type_ == POD_SCHEDULED
+            && condition.status == "False"
+            && condition.reason.as_deref() == Some(reasons::UNSCHEDULABLE)
+    })
+}
+
+/// What the scheduler says without what it tried besides, e.g. to make room.
+fn why_no_node(said: &str) -> &str {
+    let tried = [
+        " preemption:",
+        " no new claims to deallocate",
+        " still not schedulable",
+    ];
+    let ends = tried.into_iter().filter_map(|words| said.find(words));
+    &said[..ends.min().unwrap_or(said.len())]
 }
 
 /// Kind, image and cause of all that keeps a pod from running.
@@ -121,11 +142,7 @@ fn findings(pod: &Pod, now: Timestamp) -> impl Iterator<Item = (Kind, String, St
     };
     let place = unscheduled(pod).filter(is_late).map(|condition| {
         let said = condition.message.as_deref().unwrap_or_default();
-        (
-            Kind::Place,
-            String::new(),
-            short(said.split(" preemption: ").next().unwrap_or(said)),
-        )
+        (Kind::Unschedulable, String::new(), short(why_no_node(said)))
     });
     let of_containers = containers(pod).filter_map(move |container| {
         finding(container, now).map(|(kind, cause)| (kind, container.image.clone(), cause))
@@ -279,7 +296,7 @@ impl Trouble {
         } = self;
         let (who, advice) = (listed(&self.components), self.advice());
         match self.kind {
-            Kind::Place => format!("{who}: no node has a place for pod {pod} ({cause}): {advice}"),
+            Kind::Unschedulable => format!("{who}: no node has a place for pod {pod} ({cause}): {advice}"),
             Kind::Image => format!("{who}: image {image} cannot be pulled ({cause}): {advice}"),
             Kind::Start => format!("{who}: the container of pod {pod} cannot be made ({cause}): {advice}"),
             Kind::Crash => {
@@ -292,7 +309,7 @@ impl Trouble {
     fn advice(&self) -> String {
         let pod = &self.pod;
         match self.kind {
-            Kind::Place => "add nodes, or lower resources.requests in the spec".to_owned(),
+            Kind::Unschedulable => "add nodes, or lower resources.requests in the spec".to_owned(),
             Kind::NotReady => format!("kubectl logs {pod} shows what it waits for"),
             Kind::Image => format!(
                 "correct {} or make the registry answer the nodes",

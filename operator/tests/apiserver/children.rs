@@ -180,6 +180,8 @@ async fn name_of_somebody_else_is_refused_and_others_go_on() {
             .message
             .contains("taken-routes")
     );
+    let told = world.events("ForeignOwned").await;
+    assert!(told.len() == 1 && told[0].contains("taken-routes"), "{told:?}");
 
     world
         .api::<ConfigMap>()

@@ -93,6 +93,6 @@ async fn clean_end_gives_the_lease_up() {
     assert_eq!(holder(&lease), None);
 }
 
-fn holder(lease: &Lease) -> Option<&str> {
+pub fn holder(lease: &Lease) -> Option<&str> {
     lease.spec.as_ref()?.holder_identity.as_deref()
 }

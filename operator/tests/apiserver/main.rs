@@ -11,6 +11,7 @@ mod crash_changes;
 mod faults;
 mod finalizer;
 mod leadership;
+mod program;
 mod server;
 mod told;
 mod topic;

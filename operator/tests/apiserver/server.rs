@@ -58,12 +58,17 @@ fn start() -> PathBuf {
     dir.join("kubeconfig")
 }
 
+/// The kubeconfig of the administrator; the first call waits for the API server.
+pub async fn kubeconfig_path() -> &'static Path {
+    tokio::task::spawn_blocking(kubeconfig)
+        .await
+        .expect("the API server starts")
+}
+
 async fn config() -> Config {
     static CRYPTO: OnceLock<()> = OnceLock::new();
     CRYPTO.get_or_init(poker_operator::controller::install_crypto);
-    let path = tokio::task::spawn_blocking(kubeconfig)
-        .await
-        .expect("the API server starts");
+    let path = kubeconfig_path().await;
     let kubeconfig = Kubeconfig::read_from(path).expect("kubeconfig is readable");
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await

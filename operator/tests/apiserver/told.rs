@@ -4,10 +4,7 @@ use crate::{
     faults::Faults,
     world::{Kubelet, PATIENCE, World, condition},
 };
-use k8s_openapi::api::{
-    core::v1::{Pod, Secret},
-    events::v1::Event,
-};
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -15,25 +12,6 @@ use kube::{
 use poker_operator_api::PokerCluster;
 use serde_json::json;
 use std::time::Duration;
-
-/// Notes of the events of a reason, once there is one.
-async fn events(world: &World, reason: &str) -> Vec<String> {
-    let found = async {
-        loop {
-            let all = world.api::<Event>().list(&ListParams::default()).await;
-            let all = all.expect("events").items.into_iter();
-            let of = all.filter(|event| event.reason.as_deref() == Some(reason));
-            let notes: Vec<_> = of.filter_map(|event| event.note).collect();
-            if !notes.is_empty() {
-                return notes;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, found)
-        .await
-        .unwrap_or_else(|_| panic!("no event {reason}"))
-}
 
 async fn message(world: &World, type_: &str) -> String {
     let cluster: PokerCluster = world.api().get("demo").await.unwrap();
@@ -85,7 +63,7 @@ async fn an_image_that_cannot_be_pulled_is_told_once_and_taken_back() {
     let told = message(&world, "Degraded").await;
     let words = "shard: image r.example/poker-app:1.0.0 cannot be pulled (ErrImagePull: no such host): correct spec.version";
     assert!(told.starts_with(words), "{told}");
-    assert_eq!(events(&world, "ImagePullFailed").await, [told]);
+    assert_eq!(world.events("ImagePullFailed").await, [told]);
 
     waits(&world, &pod, "ContainerCreating", "").await;
     world
@@ -129,7 +107,7 @@ async fn a_secret_that_goes_is_told_and_the_game_goes_on() {
         .await;
     let told = message(&world, "Degraded").await;
     assert!(told.contains("Secret my-redis does not exist"), "{told}");
-    assert_eq!(events(&world, "SecretMissing").await, [told]);
+    assert_eq!(world.events("SecretMissing").await, [told]);
 
     world.api().create(&PostParams::default(), &secret).await.unwrap();
     operator.another_pass(&world, "demo").await;
@@ -167,9 +145,9 @@ async fn scaling_by_hand_is_told_where_autoscaling_decides() {
         .patch_scale("demo", &PatchParams::default(), &scale)
         .await
         .unwrap();
-    let told = events(&world, "ReplicasIgnored").await;
+    let told = world.events("ReplicasIgnored").await;
     let words = "spec.shards.replicas is now 9 and has no effect: autoscaling decides, and wants 3";
     assert!(told[0].starts_with(words), "{told:?}");
     operator.another_pass(&world, "demo").await;
-    assert_eq!(events(&world, "ReplicasIgnored").await.len(), 1);
+    assert_eq!(world.events("ReplicasIgnored").await.len(), 1);
 }

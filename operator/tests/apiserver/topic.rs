@@ -143,6 +143,8 @@ async fn a_topic_is_made_kept_and_deleted_as_the_spec_says() {
     let cluster: PokerCluster = world.api().get("second").await.unwrap();
     let told = &condition(&cluster, "Stalled").unwrap().message;
     assert!(told.starts_with("the topic has 4 partitions"), "{told}");
+    let events = world.events("TopicCannotShrink").await;
+    assert!(events.len() == 1 && events[0].starts_with(told), "{events:?}");
     kafka.until("the rest is done all the same", |kafka| {
         kafka.setting("own", "retention.ms") == three_hours
     });

@@ -6,6 +6,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
         core::v1::{ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount},
+        events::v1::Event,
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
         rbac::v1::{Role, RoleBinding},
@@ -177,6 +178,25 @@ impl World {
             condition(cluster, type_).is_some_and(|found| found.status == status && found.reason == reason)
         })
         .await;
+    }
+
+    /// Notes of the events of a reason, once there is one.
+    pub async fn events(&self, reason: &str) -> Vec<String> {
+        let found = async {
+            loop {
+                let all = self.api::<Event>().list(&ListParams::default()).await;
+                let all = all.expect("events").items.into_iter();
+                let of = all.filter(|event| event.reason.as_deref() == Some(reason));
+                let notes: Vec<_> = of.filter_map(|event| event.note).collect();
+                if !notes.is_empty() {
+                    return notes;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .unwrap_or_else(|_| panic!("no event {reason}"))
     }
 
     /// Every child of every kind: kind/name to the object without what the server adds per object.

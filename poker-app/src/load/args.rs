@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use poker_core::limits::PARTICIPANTS_MAX;
 use tokio::{
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::{Instant, sleep, timeout_at},
 };
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -117,12 +117,16 @@ impl Gateway {
         })
     }
 
-    /// Resolves the name; refuses addresses that are nobody's test bench.
-    pub async fn check_address(&self, allow_remote: bool) -> anyhow::Result<()> {
-        let addresses = tokio::net::lookup_host(&self.authority)
-            .await
-            .with_context(|| format!("cannot resolve {}; check --url", self.authority))?;
-        for address in addresses {
+    /// Resolves the name, trying until `deadline`: that of a new Service is not known everywhere at once. Refuses
+    /// addresses that are nobody's test bench.
+    pub async fn check_address(&self, allow_remote: bool, deadline: Instant) -> anyhow::Result<()> {
+        let addresses = loop {
+            match lookup_host(&self.authority).await {
+                Err(_) if Instant::now() + REACH_RETRY_DELAY < deadline => sleep(REACH_RETRY_DELAY).await,
+                found => break found,
+            }
+        };
+        for address in addresses.with_context(|| format!("cannot resolve {}; check --url", self.authority))? {
             ensure!(
                 allow_remote || is_bench(address.ip()),
                 "{} is neither this machine nor in 198.18.0.0/15; add --allow-remote if it is yours to load",

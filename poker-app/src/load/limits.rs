@@ -10,7 +10,7 @@ pub const RAMP_SECONDS_MAX: u64 = 3600;
 pub const TEAM_PREFIX_CHARS_MAX: usize = 32;
 
 /// Before the load, how long to wait for a gateway that takes connections.
-pub const REACH_TIMEOUT: Duration = Duration::from_secs(3);
+pub const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REACH_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Handshakes at the same time.
 pub const HANDSHAKES_MAX: usize = 256;

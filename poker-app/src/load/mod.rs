@@ -110,11 +110,11 @@ async fn measure(args: &LoadArgs, shared: Arc<Shared>, stop: &CancellationToken)
 
 async fn prepare(args: &LoadArgs) -> anyhow::Result<Shared> {
     let gateways = args.check()?;
+    let deadline = Instant::now() + REACH_TIMEOUT;
     for gateway in &gateways {
-        gateway.check_address(args.allow_remote).await?;
+        gateway.check_address(args.allow_remote, deadline).await?;
     }
     // One is enough: members go from one to the next, and come back to those that are away.
-    let deadline = Instant::now() + REACH_TIMEOUT;
     select_ok(gateways.iter().map(|gateway| Box::pin(gateway.reach(deadline)))).await?;
     Ok(Shared {
         gateways,

@@ -14,7 +14,7 @@ use crate::{
     cli::WorkerArgs,
     log::is_topic_missing,
     metrics::WorkerMetrics,
-    shard::limits::{WORKER_BATCH_EVENTS_MAX, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_RETRY_DELAY},
+    shard::limits::{WORKER_BATCH_EVENTS_MAX, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_TELL_INTERVAL},
 };
 
 /// A member of the consumer group.
@@ -85,15 +85,24 @@ impl Consumer {
         let Some(consumer) = &self.consumer else {
             return std::future::pending().await;
         };
+        // The client tries again by itself and queues an error each time, before the messages: all are taken as
+        // they come, few are told.
+        let mut tell_after = Instant::now();
         loop {
-            match consumer.recv().await {
+            let error = match consumer.recv().await {
                 Ok(message) => return message.detach(),
-                Err(error) if is_topic_missing(&error) => {
-                    tracing::warn!(topic = self.topic, "waiting for the topic");
-                }
-                Err(error) => tracing::warn!(%error, "waiting for Kafka"),
+                Err(error) => error,
+            };
+            let now = Instant::now();
+            if now < tell_after {
+                continue;
             }
-            tokio::time::sleep(WORKER_RETRY_DELAY).await;
+            tell_after = now + WORKER_TELL_INTERVAL;
+            if is_topic_missing(&error) {
+                tracing::warn!(topic = self.topic, "waiting for the topic");
+            } else {
+                tracing::warn!(%error, "waiting for Kafka");
+            }
         }
     }
 

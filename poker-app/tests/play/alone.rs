@@ -245,7 +245,15 @@ async fn a_flood_is_slowed_down_and_an_oversized_frame_ends_only_its_own_socket(
     assert_eq!(ben.until(error_code).await, ErrorCode::RateLimited);
     let huge = format!(r#"{{"type":"ping","x":"{}"}}"#, "x".repeat(MESSAGE_BYTES_MAX));
     send_text(&mut ben.socket, &huge).await;
-    while receive(&mut ben.socket).await.is_ok() {}
+    let end = loop {
+        if let Err(end) = receive(&mut ben.socket).await {
+            break end.unwrap();
+        }
+    };
+    assert_eq!(
+        (u16::from(end.code), end.reason.as_str()),
+        (1009, "message_too_large")
+    );
     ada.vote("2").await.unwrap();
     all.stop().await;
 }

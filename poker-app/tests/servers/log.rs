@@ -23,17 +23,17 @@ use tokio::task::JoinHandle;
 
 use crate::support::{Link, STUCK, Server, TestShard, table, until};
 
-const TOPIC: &str = "history";
+pub const TOPIC: &str = "history";
 const A: &str = "a:7000";
 
-struct World {
-    redis: Server,
-    kafka: Server,
-    postgres: Server,
+pub struct World {
+    pub redis: Server,
+    pub kafka: Server,
+    pub postgres: Server,
 }
 
 impl World {
-    async fn start() -> World {
+    pub async fn start() -> World {
         let (kafka, postgres) = (Server::start("kafka"), Server::start("postgres"));
         let world = World {
             redis: Server::redis().await,
@@ -114,7 +114,7 @@ impl World {
         assert!(found.iter().all(|round| round.votes.len() == 1));
     }
 
-    async fn count(&self, table: &str) -> i64 {
+    pub async fn count(&self, table: &str) -> i64 {
         let connected = tokio_postgres::connect(&self.postgres.postgres_url(), tokio_postgres::NoTls).await;
         let (client, connection) = connected.unwrap();
         tokio::spawn(connection);

@@ -3,6 +3,7 @@
 
 mod kills;
 mod log;
+mod processes;
 mod redis_faults;
 mod shards;
 mod store;

@@ -162,7 +162,7 @@ end_processes() {
 		# A paused container ends only once it is thawed.
 		find "${groups[@]}" -name freezer.state -exec sh -c 'echo THAWED >"$1"' _ {} \; 2>/dev/null || true
 		find "${groups[@]}" -name cgroup.freeze -exec sh -c 'echo 0 >"$1"' _ {} \; 2>/dev/null || true
-		pids=$(find "${groups[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -un)
+		pids=$({ find "${groups[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null || true; } | sort -un)
 		[[ -n $pids ]] || return 0
 		# shellcheck disable=SC2086 # a list of numbers
 		kill -9 $pids 2>/dev/null || true

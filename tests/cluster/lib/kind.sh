@@ -3,7 +3,7 @@
 
 NODES_READY_SECONDS=90
 PULL_SECONDS=300
-API_BACK_SECONDS=30 # an API server that was killed comes back by itself
+API_BACK_SECONDS=90 # an API server that was killed comes back by itself
 
 # use_engine host|private: makes kind, and the docker that it calls, talk to that engine.
 use_engine() {

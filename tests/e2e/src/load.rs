@@ -5,13 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, LogParams, PostParams};
-use kube::runtime::wait::await_condition;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::World;
 use crate::images;
+use crate::world::{PATIENCE, watch_until};
 
 /// A pod that plays.
 pub struct Load {
@@ -109,16 +108,22 @@ impl Load {
         Ok(Self { pods, name, seconds })
     }
 
+    /// That it has not ended: what was done so far was done under load.
+    pub async fn assert_plays(&self) -> Result<()> {
+        let status = self.pods.get(&self.name).await?.status;
+        let phase = status.and_then(|status| status.phase);
+        assert_eq!(phase.as_deref(), Some("Running"), "the load is over too early");
+        Ok(())
+    }
+
     /// Waits for the load's end and returns its report.
     pub async fn finish(self) -> Result<LoadReport> {
         let ended = |pod: Option<&Pod>| {
             pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref())
                 .is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"))
         };
-        let limit = Duration::from_secs(self.seconds + 90);
-        timeout(limit, await_condition(self.pods.clone(), &self.name, ended))
-            .await
-            .with_context(|| format!("load {} did not end within {limit:?}", self.name))??;
+        let limit = Duration::from_secs(self.seconds) + PATIENCE;
+        watch_until(self.pods.clone(), &self.name, ended, limit).await?;
         let logs = self.pods.logs(&self.name, &LogParams::default()).await?;
         let report = logs.lines().rev().find(|line| line.starts_with('{'));
         let Some(report) = report else {

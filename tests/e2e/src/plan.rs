@@ -7,7 +7,7 @@ use crate::World;
 use crate::shell;
 
 /// The kinds of which the operator makes objects, as kubectl takes them.
-const KINDS: &str = "serviceaccounts,roles,rolebindings,secrets,configmaps,services,networkpolicies,\
+pub const KINDS: &str = "serviceaccounts,roles,rolebindings,secrets,configmaps,services,networkpolicies,\
                      poddisruptionbudgets,statefulsets,deployments";
 
 /// The objects that the cluster, as it stands, is planned to become.

@@ -135,10 +135,7 @@ impl World {
     where
         K: Clone + Debug + Send + DeserializeOwned + Resource + 'static,
     {
-        timeout(PATIENCE, await_condition(api, name, met))
-            .await
-            .with_context(|| format!("{name} did not get there within {PATIENCE:?}"))??;
-        Ok(())
+        watch_until(api, name, met, PATIENCE).await
     }
 
     /// The shards that are Ready with no drain or move under way.
@@ -172,22 +169,29 @@ impl World {
 
     /// One query of the managed PostgreSQL; returns the first column's text.
     pub async fn psql(&self, query: &str) -> Result<String> {
-        let command = ["psql", "-h", "/tmp", "-U", "poker", "-d", "poker", "-Atc", query];
+        self.psql_in("poker", query).await
+    }
+
+    async fn psql_in(&self, database: &str, query: &str) -> Result<String> {
+        let command = ["psql", "-U", "poker", "-d", database, "-Atc", query];
         let pod = format!("{}-database-0", self.name);
         Ok(shell::exec(&self.api(), &pod, &command).await?.trim().to_owned())
     }
 
     /// The votes in PostgreSQL, once at least `expected` are there: the worker follows the log.
     pub async fn votes_stored(&self, expected: u64) -> Result<u64> {
+        self.votes_stored_in("poker", expected).await
+    }
+
+    /// The same in another database of the same server.
+    pub async fn votes_stored_in(&self, database: &str, expected: u64) -> Result<u64> {
         let started = Instant::now();
         loop {
-            // The worker makes the table when it starts.
-            let votes = match self.psql("SELECT to_regclass('votes')").await?.as_str() {
-                "" => 0,
-                _ => self.psql("SELECT count(*) FROM votes").await?.parse()?,
-            };
-            if votes >= expected || started.elapsed() > PATIENCE {
-                return Ok(votes);
+            // The worker makes the table when it starts, and the way into a pod may break off under load.
+            let counted = self.psql_in(database, "SELECT count(*) FROM votes").await;
+            let votes = counted.as_ref().ok().and_then(|count| count.parse().ok());
+            if votes.is_some_and(|votes: u64| votes >= expected) || started.elapsed() > PATIENCE {
+                return Ok(counted?.parse()?);
             }
             sleep(Duration::from_millis(200)).await;
         }
@@ -215,6 +219,11 @@ impl World {
     /// What kubectl prints in this namespace.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         shell::run("kubectl", &[&["-n", &self.namespace], arguments].concat()).await
+    }
+
+    /// The same with a text on kubectl's standard input.
+    pub async fn feed_kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
+        shell::feed("kubectl", &[&["-n", &self.namespace], arguments].concat(), input).await
     }
 
     /// What `kubectl get pokercluster` shows, by the name of the column.
@@ -270,8 +279,35 @@ pub fn condition(cluster: &PokerCluster, kind: &str) -> Option<String> {
     (found.observed_generation == cluster.metadata.generation).then(|| found.status.clone())
 }
 
+/// Waits until the condition holds for an object. A watch may break off, as it does under load: only time ends the
+/// wait.
+pub async fn watch_until<K>(api: Api<K>, name: &str, met: impl Condition<K>, patience: Duration) -> Result<()>
+where
+    K: Clone + Debug + Send + DeserializeOwned + Resource + 'static,
+{
+    let watch = async {
+        let is_met = |object: Option<&K>| met.matches_object(object);
+        while let Err(error) = await_condition(api.clone(), name, is_met).await {
+            println!("watching {name} again: {error}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(patience, watch)
+        .await
+        .with_context(|| format!("{name} did not get there within {patience:?}"))
+}
+
+/// How often the containers of a pod have been started anew.
+pub fn restarts(pod: &Pod) -> i32 {
+    let statuses = pod
+        .status
+        .iter()
+        .flat_map(|s| s.container_statuses.iter().flatten());
+    statuses.map(|status| status.restart_count).sum()
+}
+
 /// A namespace of a unique name that enforces the `restricted` Pod Security Standard.
-pub async fn create_namespace(client: &Client, prefix: &str) -> Result<String> {
+async fn create_namespace(client: &Client, prefix: &str) -> Result<String> {
     let namespace = serde_json::from_value(json!({
         "metadata": {
             "generateName": format!("{prefix}-"),

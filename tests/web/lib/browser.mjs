@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
+import jsQR from 'jsqr'
 import { chromium } from 'playwright-core'
 
 export const BASE = process.env.POKER_URL
@@ -118,6 +119,38 @@ export async function addStories(page, titles) {
     .locator('.story')
     .nth(titles.length - 1)
     .waitFor()
+}
+
+/** As many tabs of one person as there may be, and one more. */
+export async function fillRoom(page, url) {
+  const tabs = []
+  for (let count = 0; count < 7; count += 1) {
+    const tab = await pageIn(page.context())
+    await tab.goto(url)
+    await live(tab)
+    tabs.push(tab)
+  }
+  const last = await pageIn(page.context())
+  await last.goto(url)
+  await last.getByRole('heading', { name: 'This room is full' }).waitFor()
+  return { tabs, last }
+}
+
+/** What a camera reads from an element. */
+export async function readQrCode(browser, element) {
+  const picture = `data:image/png;base64,${(await element.screenshot()).toString('base64')}`
+  const blank = await browser.newPage()
+  const { pixels, width, height } = await blank.evaluate(async (source) => {
+    const image = new Image()
+    image.src = source
+    await image.decode()
+    const { width, height } = image
+    const context = new OffscreenCanvas(width, height).getContext('2d')
+    context.drawImage(image, 0, 0)
+    return { pixels: [...context.getImageData(0, 0, width, height).data], width, height }
+  }, picture)
+  await blank.close()
+  return jsQR(Uint8ClampedArray.from(pixels), width, height)?.data
 }
 
 export async function screenshot(page, name) {

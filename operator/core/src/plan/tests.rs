@@ -206,6 +206,18 @@ fn the_same_view_gives_the_same_plan_and_a_settled_cluster_rests() {
 }
 
 #[test]
+fn what_is_not_ready_is_looked_at_again_soon() {
+    let mut world = World::new(observed("demo", MINIMAL));
+    world.settle();
+    assert!(planned(&world.seen).requeue_after > REQUEUE_STARTING);
+    for of in ["worker", "redis", "kafka", "database"] {
+        world.set_ready(of, false);
+        assert_eq!(planned(&world.seen).requeue_after, REQUEUE_STARTING, "{of}");
+        world.set_ready(of, true);
+    }
+}
+
+#[test]
 fn any_way_to_a_spec_ends_with_the_same_objects() {
     let reference = |spec: &str| {
         let mut world = World::new(observed("demo", spec));

@@ -26,7 +26,7 @@ const SHOWN: usize = 5;
 pub fn is_lost(expected: &[Expected], memory: &ScaleMemory, now: Timestamp) -> bool {
     expected
         .iter()
-        .filter(|expected| expected.is_headroom)
+        .filter(|expected| expected.basis == Basis::Headroom)
         .any(|expected| {
             let last = memory
                 .spend
@@ -43,8 +43,17 @@ pub struct Expected {
     pub replicas: i32,
     /// The demand exceeded once in a hundred times; of headroom, the demand with it.
     pub level: f64,
-    /// Measured demand with fixed headroom stands in for a forecast.
-    pub is_headroom: bool,
+    pub basis: Basis,
+}
+
+/// What a proposal rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    Forecast,
+    /// Measured demand with fixed headroom: there is no forecast.
+    Headroom,
+    /// The same where a metric fell suddenly and a forecast asks for less.
+    HeadroomAfterFall,
 }
 
 /// What the headroom and the forecast at each price would have asked for on average over a day.
@@ -111,7 +120,7 @@ fn one(
             metric: demand.name.to_owned(),
             replicas: headroom,
             level: with_headroom,
-            is_headroom: true,
+            basis: Basis::Headroom,
         };
     };
     let price = f64::from(predictive.shortage_cost);
@@ -127,16 +136,16 @@ fn one(
         spend.affordable().map_or(headroom, |place| planned[place]),
         forecast.levels[SHOWN],
     );
-    let stands_in = after_fall && headroom > replicas;
+    let (replicas, level, basis) = if after_fall && headroom > replicas {
+        (headroom, with_headroom, Basis::HeadroomAfterFall)
+    } else {
+        (replicas, level, Basis::Forecast)
+    };
     Expected {
         metric: demand.name.to_owned(),
-        replicas: if stands_in { headroom } else { replicas },
-        level: if stands_in {
-            level.max(with_headroom)
-        } else {
-            level
-        },
-        is_headroom: false,
+        replicas,
+        level,
+        basis,
     }
 }
 
@@ -207,10 +216,10 @@ impl Spend {
 
 impl Expected {
     pub fn proposal(&self, preview: bool) -> Proposal {
-        let kind = match (preview, self.is_headroom) {
+        let kind = match (preview, self.basis) {
             (true, _) => "preview",
-            (false, true) => "headroom",
-            (false, false) => "forecast",
+            (false, Basis::Forecast) => "forecast",
+            (false, Basis::Headroom | Basis::HeadroomAfterFall) => "headroom",
         };
         Proposal {
             name: format!("{kind}/{}", self.metric),
@@ -222,11 +231,11 @@ impl Expected {
 
     /// The cause in words.
     pub fn words(&self) -> String {
-        let level = number(self.level);
-        if self.is_headroom {
-            format!("{level} {} with headroom, there is no forecast", self.metric)
-        } else {
-            format!("up to {level} {} expected", self.metric)
+        let (level, metric) = (number(self.level), &self.metric);
+        match self.basis {
+            Basis::Forecast => format!("up to {level} {metric} expected"),
+            Basis::Headroom => format!("{level} {metric} with headroom, there is no forecast"),
+            Basis::HeadroomAfterFall => format!("{level} {metric} with headroom, after a sudden fall"),
         }
     }
 }

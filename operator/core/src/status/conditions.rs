@@ -203,7 +203,12 @@ impl Evidence<'_> {
         let (Kind::NotReady, Ok(valid)) = (trouble.kind, self.valid) else {
             return String::new();
         };
-        let key = |reference: &SecretKeyRef| format!("key {} of Secret {}", reference.key, reference.name);
+        let key = |reference: &SecretKeyRef| {
+            let SecretKeyRef { name, key } = reference;
+            format!(
+                "key {key} of Secret {name} (pods read it when they start: delete those that wait after a change)"
+            )
+        };
         let (shards, workers) = (Component::Shard, Component::Worker);
         let waits = |component: Component| trouble.components.contains(&component);
         let mut places = Vec::new();

@@ -120,8 +120,8 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
 }
 
 fn unschedulable(name: &str, component: &str, since: &str) -> Pod {
-    let message = "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption \
-                   victims found for incoming pod.";
+    let message = "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are \
+                   available: 3 No preemption victims found for incoming pod.";
     serde_json::from_value(json!({
         "metadata": {"name": name, "labels": {"app.kubernetes.io/component": component}},
         "status": {"phase": "Pending", "conditions": [{
@@ -130,6 +130,10 @@ fn unschedulable(name: &str, component: &str, since: &str) -> Pod {
         }]},
     }))
     .unwrap()
+}
+
+fn with_condition(pod: &mut Pod, change: impl FnOnce(&mut PodCondition)) {
+    change(&mut pod.status.as_mut().unwrap().conditions.as_mut().unwrap()[0]);
 }
 
 #[test]
@@ -146,6 +150,23 @@ fn a_pod_without_a_place_is_told_after_a_while() {
                  Insufficient cpu.): add nodes, or lower resources.requests in the spec";
     assert_eq!(sentences, [words]);
     assert_eq!(found[0].kind.reason(), "Unschedulable");
+    let mut tainted = unschedulable("demo-worker-2", "worker", late);
+    with_condition(&mut tainted, |condition| {
+        condition.message = Some("0/3 nodes are available: 3 node(s) had untolerated taint(s).".to_owned());
+    });
+    let mut gated = unschedulable("demo-redis-0", "redis", late);
+    with_condition(&mut gated, |condition| {
+        condition.reason = Some("SchedulingGated".to_owned())
+    });
+    let found = find(&[pods[0].clone(), tainted, gated]);
+    let causes: Vec<_> = found.iter().map(|trouble| trouble.cause.as_str()).collect();
+    assert_eq!(
+        causes,
+        [
+            "0/3 nodes are available: 3 Insufficient cpu.",
+            "0/3 nodes are available: 3 node(s) had untolerated taint(s)."
+        ]
+    );
     let placed = pod("demo-shard-1", "shard", waiting("ContainerCreating", ""));
     assert!(signs(&pods[0]) != signs(&placed), "another sign");
 }

@@ -3,18 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use e2e::world::condition;
+use anyhow::{Context, Result, bail};
+use e2e::world::{PATIENCE, condition, restarts};
 use e2e::{World, images, plan, shell};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams};
 use kube::runtime::conditions::is_deleted;
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
-
-/// How long the garbage collector may take.
-const COLLECTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The version of each object, by its kind and name. Kubernetes writes the status of workloads and budgets: they
 /// have a generation for the rest.
@@ -41,6 +38,8 @@ async fn a_cluster_is_applied_looked_at_scaled_and_deleted() -> Result<()> {
 
     looks_right_to_kubectl(&world).await?;
     every_child_is_as_planned(&world).await?;
+    every_pod_waited_and_logs_json(&world).await?;
+    prometheus_scrapes_every_role(&world).await?;
     pods_have_the_least_rights(&world).await?;
     another_reconcile_writes_nothing(&world).await?;
     kubectl_scale_is_followed(&world).await?;
@@ -88,6 +87,56 @@ async fn every_child_is_as_planned(world: &World) -> Result<()> {
         assert_eq!(difference, None, "{name}");
     }
     Ok(())
+}
+
+/// All start at once: who needs a server that is not there yet waits for it.
+async fn every_pod_waited_and_logs_json(world: &World) -> Result<()> {
+    for component in ["gateway", "shard", "worker", "redis", "kafka", "database"] {
+        for pod in world.pods(component).await? {
+            assert_eq!(restarts(&pod), 0, "{} crashed", pod.name_any());
+        }
+    }
+    let operator = ["-n", "poker-operator", "deployment/poker-operator"].as_slice();
+    let [gateway, worker] =
+        ["gateway", "worker"].map(|role| format!("--selector=app.kubernetes.io/component={role}"));
+    let shard = "--selector=app.kubernetes.io/component=shard";
+    for of in [operator, &[&gateway], &[shard], &[&worker]] {
+        let log = world.kubectl(&[&["logs", "--tail=200"], of].concat()).await?;
+        assert!(!log.is_empty(), "{of:?} logs nothing");
+        for line in log.lines() {
+            let line: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+            for key in ["timestamp", "level", "message"] {
+                assert!(line[key].is_string(), "no {key}: {line}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The pods of the app, and the operator itself.
+async fn prometheus_scrapes_every_role(world: &World) -> Result<()> {
+    let query = "/api/v1/namespaces/poker-monitoring/services/prometheus:9090/proxy/api/v1/query?query=up==1";
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let answer: Value = serde_json::from_str(&world.kubectl(&["get", "--raw", query]).await?)?;
+        let targets = answer["data"]["result"].as_array().context("no result")?;
+        let names = |namespace: &str| -> BTreeSet<&str> {
+            let of = targets.iter().map(|target| &target["metric"]);
+            of.filter(|metric| metric["namespace"] == namespace)
+                .filter_map(|metric| metric["pod"].as_str())
+                .collect()
+        };
+        let (pods, operators) = (names(&world.namespace), names("poker-operator"));
+        let is_up = |role: &str| pods.iter().any(|pod| pod.starts_with(&format!("demo-{role}-")));
+        if !operators.is_empty() && ["gateway", "shard", "worker"].into_iter().all(is_up) {
+            return Ok(());
+        }
+        assert!(
+            Instant::now() < end,
+            "Prometheus sees only {pods:?} and {operators:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// What the API server grants to the pods' account beyond what everybody has.
@@ -152,13 +201,25 @@ async fn deletion_leaves_nothing(world: &World) -> Result<()> {
         .wait_for(world.clusters(), &world.name, is_deleted(&uid))
         .await?;
     // The garbage collector takes one kind after the other.
-    let end = Instant::now() + COLLECTED_WITHIN;
-    let mut left = versions(world).await?;
+    let end = Instant::now() + PATIENCE;
+    let kinds = format!(
+        "{},ingresses,pods,replicasets,endpointslices,persistentvolumeclaims",
+        plan::KINDS
+    );
+    let get = [
+        "get",
+        &kinds,
+        "-l",
+        "app.kubernetes.io/instance=demo",
+        "-o",
+        "name",
+    ];
+    let mut left = world.kubectl(&get).await?;
     while !left.is_empty() && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        left = versions(world).await?;
+        left = world.kubectl(&get).await?;
     }
-    assert!(left.is_empty(), "left behind: {left:?}");
+    assert!(left.is_empty(), "left behind: {left}");
     Ok(())
 }
 
@@ -166,16 +227,29 @@ async fn deletion_leaves_nothing(world: &World) -> Result<()> {
 async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -> Result<()> {
     let world = World::ready("mistakes", json!({"shards": {"replicas": 1}})).await?;
     let pods_before: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
+    a_smaller_topic_is_refused(&world).await?;
+    a_missing_secret_is_named(&world).await?;
+    let pods_after: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
+    assert_eq!(pods_before, pods_after, "a mistake replaced what ran");
+    a_pod_without_a_node_is_told(&world).await?;
+    world.apply(json!({})).await?;
+    world.wait_ready().await?;
+    world.tear_down().await
+}
 
-    let shrunk = world.apply(json!({"kafka": {"topic": {"partitions": 1}}})).await;
-    let refusal = shrunk
-        .expect_err("a topic that loses partitions was admitted")
-        .to_string();
+async fn a_smaller_topic_is_refused(world: &World) -> Result<()> {
+    let Err(refusal) = world.apply(json!({"kafka": {"topic": {"partitions": 1}}})).await else {
+        bail!("a topic that loses partitions was admitted")
+    };
+    let refusal = refusal.to_string();
     assert!(
         refusal.contains("keep topic.partitions"),
         "the refusal does not say what to do: {refusal}"
     );
+    Ok(())
+}
 
+async fn a_missing_secret_is_named(world: &World) -> Result<()> {
     let missing = json!({"database": {"managed": null, "external": {"urlSecretRef": {"name": "nowhere", "key": "url"}}}});
     world.apply(missing).await?;
     let stalls = |cluster: &PokerCluster| condition(cluster, "Stalled").as_deref() == Some("True");
@@ -186,80 +260,28 @@ async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -
         Some("False"),
         "the spec as it stands is not carried out"
     );
-    let status = cluster.status.unwrap_or_default();
-    let degraded = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == "Degraded");
-    let message = degraded
-        .map(|condition| condition.message.clone())
-        .unwrap_or_default();
-    println!("{message}");
+    let conditions = cluster.status.unwrap_or_default().conditions;
+    let degraded = conditions.iter().find(|condition| condition.type_ == "Degraded");
+    let message = degraded.context("not Degraded")?.message.as_str();
     assert!(
         message.contains("nowhere"),
         "the message does not say what to do: {message}"
     );
-    let pods_after: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
-    assert_eq!(pods_before, pods_after, "a mistake replaced what ran");
     let told = world.events("SecretMissing").await?;
     assert!(told[0].contains("nowhere"), "{told:?}");
+    Ok(())
+}
 
-    // Nobody has a node that large; what runs goes on until its successor does.
+/// Nobody has a node that large; what runs goes on until its successor does.
+async fn a_pod_without_a_node_is_told(world: &World) -> Result<()> {
     let huge = json!({"shards": {"resources": {"requests": {"cpu": "1000"}}}});
     world.apply(huge).await?;
-    let has_no_place = |cluster: &PokerCluster| {
+    let is_told = |cluster: &PokerCluster| {
         let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
         let mut of = conditions.filter(|condition| condition.type_ == "Degraded");
         of.any(|condition| {
             condition.reason == "Unschedulable" && condition.message.contains("resources.requests")
         })
     };
-    world
-        .wait_until("Degraded with Unschedulable", has_no_place)
-        .await?;
-
-    world.apply(json!({})).await?;
-    world.wait_ready().await?;
-    world.tear_down().await
-}
-
-#[tokio::test]
-async fn an_address_where_no_server_is_is_named_and_waited_for() -> Result<()> {
-    let redis = json!({"managed": null, "external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}});
-    let world = World::applied("address", json!({"redis": redis})).await?;
-    let secret = serde_json::from_value(json!({
-        "metadata": {"name": "my-redis"}, "stringData": {"url": "redis://nowhere:6379"},
-    }))?;
-    world
-        .api::<Secret>()
-        .create(&PostParams::default(), &secret)
-        .await?;
-    let told = |cluster: &PokerCluster| {
-        let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
-        let of = |kind: &'static str| {
-            conditions
-                .clone()
-                .find(move |c| c.type_ == kind && c.reason == "ContainerNotReady")
-        };
-        of("Ready").is_some_and(|c| c.status == "False" && c.message.contains("Secret my-redis"))
-            && of("Degraded").is_some()
-    };
-    world
-        .wait_until("Ready=False that names the Secret", told)
-        .await?;
-    let told = world.events("ContainerNotReady").await?;
-    assert_eq!(told.len(), 1, "one event tells of it: {told:?}");
-    let restarts = |pod: &Pod| {
-        pod.status
-            .iter()
-            .flat_map(|s| s.container_statuses.iter().flatten())
-            .map(|c| c.restart_count)
-            .sum::<i32>()
-    };
-    assert_eq!(
-        world.pods("shard").await?.iter().map(restarts).sum::<i32>(),
-        0,
-        "a shard waits, it does not crash"
-    );
-    world.tear_down().await
+    world.wait_until("Degraded with Unschedulable", is_told).await
 }

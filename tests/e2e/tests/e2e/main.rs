@@ -5,3 +5,4 @@ mod helm;
 mod lifecycle;
 mod play;
 mod scaling;
+mod several;

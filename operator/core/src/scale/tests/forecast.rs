@@ -126,7 +126,10 @@ fn after_a_sudden_fall_no_forecast_asks_for_less_than_headroom() {
     // From what a replica more would serve to three replicas' worth, and half of that as headroom.
     let (replicas, proposed, message) = asked(&mut scene, 15, 3000.0);
     assert_eq!((replicas, proposed), (5, Some(5)));
-    assert_eq!(message, "up to 4,500 participants expected: from 4 to 5 shards");
+    assert_eq!(
+        message,
+        "4,500 participants with headroom, after a sudden fall: from 4 to 5 shards"
+    );
     assert_eq!(asked(&mut scene, 300 + 90 - 30, 3000.0).1, Some(5));
     assert_eq!(asked(&mut scene, 30, 3000.0).1, Some(1));
 }

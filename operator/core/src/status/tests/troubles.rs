@@ -76,7 +76,8 @@ fn who_waits_for_a_server_of_yours_says_where_its_address_stands() {
         world.set_ready(server, true);
     }
     let told = "shard: pod demo-pod runs, and is not ready, 30 s or longer after its start: kubectl logs demo-pod shows what it \
-                waits for; check the address in key url of Secret r";
+                waits for; check the address in key url of Secret r (pods read it when they start: delete those that wait \
+                after a change)";
     let events = step(&mut world);
     let events: Vec<_> = events
         .iter()

@@ -1,0 +1,113 @@
+//! Clusters beside each other: on servers of their own, on somebody's, and without a database.
+
+use anyhow::{Context, Result};
+use e2e::world::restarts;
+use e2e::{Load, World};
+use k8s_openapi::api::core::v1::Secret;
+use poker_operator_api::PokerCluster;
+use serde_json::{Value, json};
+
+/// One shard and one gateway, and `servers`.
+fn small(servers: &Value) -> Value {
+    let mut spec = json!({"shards": {"replicas": 1}, "gateway": {"replicas": 1}});
+    e2e::images::merge(&mut spec, servers);
+    spec
+}
+
+/// The Secret with the addresses of servers, as a user has it.
+async fn write_servers(world: &World, redis: &str, database: &str) -> Result<()> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "servers"},
+        "stringData": {"redis": redis, "database": database},
+    });
+    world
+        .feed_kubectl(&["apply", "-f", "-"], &secret.to_string())
+        .await?;
+    Ok(())
+}
+
+/// The URL of a database beside the one that the operator manages, on the same server.
+async fn another_database(world: &World, name: &str) -> Result<String> {
+    world.psql(&format!("CREATE DATABASE {name}")).await?;
+    let secret = world.api::<Secret>().get("demo-database").await?;
+    let url = secret.data.and_then(|mut data| data.remove("url"));
+    let url = String::from_utf8(url.context("the Secret has no url")?.0)?;
+    let (server, _) = url.rsplit_once('/').context("the URL names no database")?;
+    Ok(format!("{server}/{name}"))
+}
+
+/// Nothing answers where Redis is said to be: that is told by name, and the shard waits.
+async fn an_address_where_no_server_is_is_named_and_waited_for(world: &World) -> Result<()> {
+    let is_told = |cluster: &PokerCluster| {
+        let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+        let of = |kind: &'static str| {
+            let mut conditions = conditions.clone();
+            conditions.find(move |c| c.type_ == kind && c.reason == "ContainerNotReady")
+        };
+        of("Ready").is_some_and(|c| c.status == "False" && c.message.contains("Secret servers"))
+            && of("Degraded").is_some()
+    };
+    world
+        .wait_until("Ready=False that names the Secret", is_told)
+        .await?;
+    let told = world.events("ContainerNotReady").await?;
+    assert!(told[0].contains("Secret servers"), "{told:?}");
+    let shards = world.pods("shard").await?;
+    let restarts: i32 = shards.iter().map(restarts).sum();
+    assert_eq!(restarts, 0, "a shard waits, it does not crash");
+    Ok(())
+}
+
+#[tokio::test]
+async fn clusters_play_on_servers_of_their_own_on_somebodys_and_without_a_database() -> Result<()> {
+    let managed = World::ready("several", small(&json!({}))).await?;
+    let without = json!({"database": {"managed": null, "none": {}}});
+    let elsewhere = World::applied("several", small(&without)).await?;
+
+    // Beside the first and on its servers, with a Redis and a database of its own there.
+    let url = another_database(&managed, "other").await?;
+    write_servers(&managed, "redis://nowhere:6379", &url).await?;
+    let in_secret =
+        |key: &str| json!({"managed": null, "external": {"urlSecretRef": {"name": "servers", "key": key}}});
+    let brokers = format!("demo-kafka.{}.svc:9092", managed.namespace);
+    let external = json!({
+        "redis": in_secret("redis"), "database": in_secret("database"),
+        "kafka": {"managed": null, "external": {"bootstrapServers": [brokers]}},
+    });
+    let beside = managed.beside("other");
+    beside.apply(small(&external)).await?;
+    an_address_where_no_server_is_is_named_and_waited_for(&beside).await?;
+    write_servers(&managed, "redis://demo-redis:6379/1", &url).await?;
+    let waiting = "--selector=app.kubernetes.io/instance=other,app.kubernetes.io/component=shard";
+    beside
+        .kubectl(&["delete", "pods", waiting, "--wait=false"])
+        .await?;
+    beside.wait_ready().await?;
+    elsewhere.wait_ready().await?;
+    for component in ["redis", "kafka", "database"] {
+        assert!(
+            beside.pods(component).await?.is_empty(),
+            "it runs a {component} of its own"
+        );
+    }
+    assert!(
+        elsewhere.pods("worker").await?.is_empty(),
+        "nothing for a worker to do"
+    );
+
+    let mut loads = Vec::new();
+    for (world, teams) in [(&managed, 3), (&beside, 4), (&elsewhere, 2)] {
+        assert_eq!(world.deployments("shard").await?.len(), 1);
+        loads.push(Load::start(world, teams, 5, 20, 10).await?);
+    }
+    let mut acked = Vec::new();
+    for load in loads {
+        let report = load.finish().await?;
+        report.assert_undisturbed();
+        acked.push(report.votes_acked);
+    }
+    assert_eq!(managed.votes_stored(acked[0]).await?, acked[0]);
+    assert_eq!(managed.votes_stored_in("other", acked[1]).await?, acked[1]);
+    managed.tear_down().await?;
+    elsewhere.tear_down().await
+}
