@@ -33,7 +33,7 @@ pub struct World {
 
 impl World {
     /// A client of the current kubeconfig.
-    pub async fn client() -> Result<Client> {
+    async fn client() -> Result<Client> {
         // A second call finds the provider installed: nothing to do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Client::try_default().await?)
@@ -48,15 +48,20 @@ impl World {
 
     /// A fresh namespace with a cluster of `spec` laid over the images.
     pub async fn applied(prefix: &str, spec: Value) -> Result<Self> {
+        let world = Self::empty(prefix).await?;
+        world.apply(spec).await?;
+        Ok(world)
+    }
+
+    /// A fresh namespace.
+    pub async fn empty(prefix: &str) -> Result<Self> {
         let client = Self::client().await?;
         let namespace = create_namespace(&client, prefix).await?;
-        let world = Self {
+        Ok(Self {
             client,
             namespace,
             name: "demo".to_owned(),
-        };
-        world.apply(spec).await?;
-        Ok(world)
+        })
     }
 
     /// A second cluster beside this one.

@@ -1,4 +1,4 @@
-//! The whole system on a real cluster. Those marked `ignore` take away what others use, the operator or
+//! The whole system on a real cluster. Those marked `ignore` take away what others use, the operator, a node or
 //! Prometheus, and run by themselves.
 
 mod helm;

@@ -2,10 +2,10 @@
 //! no vote is lost or doubled.
 
 use anyhow::{Context, Result};
-use e2e::{Load, World, images};
-use k8s_openapi::api::core::v1::Pod;
+use e2e::{Load, World, images, shell};
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
 #[tokio::test]
@@ -111,5 +111,67 @@ async fn a_killed_shard_costs_no_acknowledged_vote() -> Result<()> {
         report.latency_ms.vote_to_ack.max
     );
     assert_eq!(world.votes_stored(report.votes_acked).await?, report.votes_acked);
+    world.tear_down().await
+}
+
+/// Those on which pods may run that ask for nothing special.
+async fn worker_nodes(world: &World) -> Result<Vec<String>> {
+    let nodes: Api<Node> = Api::all(world.client.clone());
+    let free = |node: &Node| node.spec.as_ref().is_none_or(|spec| spec.taints.is_none());
+    let all = nodes.list(&ListParams::default()).await?;
+    Ok(all
+        .iter()
+        .filter(|node| free(node))
+        .map(ResourceExt::name_any)
+        .collect())
+}
+
+/// As before a node's maintenance. The servers of the test have no volumes, so it is a node without them: closed
+/// while they start, open when more shards and gateways come.
+async fn drains_under_load(world: &World, node: &str) -> Result<()> {
+    world
+        .apply(json!({"shards": {"replicas": 1}, "gateway": {"replicas": 1}}))
+        .await?;
+    world.wait_ready().await?;
+    let load = Load::start(world, 20, 5, 100, 75).await?;
+    assert!(world.votes_stored(200).await? >= 200, "the load does not vote");
+    shell::run("kubectl", &["uncordon", node]).await?;
+    world
+        .apply(json!({"shards": {"replicas": 4}, "gateway": {"replicas": 3}}))
+        .await?;
+    world.wait_shards(4).await?;
+    world.wait_ready().await?;
+    for component in ["shard", "gateway"] {
+        let pods = world.pods(component).await?;
+        let is_there = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
+        assert!(pods.iter().any(is_there), "no {component} on {node}");
+    }
+
+    let drain = [
+        "drain",
+        node,
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--timeout=120s",
+    ];
+    println!("{}", shell::run("kubectl", &drain).await?);
+    load.assert_plays().await?;
+    world.wait_shards(4).await?;
+    let report = load.finish().await?;
+    report.assert_nothing_lost();
+    assert_eq!(world.votes_stored(report.votes_acked).await?, report.votes_acked);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "takes a node away from the other tests"]
+async fn a_drained_node_costs_no_vote() -> Result<()> {
+    let world = World::empty("drain").await?;
+    let node = worker_nodes(&world).await?.pop().context("no worker node")?;
+    shell::run("kubectl", &["cordon", &node]).await?;
+    let drained = drains_under_load(&world, &node).await;
+    // Whatever came out: other tests need it.
+    shell::run("kubectl", &["uncordon", &node]).await?;
+    drained?;
     world.tear_down().await
 }

@@ -81,16 +81,16 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     let columns = world.columns().await?;
     let people: u32 = columns["PARTICIPANTS"].parse()?;
     assert!(columns["SHARDS"] == "3" && people > 0, "{columns:?}");
-    println!(
-        "memory in MB, with that of files read lately (without): {}",
-        memory(&world).await?
-    );
     many.assert_plays().await?;
     let told = world.events("MetricAboveTarget").await?;
     assert!(told.iter().any(|note| note.contains("shard")), "{told:?}");
     let many = many.finish().await?;
     many.assert_undisturbed();
     let ended = Instant::now();
+    println!(
+        "memory in MB, with that of files read lately (without): {}",
+        memory(&world).await?
+    );
     world.wait_shards(1).await?;
     println!("end of load to one shard: {:.1} s", ended.elapsed().as_secs_f64());
     few.assert_plays().await?;
