@@ -239,6 +239,8 @@ fn series(data: Data) -> Option<Vec<Series>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn vector(result: &str) -> String {
@@ -283,6 +285,33 @@ mod tests {
             Err(QueryError::NotPrometheus)
         );
         assert_eq!(parse_range(503, b""), Err(QueryError::Status(503)));
+    }
+
+    proptest! {
+        /// A whole answer with a piece cut out and a piece put in: whatever is read is finite.
+        #[test]
+        fn no_answer_breaks_the_reader(
+            status in prop_oneof![Just(200_u16), any::<u16>()],
+            from in 0_usize..200,
+            cut in 0_usize..20,
+            put in "[\\[\\]{}\":,0-9eE+.a-z-]{0,12}",
+            is_range in any::<bool>(),
+        ) {
+            let kind = if is_range { "matrix" } else { "vector" };
+            let values = if is_range { r#""values":[[1763800000,"12"],[1763800030,"NaN"]]"# } else { r#""value":[1.5,"2"]"# };
+            let whole = format!(
+                r#"{{"status":"success","data":{{"resultType":"{kind}","result":[{{"metric":{{"a":"b"}},{values}}}]}}}}"#
+            );
+            let from = from.min(whole.len());
+            let to = (from + cut).min(whole.len());
+            let body = format!("{}{put}{}", &whole[..from], &whole[to..]);
+            for series in parse(status, body.as_bytes()).into_iter().flatten() {
+                prop_assert!(series.value.is_finite());
+            }
+            for (_, value) in parse_range(status, body.as_bytes()).into_iter().flatten() {
+                prop_assert!(value.is_finite());
+            }
+        }
     }
 
     #[test]

@@ -186,37 +186,34 @@ fn autoscaling(spec: &PokerClusterSpec) -> Result<(), Invalid> {
                 "{part}.autoscaling needs metrics: set prometheus.url or remove {part}.autoscaling"
             )));
         }
-        autoscaling_block(part, block)?;
+        autoscaling_block(block).map_err(|message| invalid(format!("{part}.autoscaling.{message}")))?;
     }
     Ok(())
 }
 
-fn autoscaling_block(part: &str, block: &Autoscaling) -> Result<(), Invalid> {
+/// What no schema says of an `autoscaling` block.
+///
+/// # Errors
+/// The field, what is wrong with it and what to write instead.
+pub fn autoscaling_block(block: &Autoscaling) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for metric in &block.metrics {
         let name = metric.name();
         if !names.insert(name) {
-            return Err(invalid(format!(
-                "{part}.autoscaling.metrics has {name} twice: give each its own name"
-            )));
+            return Err(format!("metrics has {name} twice: give each its own name"));
         }
         let targets = [&metric.target.average_value, &metric.target.value];
         let mut given = targets.into_iter().flatten();
         if !given.clone().any(|t| t.milli().is_some_and(|milli| milli > 0))
             || given.any(|t| t.milli().is_none())
         {
-            return Err(invalid(format!(
-                "{part}.autoscaling.metrics: the target of {name} must be above 0, e.g. \"50\""
-            )));
+            return Err(format!(
+                "metrics: the target of {name} must be above 0, e.g. \"50\""
+            ));
         }
     }
     for schedule in &block.schedules {
-        scale::check_schedule(schedule).map_err(|error| {
-            invalid(format!(
-                "{part}.autoscaling.schedules: {}: {error}",
-                schedule.name
-            ))
-        })?;
+        scale::check_schedule(schedule).map_err(|error| format!("schedules: {}: {error}", schedule.name))?;
     }
     Ok(())
 }

@@ -113,7 +113,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let looks = samples::parse(&text, args.cumulative).with_context(|| format!("cannot use {name}"))?;
     let judge = judge(args, &looks).with_context(|| format!("cannot judge {name}"))?;
     if !args.cumulative && only_grows(&looks) {
-        eprintln!("note: every number only grows; if these are totals, add --cumulative");
+        eprintln!("note: the exposures grow from look to look; if these are totals, add --cumulative");
     }
     let report = replay(&judge, &looks);
     if let Some(path) = &args.plot {
@@ -245,10 +245,10 @@ fn only_grows(looks: &[TimedLook]) -> bool {
         .iter()
         .filter_map(|l| l.look.samples.get(metric).copied().flatten());
     let arms: Vec<[f64; 2]> = samples.map(|s| [s.canary.exposure, s.stable.exposure]).collect();
-    arms.len() >= LOOKS_COUNT_MIN
-        && arms
-            .windows(2)
-            .all(|pair| pair[0][0] < pair[1][0] && pair[0][1] < pair[1][1])
+    let grows = |pair: &&[[f64; 2]]| pair[0][0] < pair[1][0] && pair[0][1] < pair[1][1];
+    let falls = arms.windows(2).filter(|pair| !grows(pair)).count();
+    // Totals fall where a process starts anew.
+    arms.len() >= LOOKS_COUNT_MIN && falls * LOOKS_COUNT_MIN <= arms.len()
 }
 
 fn table(report: &Report, judge: &Judge) -> String {

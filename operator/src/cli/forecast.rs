@@ -14,6 +14,8 @@ use serde::Serialize;
 use crate::plot::{BLUE, Band, Line, ORANGE, Panel, draw};
 use crate::series::{STEP_DEFAULT, Series, read};
 
+/// The forecaster works on hours, where steps are that long.
+const STEP_MAX: Duration = Duration::from_secs(3_600);
 const HORIZON_MAX: Duration = Duration::from_secs(48 * 3_600);
 
 /// Forecast a recorded load, from minutes to two days ahead
@@ -91,16 +93,28 @@ fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
         bail!("--horizon must be above 0 and at most 48h (2d): farther ahead the forecaster does not look");
     }
     let step = args.step.or(series.step()).unwrap_or(STEP_DEFAULT);
+    if step.is_zero() {
+        bail!("--step must be above 0: it is the time between two values");
+    }
+    if step > STEP_MAX {
+        eprintln!(
+            "note: a step above an hour is too coarse: hours between are filled in, so the band is too narrow"
+        );
+    }
     let mut forecaster = Forecaster::new(step);
     series
         .points
         .iter()
         .for_each(|(at, value)| forecaster.observe(*at, *value));
+    let usable = series.points.iter().filter(|(_, value)| *value >= 0.0).count();
     let left_out = series.points.iter().filter(|(_, value)| *value < 0.0).count();
     if left_out > 0 {
         eprintln!("note: {left_out} negative values are left out: a load is never negative");
     }
     let forecaster = forecaster.at_end();
+    if !forecaster.has_quantiles() {
+        eprintln!("note: the series is too short for quantiles: they equal the point");
+    }
     let end = series.points.last().context("the series is empty")?.0;
     let mut quantiles = args.quantiles.clone();
     quantiles.sort_by(f64::total_cmp);
@@ -113,7 +127,13 @@ fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
         end,
         step_seconds: step.as_secs(),
         samples: series.points.len(),
-        forecast: rows.context("the series holds no load ≥ 0, so there is nothing to forecast from")?,
+        forecast: rows.with_context(|| match usable {
+            0 => "the series holds no load ≥ 0, so there is nothing to forecast from".to_owned(),
+            _ => format!(
+                "the series is too short: {usable} values, {} s apart; give at least five whole minutes, and two values",
+                step.as_secs_f64()
+            ),
+        })?,
     })
 }
 

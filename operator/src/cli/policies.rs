@@ -6,6 +6,10 @@ use anyhow::{Context, bail};
 use poker_operator_api::Autoscaling;
 use poker_operator_core::simulate::Setup;
 use poker_operator_core::simulate::policies::{self, HPA_TICK_SECONDS};
+use poker_operator_core::validate;
+use serde_json::{Value, json};
+
+use crate::admission::{self, Refusal};
 
 const DEFAULT: &str = include_str!("../../../demo/autoscaling-policy.yaml");
 /// Without a step of its own a policy decides this often.
@@ -75,25 +79,56 @@ pub fn default(start_seconds: i64) -> anyhow::Result<Autoscaling> {
     Ok(block)
 }
 
-/// The `autoscaling` block in a file.
+/// The `autoscaling` block in a file, as it could be applied.
 ///
 /// # Errors
-/// The file cannot be read, is no such block, or has no metric with a target per replica.
+/// The file cannot be read, is no such block, would be refused by the API server or the operator, or has no metric
+/// with a target per replica.
 pub fn read(path: &Path) -> anyhow::Result<Autoscaling> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let block: Autoscaling = serde_saphyr::from_str(&text).with_context(|| {
-        format!(
-            "{} is no policy: give the autoscaling block of a PokerCluster, as demo/autoscaling-policy.yaml",
-            path.display()
-        )
-    })?;
+    parse(&text).with_context(|| path.display().to_string())
+}
+
+fn parse(text: &str) -> anyhow::Result<Autoscaling> {
+    const NO_POLICY: &str =
+        "no policy: give the autoscaling block of a PokerCluster, as demo/autoscaling-policy.yaml";
+    let block: Value = serde_saphyr::from_str(text).context(NO_POLICY)?;
+    if !block.is_object() {
+        bail!(NO_POLICY);
+    }
+    let refusals = refusals(&block)?;
+    if !refusals.is_empty() {
+        bail!(refusals.join("; "));
+    }
+    let block: Autoscaling = serde_json::from_value(block).context(NO_POLICY)?;
+    validate::autoscaling_block(&block).map_err(anyhow::Error::msg)?;
     if policies::capacity(&block).is_none() {
-        bail!(
-            "{}: the first metric needs target.averageValue, what one replica serves",
-            path.display()
-        );
+        bail!("the first metric needs target.averageValue, what one replica serves");
     }
     Ok(block)
+}
+
+/// What the API server would refuse of the block, if it is refused of shards and of gateways.
+fn refusals(block: &Value) -> anyhow::Result<Vec<String>> {
+    let of = |part: &str| -> anyhow::Result<Vec<String>> {
+        let cluster = json!({
+            "apiVersion": "planningpoker.dev/v1alpha1", "kind": "PokerCluster", "metadata": {"name": "policy"},
+            "spec": {"version": "1", "prometheus": {"url": "http://prometheus"}, part: {"autoscaling": block}},
+        });
+        let place = format!("spec.{part}.autoscaling");
+        let within = |refusal: Refusal| {
+            let text = refusal.to_string();
+            let text = text.strip_prefix(&place).unwrap_or(&text);
+            text.trim_start_matches(['.', ':', ' ']).to_owned()
+        };
+        let refusals = admission::refusals(&cluster)?;
+        Ok(refusals.into_iter().map(within).collect())
+    };
+    let shards = of("shards")?;
+    if shards.is_empty() || of("gateway")?.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(shards)
 }
 
 /// A policy by name: `hpa70`, what is left of `block` as `reactive`, `panic` or `forecast`, `block` with
@@ -134,6 +169,9 @@ pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
 
 #[cfg(test)]
 mod tests {
+    use poker_operator_core::simulate::{self, Demand};
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -141,6 +179,80 @@ mod tests {
         let block = default(180).unwrap();
         assert_eq!(block.predictive.as_ref().unwrap().lead_seconds, 240);
         assert_eq!(policies::capacity(&block), Some(1000.0));
+    }
+
+    #[test]
+    fn a_policy_that_could_not_be_applied_is_refused_with_what_to_write() {
+        let metrics = r#"metrics: [{builtin: Participants, target: {averageValue: "1000"}}]"#;
+        let table = [
+            (
+                "minReplicas: 5\nmaxReplicas: 2",
+                "lower minReplicas or raise maxReplicas",
+            ),
+            ("maxReplicas: 0", "maxReplicas: must be at least 1"),
+            ("maxReplicas: 214748365", "maxReplicas: must be at most"),
+            ("maxReplicas: 9\npredictiv: {}", "predictiv: unknown field"),
+            (
+                "maxReplicas: 9\npredictive: {leadSecond: 5}",
+                "predictive.leadSecond: unknown field",
+            ),
+            (
+                "maxReplicas: 9\npredictive: {shortageCost: 214748365}",
+                "predictive.shortageCost: must be at most",
+            ),
+            (
+                "maxReplicas: 9\nbehavior: {scaleUp: {tolerance: abc}}",
+                "behavior.scaleUp.tolerance",
+            ),
+            (
+                "maxReplicas: 9\nschedules: [{name: s, cron: '61 0 * * *', minReplicas: 2}]",
+                "schedules: s",
+            ),
+            ("[]", "no policy"),
+            ("'", "no policy"),
+        ];
+        for (text, expected) in table {
+            let said = format!("{:#}", parse(&format!("{text}\n{metrics}\n")).unwrap_err());
+            assert!(said.contains(expected), "{text}: {said}");
+        }
+        let none = r#"{maxReplicas: 9, metrics: [{builtin: Participants, target: {averageValue: "0"}}]}"#;
+        assert!(format!("{:#}", parse(none).unwrap_err()).contains("above 0"));
+        let gateways =
+            r#"{maxReplicas: 400, metrics: [{builtin: Connections, target: {averageValue: "10"}}]}"#;
+        parse(gateways).unwrap();
+        parse(DEFAULT).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_read_can_be_simulated(
+            numbers in proptest::collection::vec(prop_oneof![-3..400_i64, any::<i64>()], 7),
+        ) {
+            let [min, max, capacity, lead, cost, headroom, window] = numbers[..] else { unreachable!() };
+            let text = format!(
+                "minReplicas: {min}\nmaxReplicas: {max}\nmetrics: [{{builtin: Participants, target: {{averageValue: \
+                 \"{capacity}\"}}}}]\npanic: {{}}\nbehavior: {{scaleDown: {{stabilizationWindowSeconds: {window}}}}}\n\
+                 predictive: {{mode: \"On\", leadSeconds: {lead}, shortageCost: {cost}, headroomPercent: {headroom}}}\n"
+            );
+            if let Ok(block) = parse(&text) {
+                let at = |minute: i64| jiff::Timestamp::from_second(60 * minute).unwrap();
+                let points: Vec<_> = (0..10).map(|minute| (at(minute), 100.0 * minute as f64)).collect();
+                let demand = Demand::new(&points, 1.0).unwrap();
+                for name in ["reactive", "forecast", "joint"] {
+                    let policy = named(name, &block).unwrap();
+                    let setup = policy.setup(policies::capacity(&block).unwrap(), 60, 0);
+                    simulate::run(&demand, &policy.block, &setup, None, false);
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_breaks_the_reader(text in ".{0,200}") {
+            let _ = parse(&text);
+            let _ = parse(&format!("maxReplicas: 9\n{text}"));
+        }
     }
 
     #[test]

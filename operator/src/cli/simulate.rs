@@ -94,6 +94,16 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         bail!("--capacity must be above 0 and --peak-replicas not below 0");
     }
     let (trace, demand) = read_trace(&args.trace, capacity, args.peak_replicas)?;
+    let seconds = demand.second(demand.steps());
+    if args
+        .history_days
+        .is_some_and(|days| days * 86_400.0 >= seconds as f64)
+    {
+        bail!(
+            "--history-days leaves nothing to score: {trace} has {:.2} days",
+            seconds as f64 / 86_400.0
+        );
+    }
     let mut all = vec![Named::new("policy", block.clone())];
     for name in &args.compare {
         all.push(policies::named(name, &block)?);

@@ -122,8 +122,9 @@ fn cores(size: f64) -> Resources {
 /// The same policy, where a replica is what one part was.
 pub fn in_parts(block: &Autoscaling) -> Autoscaling {
     let mut block = block.clone();
-    block.min_replicas *= PARTS;
-    block.max_replicas *= PARTS;
+    let parts = |replicas: &mut i32| *replicas = replicas.saturating_mul(PARTS);
+    parts(&mut block.min_replicas);
+    parts(&mut block.max_replicas);
     for target in block
         .metrics
         .iter_mut()
@@ -141,13 +142,13 @@ pub fn in_parts(block: &Autoscaling) -> Autoscaling {
         .flatten()
         .flat_map(|rules| rules.policies.iter_mut().flatten());
     for policy in policies.filter(|policy| policy.type_ == PolicyType::Pods) {
-        policy.value *= PARTS;
+        parts(&mut policy.value);
     }
     for schedule in &mut block.schedules {
-        schedule.min_replicas *= PARTS;
+        parts(&mut schedule.min_replicas);
     }
     if let Some(predictive) = &mut block.predictive {
-        predictive.shortage_cost *= PARTS;
+        parts(&mut predictive.shortage_cost);
     }
     block
 }

@@ -62,8 +62,8 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     world.wait_shards(1).await?;
 
     // A few people play from before the load until after it.
-    let few = Load::start(&world, 4, 5, 20, 150).await?;
-    let many = Load::start(&world, 26, 5, 50, 45).await?;
+    let few = Load::start(&world, 4, 5, 20, 110).await?;
+    let many = Load::start(&world, 26, 5, 50, 35).await?;
     let started = Instant::now();
     world
         .wait_until("a decision for more shards", |cluster| desired(cluster) > Some(1))

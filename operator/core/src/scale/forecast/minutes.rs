@@ -201,36 +201,49 @@ impl Minutes {
         (1.0 - SKILL_SLOPE * (self.model_error / self.last_error - 1.0)).max(0.0)
     }
 
-    /// Whether the quantiles have lately cost less than those of the last value, for at least a day.
-    pub fn skilled(&self, grid: &Grid) -> bool {
+    /// Whether the regression has been judged for at least a day.
+    fn is_judged(&self, grid: &Grid) -> bool {
         i64::from(self.model.count()) * grid.slot_seconds() >= DAY_SECONDS
-            && self.model.loss() <= self.last.loss()
     }
 
-    /// The forecast from now. Without skill its quantile is that of the last value.
-    pub fn outlook(&self, grid: &Grid, scale: Scale, quantile: f64) -> Option<Outlook> {
+    /// Whether the quantiles have lately cost less than those of the last value, for at least a day.
+    pub fn skilled(&self, grid: &Grid) -> bool {
+        self.is_judged(grid) && self.model.loss() <= self.last.loss()
+    }
+
+    /// What to add to the last value for its quantile; `None` with too few outcomes.
+    pub fn last_margin(&self, quantile: f64) -> Option<f64> {
+        self.last.quantile(quantile)
+    }
+
+    /// The forecast from now. Without skill its quantile is that of the last value, which is `margin` away;
+    /// before the regression was judged, so is its point.
+    pub fn outlook(&self, grid: &Grid, scale: Scale, quantile: f64, margin: f64) -> Option<Outlook> {
         let now = features(grid, scale, 0, self.bins(grid))?;
-        let point = self.points(&now).1;
-        let skilled = self.skilled(grid);
-        let (from, by) = if skilled {
-            (point, &self.model)
+        let point = if self.is_judged(grid) {
+            self.points(&now).1
         } else {
-            (now.level, &self.last)
+            now.level
         };
+        let skilled = self.skilled(grid);
         Some(Outlook {
             point,
-            upper: by.quantile(quantile).map_or(point, |margin| from + margin),
+            upper: if skilled {
+                point + self.model.quantile(quantile).unwrap_or_default()
+            } else {
+                now.level + margin
+            },
             modelled: self.say() > 0.0 && skilled,
             skilled,
         })
     }
 
-    /// The last value as a forecast, with quantiles from its own residuals.
-    pub fn last_value(&self, grid: &Grid, scale: Scale, quantile: f64) -> Option<Outlook> {
+    /// The last value as a forecast; its quantile is `margin` away.
+    pub fn last_value(&self, grid: &Grid, scale: Scale, margin: f64) -> Option<Outlook> {
         let level = features(grid, scale, 0, self.bins(grid))?.level;
         Some(Outlook {
             point: level,
-            upper: level + self.last.quantile(quantile).unwrap_or_default(),
+            upper: level + margin,
             modelled: false,
             skilled: false,
         })

@@ -159,7 +159,28 @@ impl Forecaster {
             return self.hours_ahead(horizon, quantile);
         }
         self.between(horizon, self.cap(), |model| {
-            model.outlook(&self.grid, self.scale(), quantile)
+            model.outlook(&self.grid, self.scale(), quantile, self.margin(model, quantile))
+        })
+    }
+
+    /// Whether there were enough outcomes for quantiles; before, they equal the point.
+    pub fn has_quantiles(&self) -> bool {
+        self.horizons.iter().any(|model| model.last_margin(0.5).is_some())
+    }
+
+    /// From the last value to its quantile. Where a horizon has had too few outcomes, the margin of the longest
+    /// one that had enough, grown with the square root of the time, as that of a random walk.
+    fn margin(&self, model: &Minutes, quantile: f64) -> f64 {
+        let shorter = self
+            .horizons
+            .iter()
+            .rev()
+            .filter(|other| other.slots() <= model.slots());
+        let known = shorter
+            .filter_map(|other| Some((other.slots(), other.last_margin(quantile)?)))
+            .next();
+        known.map_or(0.0, |(slots, margin)| {
+            margin * (model.slots() as f64 / slots as f64).sqrt()
         })
     }
 
@@ -173,7 +194,8 @@ impl Forecaster {
         let loads = self.grid.hours();
         let Some(path) = hours::forecast(&loads) else {
             let model = self.horizons.last()?;
-            let mut outlook = model.last_value(&self.grid, self.scale(), quantile)?;
+            let margin = self.margin(model, quantile);
+            let mut outlook = model.last_value(&self.grid, self.scale(), margin)?;
             outlook.upper = outlook.point + hours.max(1.0).sqrt() * (outlook.upper - outlook.point);
             return Some(self.prediction(outlook, self.cap()));
         };
@@ -193,7 +215,7 @@ impl Forecaster {
     /// The same from the last value alone and without the cap: what a forecast has to be better than.
     pub fn last_value(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
         self.between(horizon, VALUE_MAX, |model| {
-            model.last_value(&self.grid, self.scale(), quantile)
+            model.last_value(&self.grid, self.scale(), self.margin(model, quantile))
         })
     }
 

@@ -65,6 +65,33 @@ fn special_series_break_nothing() {
 }
 
 #[test]
+fn on_the_first_day_the_last_value_is_the_point_and_the_band_widens_with_distance() {
+    let mut walk = 100.0;
+    let mut random = 1_u64;
+    let values = (0..1_400).map(|_| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        walk += (random >> 33) as f64 / f64::from(u32::MAX >> 1) - 0.5;
+        walk
+    });
+    let values: Vec<f64> = values.collect();
+    for minutes in [130, 300, 700, 1_400] {
+        let forecaster = fed(60, values[..minutes].iter().copied());
+        assert!(forecaster.has_quantiles(), "{minutes}");
+        let ahead = |minutes: u32, quantile| forecaster.forecast(minutes * MINUTE, quantile).unwrap();
+        let level = ahead(5, 0.5).point;
+        for minutes in [5, 10, 15, 30, 60, 180] {
+            let (middle, upper) = (ahead(minutes, 0.5), ahead(minutes, 0.99));
+            assert_eq!((middle.point, middle.basis), (level, Basis::LastValue));
+            assert!(upper.upper > level && middle.upper <= upper.upper, "{upper:?}");
+        }
+        assert!(ahead(180, 0.99).upper >= ahead(60, 0.99).upper);
+    }
+    assert!(!fed(60, values[..100].iter().copied()).has_quantiles());
+}
+
+#[test]
 fn a_daily_course_is_learned() {
     let forecaster = fed(60, (0..5 * 1_440 + 400).map(daily));
     let prediction = forecaster.forecast(60 * MINUTE, 0.95).unwrap();

@@ -152,7 +152,8 @@ fn score<'a>(
 ) -> Option<Score> {
     let (mut model, mut last) = (Sums::default(), Sums::default());
     let (mut outcomes, mut load) = (0, 0.0);
-    for (issue, outcome) in pairs {
+    // As the forecaster takes them: a load is never negative.
+    for (issue, outcome) in pairs.filter(|(_, outcome)| *outcome >= 0.0) {
         model.add(&issue.model, outcome);
         last.add(&issue.last, outcome);
         outcomes += 1;
