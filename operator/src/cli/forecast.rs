@@ -92,6 +92,29 @@ fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
     if args.horizon > HORIZON_MAX || args.horizon.is_zero() {
         bail!("--horizon must be above 0 and at most 48h (2d): farther ahead the forecaster does not look");
     }
+    let step = step(series, args)?;
+    let forecaster = fed(series, step);
+    let end = series.points.last().context("the series is empty")?.0;
+    let mut quantiles = args.quantiles.clone();
+    quantiles.sort_by(f64::total_cmp);
+    let rows: Option<Vec<Row>> = times(args.horizon, step)
+        .into_iter()
+        .map(|ahead| row(&forecaster, end, ahead, &quantiles))
+        .collect();
+    let rows = rows.with_context(|| too_little(series, step))?;
+    if !forecaster.has_quantiles() && rows.iter().any(|row| row.basis == Basis::LastValue) {
+        eprintln!("note: the series is too short for quantiles: they equal the point");
+    }
+    Ok(Report {
+        series: series.name.clone(),
+        end,
+        step_seconds: step.as_secs(),
+        samples: series.points.len(),
+        forecast: rows,
+    })
+}
+
+fn step(series: &Series, args: &ForecastArgs) -> Result<Duration> {
     let step = args.step.or(series.step()).unwrap_or(STEP_DEFAULT);
     if step.is_zero() {
         bail!("--step must be above 0: it is the time between two values");
@@ -101,40 +124,31 @@ fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
             "note: a step above an hour is too coarse: hours between are filled in, so the band is too narrow"
         );
     }
+    Ok(step)
+}
+
+/// The forecaster that has seen the series sample by sample.
+fn fed(series: &Series, step: Duration) -> Forecaster {
     let mut forecaster = Forecaster::new(step);
-    series
-        .points
-        .iter()
-        .for_each(|(at, value)| forecaster.observe(*at, *value));
-    let usable = series.points.iter().filter(|(_, value)| *value >= 0.0).count();
+    for (at, value) in &series.points {
+        forecaster.observe(*at, *value);
+    }
     let left_out = series.points.iter().filter(|(_, value)| *value < 0.0).count();
     if left_out > 0 {
         eprintln!("note: {left_out} negative values are left out: a load is never negative");
     }
-    let forecaster = forecaster.at_end();
-    if !forecaster.has_quantiles() {
-        eprintln!("note: the series is too short for quantiles: they equal the point");
+    forecaster.at_end()
+}
+
+/// Why nothing can be said.
+fn too_little(series: &Series, step: Duration) -> String {
+    match series.points.iter().filter(|(_, value)| *value >= 0.0).count() {
+        0 => "the series holds no load ≥ 0, so there is nothing to forecast from".to_owned(),
+        values => format!(
+            "the series is too short: {values} values, {} s apart; give at least five whole minutes, and two values",
+            step.as_secs_f64()
+        ),
     }
-    let end = series.points.last().context("the series is empty")?.0;
-    let mut quantiles = args.quantiles.clone();
-    quantiles.sort_by(f64::total_cmp);
-    let rows: Option<Vec<Row>> = times(args.horizon, step)
-        .into_iter()
-        .map(|ahead| row(&forecaster, end, ahead, &quantiles))
-        .collect();
-    Ok(Report {
-        series: series.name.clone(),
-        end,
-        step_seconds: step.as_secs(),
-        samples: series.points.len(),
-        forecast: rows.with_context(|| match usable {
-            0 => "the series holds no load ≥ 0, so there is nothing to forecast from".to_owned(),
-            _ => format!(
-                "the series is too short: {usable} values, {} s apart; give at least five whole minutes, and two values",
-                step.as_secs_f64()
-            ),
-        })?,
-    })
 }
 
 /// Every five minutes, or step, in the first hour; then every hour; and the horizon itself.
@@ -284,7 +298,21 @@ fn quantile(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn durations_and_quantiles_are_read_or_refused(text in ".{0,20}", number in "[0-9.e+-]{0,12}[smhdwy]{0,2}") {
+            for text in [text, number] {
+                let _ = duration(&text);
+                if let Ok(level) = quantile(&text) {
+                    prop_assert!(level > 0.0 && level < 1.0);
+                }
+            }
+        }
+    }
 
     fn args(input: PathBuf, horizon: &str, plot: Option<PathBuf>) -> ForecastArgs {
         ForecastArgs {

@@ -207,12 +207,24 @@ fn hidden(mut secret: Secret) -> Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     const MINIMAL: &str = "metadata: {name: demo}\nspec: {version: 1.0.0}";
 
     fn cluster(text: &str) -> PokerCluster {
         serde_json::from_value(parse(text).unwrap()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in ".{0,200}", from in 0..MINIMAL.len(), cut in 0_usize..9, put in ".{0,9}") {
+            let _ = parse(&text);
+            let rest = &MINIMAL[(from + cut).min(MINIMAL.len())..];
+            if let Ok(object) = parse(&format!("{}{put}{rest}", &MINIMAL[..from])) {
+                let _ = admission::refusals(&object).unwrap();
+            }
+        }
     }
 
     #[test]

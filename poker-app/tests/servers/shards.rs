@@ -41,6 +41,31 @@ async fn a_shard_that_lost_a_room_is_fenced_and_says_where_it_went() {
 }
 
 #[tokio::test]
+async fn a_shard_that_lost_a_room_refuses_nothing_in_the_name_of_its_owner() {
+    let server = Server::redis().await;
+    let old = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
+    let new = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
+    let (mut old_link, mut new_link) = (old.link(), new.link());
+    old_link.enter(1, "team", 1).await;
+    new_link.enter(1, "team", 2).await;
+    new_link.vote(1, "v1", "3").await;
+    assert!(new_link.answer("v1").await);
+    new_link.done(1, "r1", r#"{"type":"reveal","round":1}"#).await;
+    new_link.done(1, "a1", r#"{"type":"vote_again","round":1}"#).await;
+    // To the old owner, who does not know yet, the second round has not begun.
+    old_link
+        .command(1, "v2", r#"{"type":"vote","round":2,"card":"5"}"#)
+        .await;
+    let owner = old_link
+        .next(|frame| {
+            assert_eq!(crate::support::answer_to(&frame, "v2"), None);
+            moved(frame)
+        })
+        .await;
+    assert_eq!(owner.as_deref(), Some(B));
+}
+
+#[tokio::test]
 async fn a_silent_owner_learns_that_it_lost_a_room() {
     let server = Server::redis().await;
     let old = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));

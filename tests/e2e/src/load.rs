@@ -1,5 +1,6 @@
 //! A load of real WebSockets from a pod inside the cluster.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -32,6 +33,9 @@ pub struct LoadReport {
     pub votes_doubled: u64,
     pub sockets_closed_by_server: u64,
     pub seq_gaps: u64,
+    pub reconnects: u64,
+    /// Refusals by code.
+    pub errors: BTreeMap<String, u64>,
     pub latency_ms: Latencies,
 }
 

@@ -1,4 +1,8 @@
 //! Bursts: demand far above what the ready replicas serve.
+//!
+//! As the panic mode of Knative's autoscaler (`pkg/autoscaler/scaling/autoscaler.go`): with the mean over a short
+//! window, a burst begins when mean ÷ (target per replica · ready replicas) reaches the threshold (Knative's default:
+//! 200 %), asks for ⌈mean ÷ target per replica⌉, and ends when it was below the threshold for the whole stable time.
 
 use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::autoscaling::Panic;

@@ -174,7 +174,11 @@ mod tests {
             line[at] = byte;
             let line = String::from_utf8(line).unwrap();
             for cumulative in [false, true] {
-                let _ = parse(&format!("{line}\n{LINE}"), cumulative);
+                for look in parse(&format!("{line}\n{LINE}"), cumulative).into_iter().flatten() {
+                    for Increment { canary, stable } in look.look.samples.values().flatten() {
+                        prop_assert!(canary.exposure >= 0.0 && stable.exposure >= 0.0);
+                    }
+                }
             }
         }
     }

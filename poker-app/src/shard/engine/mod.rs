@@ -245,7 +245,10 @@ impl Engine {
         let Some(Slot::Live(live)) = self.rooms.get_mut(team) else {
             return;
         };
-        let effects = live.room.handle(input, now_ms);
+        let mut effects = live.room.handle(input, now_ms);
+        // A shard that lost the room without knowing would refuse what its owner takes: a refusal leaves once a write
+        // has shown that the room is still here.
+        effects.durable |= effects.out.iter().any(outputs::is_refusal);
         let durable = effects.durable;
         let outputs = live.absorb(effects, self.outbox.is_some());
         let connected = live.room.connected();

@@ -144,6 +144,11 @@ impl Engine {
     }
 }
 
+/// Whether it tells somebody that a command changed nothing.
+pub fn is_refusal(output: &Output) -> bool {
+    matches!(output, Output::ToSession { command_id: Some(_), text, .. } if !text.starts_with(ACK_HEAD))
+}
+
 /// Refuses a command without asking the room.
 pub fn send_unavailable(link: &LinkHandle, session: SessionId, id: String) {
     let refusal = Refusal::new(

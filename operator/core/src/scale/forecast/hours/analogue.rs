@@ -1,4 +1,5 @@
-//! What followed the days that went like the last one.
+//! What followed the days that went like the last one: nearest neighbours by shape and level (the analogue method,
+//! Lorenz 1969).
 
 use super::{DAY, HORIZON, Steps};
 

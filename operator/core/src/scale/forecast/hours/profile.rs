@@ -1,4 +1,6 @@
-//! The mean week, and how far the last days were from it.
+//! The mean week, m(t) = Σ 0.85ᵏ y(t − 168 k) ÷ Σ 0.85ᵏ over its hours (a seasonal exponential mean, as in Winters
+//! 1960), and how far the load was from it: ŷ(t + h) = m(t + h) + 0.9 · (D + 0.97ʰ · (d − D)), D the mean deviation of
+//! the last two days and d that of the last three hours, the newest first.
 
 use super::{HORIZON, Steps, WEEK};
 
