@@ -106,7 +106,7 @@ preload_images() {
 	install -m 755 "$kube/kube" "$binaries/usr/local/bin/kube"
 	for program in "${KUBE_PROGRAMS[@]}"; do ln -s kube "$binaries/usr/local/bin/$program"; done
 	base_rootfs "$tools"
-	add_programs "$tools" /usr/sbin/nft # kube-proxy runs it
+	SYSROOT=$BUILD/root add_programs "$tools" /usr/sbin/nft # kube-proxy runs it; the machine may have none
 	for image in $(kubeadm_images "$kube" | grep -v /pause:) localhost/node-network:1; do names+=(--name "$image"); done
 	"$writer/image-writer" --out "$BUILD/kube.tar" "${names[@]}" --layer "$binaries" --layer "$tools" \
 		--env PATH=/usr/local/bin:/usr/sbin:/usr/bin --entrypoint /usr/local/bin/coredns
