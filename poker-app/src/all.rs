@@ -94,7 +94,10 @@ pub async fn run(args: AllArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let all = All::start(&args).await?;
     eprintln!("Planning poker is ready: open http://{}", shown(all.address));
     eprintln!("Data is kept in {}. Stop with Ctrl-C.", args.data.display());
-    stop.cancelled().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = all.shard.ended() => anyhow::bail!("the rooms' work ended unexpectedly: start again, nothing acknowledged is lost"),
+    }
     all.stop().await;
     Ok(())
 }

@@ -20,9 +20,17 @@ pub const COMMIT_RETRY_DELAY: Duration = Duration::from_millis(50);
 pub const HOLD_DOWN_MS: u64 = 1_000;
 /// What a gateway waits before it asks again for a room that cannot be opened now.
 pub const REFUSED_RETRY_MS: u32 = 100;
+/// What it waits before it asks again for a new room that there is no memory for.
+pub const FULL_RETRY_MS: u32 = 5_000;
 
 /// Rooms in one pipeline to the store; further ones go with the next.
 pub const COMMIT_ROOMS_MAX: usize = 2_000;
+/// Bytes of rooms in one pipeline, give or take a room: all others wait for its answer.
+pub const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A room that nobody has opened or changed for so long is forgotten by Redis; its history stays.
+pub const ROOM_KEPT_SECONDS: u64 = 90 * 24 * 3_600;
+/// From this share of its `maxmemory` on Redis takes no new rooms, so that those there can still be changed.
+pub const STORE_FULL_PERCENT: u64 = 90;
 /// Claims under way at once; further ones wait in the shard.
 pub const CLAIMS_AT_ONCE_MAX: usize = 256;
 /// Rooms asked about at once by the ownership check.

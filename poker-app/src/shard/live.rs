@@ -30,8 +30,8 @@ pub struct LiveRoom {
     pub epoch: u64,
     /// Table version of the claim.
     pub table: u64,
-    /// `seq` of the state that the store has confirmed.
-    pub stored_seq: u64,
+    /// The newest change that the store has confirmed.
+    pub stored_change: u64,
     pub gate: Gate<Output>,
     /// Events that go with the next write.
     history: Vec<String>,
@@ -61,7 +61,7 @@ impl LiveRoom {
         LiveRoom {
             team,
             epoch: room.epoch(),
-            stored_seq: 0,
+            stored_change: 0,
             room,
             table,
             gate: Gate::default(),
@@ -94,12 +94,12 @@ impl LiveRoom {
         self.gate.push(effects.durable, effects.out)
     }
 
-    /// The state as it is now, for the store. `gate.ticket()` is what it confirms.
+    /// The state as it is now, for the store.
     pub fn write(&mut self, owner: &Arc<str>) -> RoomWrite {
         RoomWrite {
             team: self.team.clone(),
             epoch: self.epoch,
-            seq: self.room.seq(),
+            change: self.gate.ticket(),
             table: self.table,
             owner: owner.clone(),
             state: self.room.encode(),
@@ -108,9 +108,9 @@ impl LiveRoom {
     }
 
     /// The store has confirmed a write. Returns what may leave.
-    pub fn stored(&mut self, ticket: u64, seq: u64) -> Vec<Output> {
-        self.stored_seq = seq;
-        let outputs = self.gate.confirm(ticket);
+    pub fn stored(&mut self, change: u64) -> Vec<Output> {
+        self.stored_change = change;
+        let outputs = self.gate.confirm(change);
         self.waiting_since = (!self.gate.is_settled()).then(Instant::now);
         outputs
     }

@@ -7,11 +7,11 @@ mod link_server;
 mod live;
 pub mod ownership;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 pub use self::link_server::LinkServer;
 use self::{
@@ -39,6 +39,7 @@ pub struct Shard {
     inputs: mpsc::Sender<Input>,
     metrics: ShardMetrics,
     stop: CancellationToken,
+    ended: CancellationToken,
     tasks: Vec<AbortHandle>,
 }
 
@@ -46,24 +47,31 @@ impl Shard {
     /// Starts the engine and, with a `sink`, the task that empties the outboxes into it.
     pub fn start(me: Me, store: Store, sink: Option<Sink>, routes: Routes, metrics: ShardMetrics) -> Shard {
         let mut tasks = Vec::new();
+        let ended = CancellationToken::new();
         let outbox = sink.map(|sink| {
             let gauge = metrics.outbox_events.clone();
             let (outbox, handle) = Outbox::new(store.clone(), sink, me.clone(), routes.clone(), gauge);
-            tasks.push(tokio::spawn(outbox.run()).abort_handle());
+            tasks.push(tokio::spawn(telling(ended.clone(), outbox.run())).abort_handle());
             handle
         });
         let table = routes.borrow().clone();
         let engine = Engine::new(me, store, outbox, metrics.clone(), table);
         let (inputs, mailbox) = mpsc::channel(MAILBOX_INPUTS_MAX);
-        tasks.push(tokio::spawn(engine.run(mailbox, routes)).abort_handle());
+        tasks.push(tokio::spawn(telling(ended.clone(), engine.run(mailbox, routes))).abort_handle());
         let stop = CancellationToken::new();
         Shard {
             links: LinkServer::new(inputs.clone(), metrics.links.clone(), stop.clone()),
             inputs,
             metrics,
             stop,
+            ended,
             tasks,
         }
+    }
+
+    /// Ready when a task that should run for ever has ended: nothing answers for the rooms any more.
+    pub fn ended(&self) -> WaitForCancellationFuture<'_> {
+        self.ended.cancelled()
     }
 
     /// Serves links: from a listener, or one over any stream.
@@ -87,6 +95,12 @@ impl Shard {
         }
         self.stop.cancel();
     }
+}
+
+/// `task`, which tells its end also when it panics.
+async fn telling(ended: CancellationToken, task: impl Future<Output = ()>) {
+    let _guard = ended.drop_guard();
+    task.await;
 }
 
 impl Drop for Shard {
@@ -128,6 +142,7 @@ pub async fn run(args: ShardArgs, stop: CancellationToken) -> anyhow::Result<()>
     tokio::select! {
         () = stop.cancelled() => {}
         () = shard.links().serve(listener) => {}
+        () = shard.ended() => anyhow::bail!("the shard's work ended unexpectedly; another process takes its rooms"),
         result = admin => result??,
     }
     tracing::info!("handing all rooms over");
@@ -173,4 +188,17 @@ async fn await_store(store: Store, readiness: Readiness) {
         tokio::time::sleep(STORE_RECONNECT_DELAY_MAX).await;
     }
     readiness.done(PENDING_STORE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told() {
+        let ended = CancellationToken::new();
+        let task = tokio::spawn(telling(ended.clone(), async { panic!("as a fault would") }));
+        ended.cancelled().await;
+        assert!(task.await.unwrap_err().is_panic());
+    }
 }

@@ -43,6 +43,8 @@ pub enum Claim {
     Missing,
     /// Another owner claimed with a newer table, or with the same one less than the hold-down ago.
     Refused { owner: String, table: u64 },
+    /// There is no such room, and hardly any memory left for another.
+    Full,
 }
 
 /// One room's part of a group commit.
@@ -50,7 +52,8 @@ pub enum Claim {
 pub struct RoomWrite {
     pub team: Arc<str>,
     pub epoch: u64,
-    pub seq: u64,
+    /// Number of the newest change in `state`; rises within an epoch, and an older write never replaces a newer one.
+    pub change: u64,
     pub table: u64,
     pub owner: Arc<str>,
     pub state: Vec<u8>,
@@ -72,7 +75,8 @@ pub enum Committed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     pub epoch: u64,
-    pub seq: u64,
+    /// Of the newest write; 0 before the first of an epoch.
+    pub change: u64,
     pub table: u64,
     pub owner: String,
 }

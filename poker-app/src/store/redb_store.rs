@@ -25,7 +25,7 @@ pub struct RedbStore {
 #[derive(Serialize, Deserialize)]
 struct Record {
     epoch: u64,
-    seq: u64,
+    change: u64,
     table: u64,
     owner: String,
     state: Vec<u8>,
@@ -150,7 +150,7 @@ impl Record {
     fn stamp(self) -> Stamp {
         Stamp {
             epoch: self.epoch,
-            seq: self.seq,
+            change: self.change,
             table: self.table,
             owner: self.owner,
         }
@@ -170,13 +170,14 @@ fn claim(transaction: &WriteTransaction, request: &ClaimRequest) -> Result<Claim
         Some(stored) => Record {
             epoch: stored.epoch + 1,
             table: request.table,
+            change: 0,
             owner: request.owner.to_string(),
             ..stored
         },
         None if !request.create => return Ok(Claim::Missing),
         None => Record {
             epoch: now_seconds(),
-            seq: 0,
+            change: 0,
             table: request.table,
             owner: request.owner.to_string(),
             state: Vec::new(),
@@ -207,7 +208,7 @@ fn commit(transaction: &WriteTransaction, write: &RoomWrite) -> Result<Committed
     }
     let record = Record {
         epoch: write.epoch,
-        seq: write.seq,
+        change: write.change,
         table: write.table,
         owner: write.owner.to_string(),
         state: write.state.clone(),

@@ -1,16 +1,21 @@
 //! The store on a Redis server: three scripts, one pipeline a tick.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, ServerErrorKind,
     aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::TcpSettings,
 };
 
 use super::{Claim, ClaimRequest, Committed, RoomWrite, Stamp, StoreError};
 use crate::shard::limits::{
-    HOLD_DOWN_MS, OUTBOX_EVENTS_PER_ROOM, STORE_CONNECT_TIMEOUT, STORE_RECONNECT_DELAY_MAX,
-    STORE_RECONNECT_DELAY_MIN, STORE_TIMEOUT,
+    HOLD_DOWN_MS, OUTBOX_EVENTS_PER_ROOM, ROOM_KEPT_SECONDS, STORE_CONNECT_TIMEOUT, STORE_FULL_PERCENT,
+    STORE_RECONNECT_DELAY_MAX, STORE_RECONNECT_DELAY_MIN, STORE_TIMEOUT,
 };
 
 /// Keys looked at by one step of a scan.
@@ -20,9 +25,17 @@ const SCAN_KEYS: usize = 1_000;
 /// key, so that both keys of a team stay in one slot should the server be a cluster one day.
 #[derive(Clone)]
 pub struct RedisStore {
-    connection: ConnectionManager,
+    client: Client,
+    connection: Arc<Mutex<Connection>>,
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
+}
+
+/// The connection in use, and the number of those before it.
+#[derive(Clone)]
+struct Connection {
+    manager: ConnectionManager,
+    given_up: u64,
 }
 
 struct Scripts {
@@ -44,15 +57,16 @@ impl Scripts {
 impl RedisStore {
     /// Does not wait for the server: a server that is away is found again by the calls below.
     pub fn connect(url: &str, prefix: &str) -> Result<RedisStore, StoreError> {
-        let client = Client::open(url).map_err(unavailable)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(STORE_CONNECT_TIMEOUT))
-            .set_response_timeout(Some(STORE_TIMEOUT))
-            .set_min_delay(STORE_RECONNECT_DELAY_MIN)
-            .set_max_delay(STORE_RECONNECT_DELAY_MAX);
-        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(unavailable)?;
+        let info = url.into_connection_info().map_err(unavailable)?;
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let client = Client::open(info.set_tcp_settings(tcp)).map_err(unavailable)?;
+        let connection = Connection {
+            manager: lazy(&client).map_err(unavailable)?,
+            given_up: 0,
+        };
         Ok(RedisStore {
-            connection,
+            client,
+            connection: Arc::new(Mutex::new(connection)),
             prefix: prefix.into(),
             scripts: Arc::new(Scripts::new()),
         })
@@ -66,9 +80,48 @@ impl RedisStore {
         format!("{}:{{{team}}}:outbox", self.prefix)
     }
 
+    /// Lets `call` ask the server. A connection on which an answer does not come is given up: its server may be gone
+    /// without a word, and another stand behind the same name.
+    async fn ask<T, F>(&self, call: impl FnOnce(ConnectionManager) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let Connection { manager, given_up } = self.connection().clone();
+        let limit = STORE_TIMEOUT + Duration::from_millis(100);
+        match tokio::time::timeout(limit, call(manager)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                if error.is_timeout() {
+                    self.give_up(given_up)?;
+                }
+                Err(unavailable(error))
+            }
+            Err(_) => {
+                self.give_up(given_up)?;
+                Err(StoreError::Unavailable("timed out".into()))
+            }
+        }
+    }
+
+    fn connection(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Further calls take a new connection, if nobody was faster.
+    fn give_up(&self, number: u64) -> Result<(), StoreError> {
+        let mut connection = self.connection();
+        if connection.given_up == number {
+            *connection = Connection {
+                manager: lazy(&self.client).map_err(unavailable)?,
+                given_up: number + 1,
+            };
+        }
+        Ok(())
+    }
+
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let mut connection = self.connection.clone();
-        bounded(redis::cmd("PING").query_async(&mut connection)).await
+        self.ask(|mut connection| async move { redis::cmd("PING").query_async(&mut connection).await })
+            .await
     }
 
     pub async fn claim(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
@@ -77,9 +130,13 @@ impl RedisStore {
             .arg(request.table)
             .arg(&*request.owner)
             .arg(u8::from(request.create))
-            .arg(HOLD_DOWN_MS);
-        let mut connection = self.connection.clone();
-        let answer: Vec<redis::Value> = bounded(call.invoke_async(&mut connection)).await?;
+            .arg(HOLD_DOWN_MS)
+            .arg(ROOM_KEPT_SECONDS)
+            .arg(STORE_FULL_PERCENT);
+        let call = &call;
+        let answer: Vec<redis::Value> = self
+            .ask(|mut connection| async move { call.invoke_async(&mut connection).await })
+            .await?;
         read_claim(answer)
     }
 
@@ -105,10 +162,11 @@ impl RedisStore {
             .arg(self.room_key(&write.team))
             .arg(self.outbox_key(&write.team))
             .arg(write.epoch)
-            .arg(write.seq)
+            .arg(write.change)
             .arg(write.table)
             .arg(&*write.owner)
             .arg(&write.state)
+            .arg(ROOM_KEPT_SECONDS)
             .arg(OUTBOX_EVENTS_PER_ROOM);
         for event in &write.history {
             command.arg(event);
@@ -144,13 +202,18 @@ impl RedisStore {
         if pipeline.is_empty() {
             return Ok(Vec::new());
         }
-        let mut connection = self.connection.clone();
-        let answers: Vec<RedisResult<T>> = bounded(pipeline.query_async(&mut connection)).await?;
+        let answers: Vec<RedisResult<T>> = self.run(pipeline).await?;
         if !answers.iter().any(is_no_script) {
             return Ok(answers);
         }
-        bounded(script.load_async(&mut connection)).await?;
-        bounded(pipeline.query_async(&mut connection)).await
+        self.ask(|mut connection| async move { script.load_async(&mut connection).await })
+            .await?;
+        self.run(pipeline).await
+    }
+
+    async fn run<T: FromRedisValue>(&self, pipeline: &redis::Pipeline) -> Result<T, StoreError> {
+        self.ask(|mut connection| async move { pipeline.query_async(&mut connection).await })
+            .await
     }
 
     pub async fn check(&self, teams: &[Arc<str>]) -> Result<Vec<Option<Stamp>>, StoreError> {
@@ -162,17 +225,16 @@ impl RedisStore {
             pipeline
                 .cmd("HMGET")
                 .arg(self.room_key(team))
-                .arg(&["epoch", "seq", "table", "owner"]);
+                .arg(&["epoch", "change", "table", "owner"]);
         }
-        let mut connection = self.connection.clone();
         type Row = (Option<u64>, Option<u64>, Option<u64>, Option<String>);
-        let rows: Vec<Row> = bounded(pipeline.query_async(&mut connection)).await?;
+        let rows: Vec<Row> = self.run(&pipeline).await?;
         Ok(rows
             .into_iter()
-            .map(|(epoch, seq, table, owner)| {
+            .map(|(epoch, change, table, owner)| {
                 Some(Stamp {
                     epoch: epoch?,
-                    seq: seq.unwrap_or(0),
+                    change: change.unwrap_or(0),
                     table: table?,
                     owner: owner?,
                 })
@@ -184,8 +246,9 @@ impl RedisStore {
         let mut command = redis::cmd("LRANGE");
         let last = isize::try_from(limit).unwrap_or(isize::MAX) - 1;
         command.arg(self.outbox_key(team)).arg(0).arg(last);
-        let mut connection = self.connection.clone();
-        bounded(command.query_async(&mut connection)).await
+        let command = &command;
+        self.ask(|mut connection| async move { command.query_async(&mut connection).await })
+            .await
     }
 
     pub async fn outboxes(&self) -> Result<Vec<Arc<str>>, StoreError> {
@@ -200,8 +263,10 @@ impl RedisStore {
                 .arg(format!("{head}*}}:outbox"))
                 .arg("COUNT")
                 .arg(SCAN_KEYS);
-            let mut connection = self.connection.clone();
-            let (next, keys): (u64, Vec<String>) = bounded(command.query_async(&mut connection)).await?;
+            let command = &command;
+            let (next, keys): (u64, Vec<String>) = self
+                .ask(|mut connection| async move { command.query_async(&mut connection).await })
+                .await?;
             let names = keys
                 .iter()
                 .filter_map(|key| key.strip_prefix(&head)?.strip_suffix("}:outbox"));
@@ -219,9 +284,18 @@ impl RedisStore {
         for event in delivered {
             pipeline.cmd("LREM").arg(&key).arg(0).arg(event).ignore();
         }
-        let mut connection = self.connection.clone();
-        bounded(pipeline.query_async(&mut connection)).await
+        self.run(&pipeline).await
     }
+}
+
+/// Connects when it is first needed, and again whenever the connection breaks.
+fn lazy(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(STORE_CONNECT_TIMEOUT))
+        .set_response_timeout(Some(STORE_TIMEOUT))
+        .set_min_delay(STORE_RECONNECT_DELAY_MIN)
+        .set_max_delay(STORE_RECONNECT_DELAY_MAX);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
 fn is_no_script<T>(answer: &RedisResult<T>) -> bool {
@@ -243,6 +317,7 @@ fn read_claim(answer: Vec<redis::Value>) -> Result<Claim, StoreError> {
             })
         }
         "missing" => Ok(Claim::Missing),
+        "full" => Ok(Claim::Full),
         "refused" => Ok(Claim::Refused {
             owner: read(next())?,
             table: read(next())?,
@@ -264,14 +339,6 @@ fn read_commit(answer: RedisResult<Vec<String>>) -> Result<Committed, StoreError
             table: table.parse().unwrap_or(0),
         }),
         _ => Err(StoreError::Unexpected("unknown answer to a commit".into())),
-    }
-}
-
-/// The connection manager waits for a lost server; callers wait no longer than [`STORE_TIMEOUT`].
-async fn bounded<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(STORE_TIMEOUT + Duration::from_millis(100), call).await {
-        Ok(result) => result.map_err(unavailable),
-        Err(_) => Err(StoreError::Unavailable("timed out".into())),
     }
 }
 

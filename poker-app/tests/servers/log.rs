@@ -213,7 +213,7 @@ async fn a_crash_between_the_store_and_kafka_repeats_events_and_loses_none() {
     let write = RoomWrite {
         team: "team".into(),
         epoch,
-        seq: 20,
+        change: 20,
         table: 1,
         owner: A.into(),
         state: b"{}".to_vec(),

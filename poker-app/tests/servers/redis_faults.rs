@@ -1,6 +1,13 @@
 //! Redis dies and comes back, with and without its data.
 
-use poker_app::link::{ToGateway, ToShard};
+use poker_app::{
+    link::{ToGateway, ToShard},
+    store::{RedisStore, Store},
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
 
 use crate::support::{Server, TestShard, answer_to, table, until, your_vote};
 
@@ -132,4 +139,79 @@ async fn a_shard_starts_before_its_redis() {
     assert!(retry_ms > 0);
     server.restart();
     link.enter(1, "team", 1).await;
+}
+
+#[tokio::test]
+async fn redis_back_with_an_older_copy_gets_back_a_vote_that_was_changed() {
+    let server = Server::redis().await;
+    let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
+    let mut link = shard.link();
+    link.enter(1, "team", 1).await;
+    link.vote(1, "v1", "5").await;
+    assert!(link.answer("v1").await);
+    let client = redis::Client::open(server.redis_url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*:room")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let copy: Vec<u8> = redis::cmd("DUMP")
+        .arg(&keys[0])
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let older = state(&mut connection, &keys[0]).await;
+    link.vote(1, "v2", "8").await;
+    assert!(link.answer("v2").await);
+
+    // As a replica that had not heard of the last change.
+    let () = redis::cmd("RESTORE")
+        .arg(&keys[0])
+        .arg(0)
+        .arg(&copy)
+        .arg("REPLACE")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    until("the owner restores the room", async || {
+        state(&mut connection, &keys[0]).await != older
+    })
+    .await;
+    let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
+    let (_, texts) = other.link().enter(1, "team", 2).await;
+    assert_eq!(your_vote(&texts).as_deref(), Some("8"));
+}
+
+/// What Redis holds of a room.
+async fn state(connection: &mut redis::aio::MultiplexedConnection, key: &str) -> Vec<u8> {
+    redis::cmd("HGET")
+        .arg(key)
+        .arg("state")
+        .query_async(connection)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_on_which_no_answer_comes_is_given_up() {
+    let server = Server::redis().await;
+    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", front.local_addr().unwrap());
+    let port = server.port;
+    // The first connection leads to a server that went without a word, later ones to its successor.
+    let front = tokio::spawn(async move {
+        let (_silent, _) = front.accept().await.unwrap();
+        loop {
+            let (mut client, _) = front.accept().await.unwrap();
+            let mut redis = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut client, &mut redis).await });
+        }
+    });
+    let store = Store::Redis(RedisStore::connect(&url, "test").unwrap());
+    until("the store answers over another connection", async || {
+        store.ping().await.is_ok()
+    })
+    .await;
+    front.abort();
 }

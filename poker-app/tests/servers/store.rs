@@ -19,7 +19,7 @@ fn write(team: &str, epoch: u64, owner: &str, state: &str) -> RoomWrite {
     RoomWrite {
         team: team.into(),
         epoch,
-        seq: 1,
+        change: 1,
         table: 1,
         owner: owner.into(),
         state: state.into(),
@@ -59,7 +59,8 @@ async fn only_the_newest_claimant_writes() {
             Committed::Stored
         );
         let (newer, state) = own(&store, &claim("team", 2, "b")).await;
-        assert_eq!((newer, state.as_deref()), (older + 1, Some("first")));
+        assert!(newer > older);
+        assert_eq!(state.as_deref(), Some("first"));
         let lost = Committed::Lost {
             owner: "b".into(),
             table: 2,
@@ -168,7 +169,7 @@ async fn the_newest_owner_restores_a_room_that_the_store_forgot() {
         );
         let stamp = store.check(&["team".into(), "none".into()]).await.unwrap();
         assert_eq!(
-            stamp[0].as_ref().map(|stamp| (stamp.epoch, stamp.seq)),
+            stamp[0].as_ref().map(|stamp| (stamp.epoch, stamp.change)),
             Some((7, 1))
         );
         assert_eq!(stamp[1], None);
@@ -212,4 +213,123 @@ async fn the_outbox_keeps_events_in_order_until_they_are_delivered() {
         store.trim("team", &bytes(&["e1", "e3"])).await.unwrap();
         assert!(store.outboxes().await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_write_that_comes_late_replaces_nothing_newer() {
+    let server = Server::redis().await;
+    let store = server.store();
+    let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
+    for (change, state) in [(2, "newer"), (1, "late")] {
+        let write = RoomWrite {
+            change,
+            ..write("team", epoch, "a", state)
+        };
+        assert_eq!(commit(&store, write).await, Committed::Stored);
+    }
+    let (_, state) = own(&store, &claim("team", 2, "a")).await;
+    assert_eq!(state.as_deref(), Some("newer"));
+}
+
+#[tokio::test]
+async fn an_epoch_comes_only_once_also_when_the_data_is_an_older_copy() {
+    let server = Server::redis().await;
+    let store = server.store();
+    let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
+    let mut connection = connection(&server).await;
+    let key = keys(&mut connection, "*:room").await.remove(0);
+    // A copy from before many claims.
+    let older = epoch - 1_000;
+    let () = redis::cmd("HSET")
+        .arg(&key)
+        .arg("epoch")
+        .arg(older)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let (again, _) = own(&store, &claim("team", 2, "b")).await;
+    assert!(again >= epoch, "{again} after {epoch}");
+}
+
+#[tokio::test]
+async fn rooms_and_outboxes_that_nobody_uses_are_forgotten_some_day() {
+    let server = Server::redis().await;
+    let store = server.store();
+    let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
+    let mut connection = connection(&server).await;
+    for key in keys(&mut connection, "*").await {
+        let () = redis::cmd("PERSIST")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+    }
+    let write = RoomWrite {
+        history: vec!["e".to_owned()],
+        ..write("team", epoch, "a", "s")
+    };
+    commit(&store, write).await;
+    let written = keys(&mut connection, "*").await;
+    assert_eq!(written.len(), 2);
+    own(&store, &claim("other", 1, "a")).await;
+    for key in keys(&mut connection, "*").await {
+        let seconds: i64 = redis::cmd("TTL")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        assert!(seconds > 80 * 24 * 3_600, "{key}: {seconds}");
+    }
+}
+
+#[tokio::test]
+async fn without_memory_for_new_rooms_those_there_go_on() {
+    let server = Server::redis().await;
+    let store = server.store();
+    let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
+    let mut connection = connection(&server).await;
+    let info: String = redis::cmd("INFO")
+        .arg("memory")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let used = info
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"))
+        .unwrap();
+    let nearly_full = used.trim().parse::<u64>().unwrap() * 105 / 100;
+    let () = redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg(nearly_full)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(store.claim(&claim("new", 1, "a")).await.unwrap(), Claim::Full);
+    assert_eq!(
+        commit(&store, write("team", epoch, "a", "s")).await,
+        Committed::Stored
+    );
+    own(&store, &claim("team", 2, "b")).await;
+    let () = redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg(0)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    own(&store, &claim("new", 1, "a")).await;
+}
+
+async fn connection(server: &Server) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(server.redis_url()).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+async fn keys(connection: &mut redis::aio::MultiplexedConnection, pattern: &str) -> Vec<String> {
+    redis::cmd("KEYS")
+        .arg(pattern)
+        .query_async(connection)
+        .await
+        .unwrap()
 }

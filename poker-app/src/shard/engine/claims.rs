@@ -8,7 +8,9 @@ use super::{Engine, Input, SessionAt, Slot, outputs::send_moved, push_once};
 use crate::{
     link::{Sight, ToGateway, Wish},
     shard::{
-        limits::{CLAIMS_AT_ONCE_MAX, REFUSED_RETRY_MS, ROOMS_MAX, WAITING_OPENS_PER_ROOM_MAX},
+        limits::{
+            CLAIMS_AT_ONCE_MAX, FULL_RETRY_MS, REFUSED_RETRY_MS, ROOMS_MAX, WAITING_OPENS_PER_ROOM_MAX,
+        },
         link_server::{LinkHandle, Open, error_text, gateway_session},
         live::LiveRoom,
         ownership::{Place, place},
@@ -169,6 +171,10 @@ impl Engine {
                 }
             }
             Ok(Claim::Refused { .. }) => self.refuse_all(inputs, ErrorCode::Unavailable, REFUSED_RETRY_MS),
+            Ok(Claim::Full) => {
+                tracing::warn!("Redis has no memory for another room: give it more (redis.managed.memory)");
+                self.refuse_all(inputs, ErrorCode::Unavailable, FULL_RETRY_MS);
+            }
             Err(error) => {
                 self.store_fails(&error);
                 self.refuse_all(inputs, ErrorCode::Unavailable, 5 * REFUSED_RETRY_MS);

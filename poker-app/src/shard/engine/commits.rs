@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Checked, Engine, Slot, Task, now_ms, outputs};
 use crate::{
-    shard::limits::{CHECK_ROOMS_MAX, COMMIT_RETRY_DELAY, COMMIT_ROOMS_MAX},
+    shard::limits::{CHECK_ROOMS_MAX, COMMIT_BYTES_MAX, COMMIT_RETRY_DELAY, COMMIT_ROOMS_MAX},
     store::{Committed, StoreError},
 };
 
@@ -20,8 +20,7 @@ pub struct Commit {
 struct Written {
     team: Arc<str>,
     epoch: u64,
-    seq: u64,
-    ticket: u64,
+    change: u64,
     /// When the oldest change in it was made.
     since: Option<Instant>,
     history: Vec<String>,
@@ -34,7 +33,9 @@ impl Engine {
             return;
         }
         let (mut rooms, mut writes) = (Vec::new(), Vec::new());
+        let mut bytes = 0;
         while writes.len() < COMMIT_ROOMS_MAX
+            && bytes < COMMIT_BYTES_MAX
             && let Some(team) = self.changed.pop_front()
         {
             let Some(Slot::Live(live)) = self.rooms.get_mut(&team) else {
@@ -42,11 +43,11 @@ impl Engine {
             };
             live.queued = false;
             let write = live.write(&self.me.address);
+            bytes += write.state.len();
             rooms.push(Written {
                 team,
                 epoch: write.epoch,
-                seq: write.seq,
-                ticket: live.gate.ticket(),
+                change: write.change,
                 since: live.changed_since.take(),
                 history: write.history.clone(),
             });
@@ -112,7 +113,7 @@ impl Engine {
         if live.epoch != written.epoch {
             return;
         }
-        let outputs = live.stored(written.ticket, written.seq);
+        let outputs = live.stored(written.change);
         let available_again = std::mem::take(&mut live.notified);
         self.deliver(&written.team, outputs);
         if available_again {
@@ -155,7 +156,7 @@ impl Engine {
             .rooms
             .values()
             .filter_map(|slot| match slot {
-                Slot::Live(live) => Some((live.team.clone(), live.epoch, live.stored_seq)),
+                Slot::Live(live) => Some((live.team.clone(), live.epoch, live.stored_change)),
                 Slot::Claiming { .. } => None,
             })
             .collect();
@@ -190,10 +191,10 @@ impl Engine {
             Err(error) => return tracing::debug!(%error, "cannot check the ownership of rooms"),
         };
         let mut restored = 0;
-        for ((team, epoch, stored_seq), stamp) in checked.asked.into_iter().zip(stamps) {
+        for ((team, epoch, stored_change), stamp) in checked.asked.into_iter().zip(stamps) {
             match stamp {
                 Some(stamp) if stamp.epoch > epoch => self.on_lost(&team, epoch, stamp.owner, stamp.table),
-                Some(stamp) if stamp.epoch == epoch && stamp.seq >= stored_seq => {
+                Some(stamp) if stamp.epoch == epoch && stamp.change >= stored_change => {
                     if *stamp.owner != *self.me.address && !stamp.owner.is_empty() {
                         self.on_lost(&team, epoch, stamp.owner, stamp.table);
                     }

@@ -99,7 +99,7 @@ struct EngineMetrics {
     refused: prometheus_client::metrics::counter::Counter,
 }
 
-/// Rooms asked about, with the epoch and seq that the store must hold, and the answer.
+/// Rooms asked about, with the epoch and change that the store must hold, and the answer.
 struct Checked {
     asked: Vec<(Arc<str>, u64, u64)>,
     answer: Result<Vec<Option<Stamp>>, StoreError>,
