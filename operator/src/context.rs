@@ -14,9 +14,12 @@ use crate::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, core::NamespaceResourceScope, runtime::events::Reporter};
 use poker_operator_api::Component;
-use poker_operator_core::scale::{ScaleDecision, ScaleMemory, lead::Lead};
+use poker_operator_core::{
+    observed::SecretKeys,
+    scale::{ScaleDecision, ScaleMemory, lead::Lead},
+};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -49,8 +52,8 @@ struct Memory {
     scale: BTreeMap<Component, ScaleMemory>,
     /// By component, metric and lead time; made anew from Prometheus after a restart.
     forecasters: BTreeMap<String, Lead>,
-    /// Names of the keys of Secrets, by name, with the version they were read at.
-    secrets: HashMap<String, (String, BTreeSet<String>)>,
+    /// Keys of Secrets, by name, with the version they were read at.
+    secrets: HashMap<String, (String, SecretKeys)>,
     /// The undecodable version that people were told about.
     told: Option<(String, i64)>,
 }
@@ -202,19 +205,13 @@ impl Context {
     }
 
     /// Keys of a Secret as read before, if it still has this version.
-    pub fn secret_keys(&self, cluster: &ClusterKey, name: &str, version: &str) -> Option<BTreeSet<String>> {
+    pub fn secret_keys(&self, cluster: &ClusterKey, name: &str, version: &str) -> Option<SecretKeys> {
         let memory = self.lock();
         let (read_at, keys) = memory.get(cluster)?.secrets.get(name)?;
         (read_at == version).then(|| keys.clone())
     }
 
-    pub fn keep_secret_keys(
-        &self,
-        cluster: &ClusterKey,
-        name: &str,
-        version: String,
-        keys: BTreeSet<String>,
-    ) {
+    pub fn keep_secret_keys(&self, cluster: &ClusterKey, name: &str, version: String, keys: SecretKeys) {
         let mut memory = self.lock();
         memory
             .entry(cluster.clone())

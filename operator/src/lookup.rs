@@ -1,8 +1,7 @@
 //! Looks up what a plan would make, before it is made: the caches hold only objects with our label, and a
 //! name may be taken by somebody else.
 
-use crate::{apply::Child, context::Context, error::Error, fence::ClusterKey};
-use k8s_openapi::api::core::v1::Secret;
+use crate::{apply::Child, context::Context, error::Error, fence::ClusterKey, observe::keys_of};
 use kube::ResourceExt;
 use poker_operator_core::{
     children::{Children, Planned},
@@ -48,10 +47,10 @@ pub async fn add_unseen(
     found += unseen(ctx, key, ingresses, &mut live.ingresses).await?;
     found += unseen(ctx, key, stateful_sets, &mut live.stateful_sets).await?;
     found += unseen(ctx, key, deployments, &mut live.deployments).await?;
-    for Secret { metadata, data, .. } in &mut live.secrets {
-        // Values never enter a decision, names of keys do.
-        if let (Some(data), Some(name)) = (data.take(), &metadata.name) {
-            seen.secrets.insert(name.clone(), data.into_keys().collect());
+    for secret in &mut live.secrets {
+        if secret.data.is_some() {
+            seen.secrets.insert(secret.name_any(), keys_of(secret));
+            secret.data = None;
         }
     }
     Ok(found > 0)

@@ -18,15 +18,12 @@ use poker_operator_api::{
 };
 use poker_operator_core::{
     limits::PORT_KAFKA,
-    observed::{LiveChildren, MetricSamples, Observed, TopicObserved},
+    observed::{LiveChildren, MetricSamples, Observed, SecretKeys, TopicObserved, fingerprint},
     scale::reading::Reading,
     topic, troubles,
     validate::secret_missing,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// Reads everything that a decision about `cluster` looks at.
@@ -101,13 +98,13 @@ fn referenced(cluster: &PokerCluster) -> impl Iterator<Item = &SecretKeyRef> {
     redis.into_iter().chain(database)
 }
 
-/// Names of the keys of referenced and of made Secrets. A made one is read again only when it changed.
+/// Keys of referenced and of made Secrets. A made one is read again only when it changed.
 async fn secret_keys(
     ctx: &Context,
     cluster: &PokerCluster,
     key: &ClusterKey,
     live: &LiveChildren,
-) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+) -> Result<BTreeMap<String, SecretKeys>, Error> {
     let mut keys = BTreeMap::new();
     for made in &live.secrets {
         let (name, version) = (made.name_any(), made.resource_version().unwrap_or_default());
@@ -141,8 +138,11 @@ async fn read_secret(ctx: &Context, namespace: &str, name: &str) -> Result<Optio
         .map_err(Error::api(format!("read Secret {name}")))
 }
 
-fn keys_of(secret: &Secret) -> BTreeSet<String> {
-    secret.data.iter().flat_map(BTreeMap::keys).cloned().collect()
+/// The keys of a Secret with fingerprints of their values.
+pub fn keys_of(secret: &Secret) -> SecretKeys {
+    let data = secret.data.iter().flatten();
+    data.map(|(key, value)| (key.clone(), fingerprint(&value.0)))
+        .collect()
 }
 
 /// Tells the sampler what this cluster wants to know, or says why the Prometheus cannot be asked.

@@ -71,14 +71,19 @@ pub fn read(path: &Path, step: Option<Duration>) -> Result<Series> {
 /// The file cannot be read, unpacked, or is no UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     let say = || format!("cannot read {}", path.display());
-    let bytes = std::fs::read(path).with_context(say)?;
+    text_of(std::fs::read(path).with_context(say)?).with_context(say)
+}
+
+/// Text, unpacked when it is gzip by its first bytes.
+///
+/// # Errors
+/// It cannot be unpacked, or is no UTF-8.
+pub fn text_of(bytes: Vec<u8>) -> Result<String> {
     let mut text = String::new();
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        MultiGzDecoder::new(&bytes[..])
-            .read_to_string(&mut text)
-            .with_context(say)?;
+        MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)?;
     } else {
-        text = String::from_utf8(bytes).with_context(say)?;
+        text = String::from_utf8(bytes)?;
     }
     Ok(text)
 }

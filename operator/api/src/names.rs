@@ -19,6 +19,8 @@ pub const LABEL_REVISION: &str = "planningpoker.dev/revision";
 pub const LABEL_SHARD: &str = "planningpoker.dev/shard";
 /// The version a Deployment was made for; the revision says only that two differ.
 pub const ANNOTATION_VERSION: &str = "planningpoker.dev/version";
+/// Differs on pods that read different values from the same Secrets.
+pub const ANNOTATION_CREDENTIALS: &str = "planningpoker.dev/credentials";
 
 /// Field managers, one per concern.
 pub mod managers {
@@ -130,7 +132,9 @@ impl ClusterNames {
     pub fn parse_shard<'a>(&self, name: &'a str) -> Option<(u32, &'a str)> {
         let rest = name.strip_prefix(&self.cluster)?.strip_prefix("-shard-")?;
         let (id, revision) = rest.split_once('-')?;
-        Some((id.parse().ok()?, is_revision(revision).then_some(revision)?))
+        let id = id.parse().ok()?;
+        // `01` is a number too, and no name of ours.
+        (is_revision(revision) && self.shard(id, revision) == name).then_some((id, revision))
     }
 
     /// The topic's name when the spec names none.
@@ -152,4 +156,34 @@ fn is_revision(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn names_come_back(cluster in "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", id: u32, revision in "[0-9a-f]{8}") {
+            let names = ClusterNames::new("poker", &cluster);
+            let (gateway, shard) = (names.gateway(&revision), names.shard(id, &revision));
+            prop_assert_eq!(names.parse_gateway(&gateway), Some(revision.as_str()));
+            prop_assert_eq!(names.parse_shard(&shard), Some((id, revision.as_str())));
+            prop_assert_eq!(names.parse_gateway(&shard), None);
+            prop_assert_eq!(names.parse_shard(&gateway), None);
+        }
+
+        #[test]
+        fn only_names_of_ours_are_read(rest in "-(shard|gateway)?-?[-+0-9a-f]{0,14}|.{0,20}") {
+            let names = ClusterNames::new("poker", "demo");
+            let name = format!("demo{rest}");
+            if let Some(revision) = names.parse_gateway(&name) {
+                prop_assert_eq!(names.gateway(revision), name.clone());
+            }
+            if let Some((id, revision)) = names.parse_shard(&name) {
+                prop_assert_eq!(names.shard(id, revision), name);
+            }
+        }
+    }
 }

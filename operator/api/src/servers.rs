@@ -77,7 +77,8 @@ pub enum AppendFsync {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalUrl {
-    /// The Secret's key that holds the URL, with user and password if there are any.
+    /// The Secret's key that holds the URL, with user and password if there are any. A changed
+    /// value is rolled out like a new version.
     pub url_secret_ref: SecretKeyRef,
 }
 

@@ -1,11 +1,13 @@
 //! Everything a decision looks at, read once per pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use poker_operator_api::{ClusterNames, Component, PokerCluster};
+use sha2::{Digest, Sha256};
 
+use crate::build::hex;
 use crate::children::{Children, Live};
 use crate::scale::{Forecasts, Sample, ScaleMemory};
 use crate::troubles::Trouble;
@@ -17,6 +19,15 @@ pub type LiveChildren = Children<Live>;
 /// Samples by component, then by `Metric::name()`. The built-in metrics of the gateway component
 /// also stand under their names; participants are read from `Component::Shard`.
 pub type MetricSamples = BTreeMap<Component, BTreeMap<String, Sample>>;
+
+/// The keys of a Secret with fingerprints of their values: equal ones for equal values. The values
+/// themselves never enter a decision.
+pub type SecretKeys = BTreeMap<String, String>;
+
+/// Tells values apart without telling them: 16 hex digits.
+pub fn fingerprint(value: &[u8]) -> String {
+    hex(&Sha256::digest(value)[..8])
+}
 
 /// What a Deployment's admin port said: `/drain`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +60,8 @@ pub enum TopicObserved {
 pub struct Observed {
     pub cluster: PokerCluster,
     pub live: LiveChildren,
-    /// Keys of the referenced Secrets and of the made ones, by name; a Secret that does not exist
-    /// is absent. Never values.
-    pub secrets: BTreeMap<String, BTreeSet<String>>,
+    /// The referenced Secrets and the made ones, by name; a Secret that does not exist is absent.
+    pub secrets: BTreeMap<String, SecretKeys>,
     /// By Deployment; absent when it could not be asked, or not all of its pods could.
     pub drains: BTreeMap<String, Held>,
     pub metrics: MetricSamples,

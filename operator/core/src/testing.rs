@@ -1,6 +1,6 @@
 //! A small Kubernetes for tests: applies plans, and pods become ready when told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus, StatefulSetStatus};
@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use poker_operator_api::PokerCluster;
 
 use crate::children::{Applied, Children};
-use crate::observed::{Held, Observed, TopicObserved};
+use crate::observed::{Held, Observed, SecretKeys, TopicObserved, fingerprint};
 use crate::outcome::{Outcome, Plan, TopicPlan};
 use crate::validate::{Invalid, Validated, validate};
 use crate::{plan, status, topic};
@@ -35,6 +35,12 @@ pub fn observed(name: &str, spec: &str) -> Observed {
         entropy: [7; 32],
         now: Timestamp::from_second(1_800_000_000).unwrap(),
     }
+}
+
+/// Keys of a Secret, each with a value.
+pub fn keys<'a>(names: impl IntoIterator<Item = &'a str>) -> SecretKeys {
+    let key = |name: &str| (name.to_owned(), fingerprint(name.as_bytes()));
+    names.into_iter().map(key).collect()
 }
 
 pub struct World {
@@ -95,8 +101,8 @@ impl World {
             set.status = old.and_then(|s| s.status.clone());
         }
         for secret in &plan.children.secrets {
-            let keys: BTreeSet<String> = secret.data.iter().flatten().map(|(key, _)| key.clone()).collect();
-            self.seen.secrets.insert(secret.name_any(), keys);
+            let names = secret.data.iter().flatten().map(|(key, _)| key.as_str());
+            self.seen.secrets.insert(secret.name_any(), keys(names));
         }
         let mut children = Children::<Applied> {
             deployments,

@@ -11,7 +11,7 @@ use poker_operator_api::{Autoscaling, ClusterNames, Component, PokerClusterSpec,
 
 use crate::build::{Context, PASSWORD_KEY, URL_KEY};
 use crate::children::Children;
-use crate::observed::{Observed, TopicObserved};
+use crate::observed::{Observed, TopicObserved, fingerprint};
 use crate::revision::revision;
 use crate::{scale, topic};
 
@@ -26,6 +26,8 @@ pub struct Validated {
     pub generation: i64,
     pub spec: PokerClusterSpec,
     pub servers: Servers,
+    /// Changes with what the pods read from Secrets of others.
+    pub credentials: Option<String>,
     /// Of the pods the spec asks for.
     pub revision: String,
 }
@@ -90,7 +92,9 @@ pub fn validate(seen: &Observed) -> Result<Validated, Invalid> {
     foreign_names(seen, &names)?;
     secrets(seen, &servers)?;
     topic_fits(seen)?;
+    let credentials = credentials(seen, &servers);
     let revision = revision(&Context {
+        credentials: credentials.as_deref(),
         names: &names,
         uid: seen.uid(),
         spec,
@@ -102,6 +106,7 @@ pub fn validate(seen: &Observed) -> Result<Validated, Invalid> {
         spec: spec.clone(),
         names,
         servers,
+        credentials,
         revision,
     })
 }
@@ -110,6 +115,7 @@ impl Validated {
     /// What all builders know.
     pub(crate) fn context(&self) -> Context<'_> {
         Context {
+            credentials: self.credentials.as_deref(),
             names: &self.names,
             uid: &self.uid,
             spec: &self.spec,
@@ -309,7 +315,7 @@ fn secrets(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
     }
     for (field, reference) in references {
         let keys = seen.secrets.get(&reference.name);
-        if !keys.is_some_and(|keys| keys.contains(&reference.key)) {
+        if !keys.is_some_and(|keys| keys.contains_key(&reference.key)) {
             return Err(Invalid {
                 reason: reasons::SECRET_MISSING,
                 message: secret_missing(field, reference, keys.is_some()),
@@ -317,6 +323,23 @@ fn secrets(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
         }
     }
     made_secret(seen, servers)
+}
+
+/// 8 hex digits that change with what the pods read from Secrets of others. The made one never
+/// changes. Salted with the cluster's uid: equal credentials of two clusters do not show.
+fn credentials(seen: &Observed, servers: &Servers) -> Option<String> {
+    let value = |SecretKeyRef { name, key }: &SecretKeyRef| seen.secrets.get(name)?.get(key);
+    let redis = match &servers.redis {
+        RedisServer::External(reference) => value(reference),
+        RedisServer::Managed(_) => None,
+    };
+    let database = match &servers.database {
+        DatabaseServer::External(reference) => value(reference),
+        DatabaseServer::Managed(_) | DatabaseServer::None => None,
+    };
+    let read = redis.or(database).is_some();
+    let salted = format!("{} {redis:?} {database:?}", seen.uid());
+    read.then(|| fingerprint(salted.as_bytes())[..8].to_owned())
 }
 
 /// What to say when a Secret, or the key in it, that `field` refers to is not there.
@@ -339,7 +362,7 @@ fn made_secret(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
     let lost = keys.and_then(|keys| {
         [URL_KEY, PASSWORD_KEY]
             .into_iter()
-            .find(|key| !keys.contains(*key))
+            .find(|key| !keys.contains_key(*key))
     });
     match lost {
         None => Ok(()),

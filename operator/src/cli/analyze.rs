@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Number;
 
 use crate::plot::{BLUE, GREEN, GREY, Line, ORANGE, Panel, RED, Threshold, draw as draw_panels};
+use crate::series::{read_text, text_of};
 use samples::TimedLook;
 
 /// Replay a rollout's counts through the judge, and print each look's e-value and the verdict
@@ -37,7 +38,7 @@ use samples::TimedLook;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_long_help = NOTES)]
 pub struct AnalyzeArgs {
-    /// JSON Lines file, or - for standard input
+    /// JSON Lines file, gzip or not, or - for standard input
     #[arg(long, value_name = "FILE")]
     samples: PathBuf,
     /// exposure and bad are totals, not increments
@@ -109,7 +110,7 @@ struct Row {
 /// The samples or the options cannot be used.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let name = args.samples.display();
-    let text = read(&args.samples).with_context(|| format!("cannot read {name}"))?;
+    let text = read(&args.samples)?;
     let looks = samples::parse(&text, args.cumulative).with_context(|| format!("cannot use {name}"))?;
     let judge = judge(args, &looks).with_context(|| format!("cannot judge {name}"))?;
     if !args.cumulative && only_grows(&looks) {
@@ -127,13 +128,14 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        return Ok(text);
+fn read(path: &Path) -> Result<String> {
+    if path != Path::new("-") {
+        return read_text(path);
     }
-    std::fs::read_to_string(path)
+    let say = "cannot read standard input";
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).context(say)?;
+    text_of(bytes).context(say)
 }
 
 fn judge(args: &AnalyzeArgs, looks: &[TimedLook]) -> Result<Judge> {
@@ -324,6 +326,9 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
     use super::*;
 
     fn args(samples: &Path) -> AnalyzeArgs {
@@ -421,6 +426,16 @@ mod tests {
         };
         assert_eq!(run(&with_plot).unwrap(), ExitCode::SUCCESS);
         assert!(std::fs::read_to_string(plot).unwrap().contains("rollback at 200"));
+    }
+
+    #[test]
+    fn packed_samples_are_unpacked() {
+        let dir = tempfile::tempdir().unwrap();
+        let samples = dir.path().join("samples.jsonl.gz");
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(lines(9, BAD, STABLE).as_bytes()).unwrap();
+        std::fs::write(&samples, packed.finish().unwrap()).unwrap();
+        assert_eq!(read(&samples).unwrap(), lines(9, BAD, STABLE));
     }
 
     #[test]

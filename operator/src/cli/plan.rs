@@ -8,13 +8,13 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use poker_operator_api::PokerCluster;
 use poker_operator_core::{
     children::{Children, Planned},
-    observed::{LiveChildren, MetricSamples, Observed, TopicObserved},
+    observed::{LiveChildren, MetricSamples, Observed, SecretKeys, TopicObserved},
     plan, validate,
 };
 use serde::Serialize;
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     marker::PhantomData,
     path::{Path, PathBuf},
@@ -24,7 +24,8 @@ use std::{
 /// Show the objects that a PokerCluster would become, without a cluster.
 ///
 /// Prints what the first pass would apply, as YAML in the order of application; later passes add routes when
-/// shards are ready. Values of Secrets are not shown: they are made when applied.
+/// shards are ready. Values of Secrets are not shown: they are made when applied. With servers of your own the
+/// revision in names and labels is another one on a cluster, where their Secrets can be read.
 ///
 /// The document is checked as the API server checks a new PokerCluster (types, bounds, unknown fields, rules between
 /// fields) and then as the operator does; a line on standard error names each mistake and its place, and the exit
@@ -133,12 +134,12 @@ fn imagined(cluster: PokerCluster) -> Observed {
         .external
         .as_ref()
         .map(|external| &external.url_secret_ref);
-    let mut secrets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut secrets: BTreeMap<String, SecretKeys> = BTreeMap::new();
     for reference in [redis, database].into_iter().flatten() {
         secrets
             .entry(reference.name.clone())
             .or_default()
-            .insert(reference.key.clone());
+            .insert(reference.key.clone(), String::new());
     }
     Observed {
         secrets,

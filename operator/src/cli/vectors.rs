@@ -75,7 +75,10 @@ fn run_folder(dir: &Path) -> anyhow::Result<BTreeMap<String, FileReport>> {
                     .unwrap_or_default();
                 files.insert(name, report);
             }
-            Err(VectorError::Format(_)) => {}
+            Err(VectorError::Format(format)) if format.is_empty() => {}
+            Err(VectorError::Format(format)) => {
+                eprintln!("note: {} is left out: its format is {format}", path.display());
+            }
             Err(error) => return Err(error).with_context(|| format!("cannot use file {}", path.display())),
         }
     }

@@ -118,6 +118,50 @@ async fn a_secret_that_goes_is_told_and_the_game_goes_on() {
 }
 
 #[tokio::test]
+async fn changed_credentials_are_rolled_out() {
+    let world = World::new("credentials").await;
+    let _kubelet = Kubelet::start(&world);
+    let operator = world.operator("a", &Faults::none()).await;
+    let secret = |password: &str| {
+        let url = format!("redis://:{password}@redis.example:6379");
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "my-redis"}, "stringData": {"url": url}})
+    };
+    let secrets = world.api::<Secret>();
+    let first = serde_json::from_value(secret("first")).unwrap();
+    secrets.create(&PostParams::default(), &first).await.unwrap();
+    let redis = json!({"external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}});
+    world
+        .create("demo", json!({"version": "1.0.0", "redis": redis}))
+        .await
+        .unwrap();
+    world.until_condition("demo", "Ready", "True", "Ready").await;
+    let revision = |cluster: &PokerCluster| cluster.status.as_ref()?.shards.as_ref()?.revision.clone();
+    let before = revision(&world.api().get("demo").await.unwrap());
+
+    let described = Patch::Merge(json!({"metadata": {"annotations": {"owner": "us"}}}));
+    secrets
+        .patch("my-redis", &PatchParams::default(), &described)
+        .await
+        .unwrap();
+    operator.another_pass(&world, "demo").await;
+    let described = revision(&world.api().get("demo").await.unwrap());
+    assert_eq!(described, before, "only values count");
+
+    let second = Patch::Merge(secret("second"));
+    secrets
+        .patch("my-redis", &PatchParams::default(), &second)
+        .await
+        .unwrap();
+    operator.another_pass(&world, "demo").await;
+    world
+        .until("demo", "another revision", |cluster: &PokerCluster| {
+            revision(cluster) != before
+        })
+        .await;
+    world.until_condition("demo", "Ready", "True", "Ready").await;
+}
+
+#[tokio::test]
 async fn scaling_by_hand_is_told_where_autoscaling_decides() {
     let world = World::new("scaled").await;
     let operator = world.operator("a", &Faults::none()).await;

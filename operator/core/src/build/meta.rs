@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub uid: &'a str,
     pub spec: &'a PokerClusterSpec,
     pub servers: &'a Servers,
+    /// Changes with the credentials that the pods read when they start.
+    pub credentials: Option<&'a str>,
 }
 
 pub type Labels = BTreeMap<String, String>;

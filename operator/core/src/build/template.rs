@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodT
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use poker_operator_api::Component;
 use poker_operator_api::common::Resources;
-use poker_operator_api::names::LABEL_REVISION;
+use poker_operator_api::names::{ANNOTATION_CREDENTIALS, LABEL_REVISION};
 
 use super::env;
 use super::meta::{Context, Labels};
@@ -121,7 +121,7 @@ fn template(context: &Context, role: Role) -> PodTemplateSpec {
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(role.labels),
-            annotations: Some(scrape_annotations()),
+            annotations: Some(annotations(context)),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
@@ -139,10 +139,14 @@ fn template(context: &Context, role: Role) -> PodTemplateSpec {
     }
 }
 
-/// Tells a Prometheus that discovers pods where to scrape.
-fn scrape_annotations() -> Labels {
-    Labels::from([
+/// Where a Prometheus that discovers pods scrapes, and what makes new pods when a Secret changes.
+fn annotations(context: &Context) -> Labels {
+    let mut annotations = Labels::from([
         ("prometheus.io/scrape".to_owned(), "true".to_owned()),
         ("prometheus.io/port".to_owned(), PORT_ADMIN.to_string()),
-    ])
+    ]);
+    if let Some(credentials) = context.credentials {
+        annotations.insert(ANNOTATION_CREDENTIALS.to_owned(), credentials.to_owned());
+    }
+    annotations
 }

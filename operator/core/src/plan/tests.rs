@@ -5,8 +5,9 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::*;
+use crate::observed::fingerprint;
 use crate::scale::Sample;
-use crate::testing::{World, observed};
+use crate::testing::{World, keys, observed};
 use crate::validate::validate;
 
 const MINIMAL: &str = "{version: '1.0.0'}";
@@ -39,8 +40,8 @@ database: {external: {urlSecretRef: {name: postgres, key: dsn}}}
 
 fn external() -> Observed {
     let mut seen = observed("big-estimates", EXTERNAL);
-    seen.secrets.insert("redis".into(), ["url".to_owned()].into());
-    seen.secrets.insert("postgres".into(), ["dsn".to_owned()].into());
+    seen.secrets.insert("redis".into(), keys(["url"]));
+    seen.secrets.insert("postgres".into(), keys(["dsn"]));
     seen
 }
 
@@ -289,6 +290,31 @@ fn only_what_changes_pods_makes_a_new_revision() {
     ] {
         assert_ne!(revision(other), base, "{other}");
     }
+}
+
+#[test]
+fn other_credentials_make_a_new_revision_and_say_nothing_of_themselves() {
+    let revision = |seen: &Observed| validate(seen).unwrap().revision;
+    let mut seen = external();
+    let base = revision(&seen);
+    for (secret, key) in [("redis", "url"), ("postgres", "dsn")] {
+        let mut changed = seen.clone();
+        let keys = changed.secrets.get_mut(secret).unwrap();
+        keys.insert(key.to_owned(), fingerprint(b"another"));
+        assert_ne!(revision(&changed), base, "{secret}");
+    }
+    let keys = seen.secrets.get_mut("redis").unwrap();
+    keys.insert("unread".to_owned(), fingerprint(b"another"));
+    assert_eq!(revision(&seen), base, "a key that no pod reads");
+
+    let mut other = external();
+    other.cluster.metadata.uid = Some("of another cluster".to_owned());
+    let annotation = |seen: &Observed| validate(seen).unwrap().credentials.unwrap();
+    assert_ne!(
+        annotation(&other),
+        annotation(&external()),
+        "equal passwords do not show"
+    );
 }
 
 #[test]

@@ -64,3 +64,49 @@ pub mod bits {
         u64::deserialize(deserializer).map(f64::from_bits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Stored {
+        #[serde(with = "super")]
+        wide: Vec<f64>,
+        #[serde(with = "super")]
+        narrow: Vec<u16>,
+        #[serde(with = "super::bits")]
+        one: f64,
+    }
+
+    fn bits(numbers: &[f64]) -> Vec<u64> {
+        numbers.iter().map(|number| number.to_bits()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_come_back_bit_by_bit(
+            wide in vec(any::<u64>().prop_map(f64::from_bits), 0..20),
+            narrow in vec(any::<u16>(), 0..20),
+            one in any::<u64>().prop_map(f64::from_bits),
+        ) {
+            let stored = Stored { wide, narrow, one };
+            let text = serde_json::to_string(&stored).unwrap();
+            let back: Stored = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(bits(&back.wide), bits(&stored.wide));
+            prop_assert_eq!(back.narrow, stored.narrow);
+            prop_assert_eq!(back.one.to_bits(), stored.one.to_bits());
+        }
+
+        #[test]
+        fn any_text_is_whole_numbers_or_an_error(text in "[A-Za-z0-9+/=]{0,40}|.{0,20}") {
+            let stored = serde_json::json!({"wide": text, "narrow": "", "one": 0});
+            if let Ok(read) = serde_json::from_value::<Stored>(stored) {
+                let padding = text.chars().rev().take_while(|c| *c == '=').count();
+                prop_assert_eq!(read.wide.len() * 8, text.len() / 4 * 3 - padding);
+            }
+        }
+    }
+}

@@ -205,9 +205,7 @@ impl Evidence<'_> {
         };
         let key = |reference: &SecretKeyRef| {
             let SecretKeyRef { name, key } = reference;
-            format!(
-                "key {key} of Secret {name} (pods read it when they start: delete those that wait after a change)"
-            )
+            format!("key {key} of Secret {name}")
         };
         let (shards, workers) = (Component::Shard, Component::Worker);
         let waits = |component: Component| trouble.components.contains(&component);

@@ -4,7 +4,7 @@ use kube::api::ObjectMeta;
 use poker_operator_api::conditions::reasons;
 
 use super::*;
-use crate::testing::observed;
+use crate::testing::{keys, observed};
 
 fn reason_and_message(spec: &str) -> Option<(&'static str, String)> {
     validate(&observed("demo", spec))
@@ -75,12 +75,11 @@ fn secrets_need_their_key() {
         "demo",
         "{version: v1, redis: {external: {urlSecretRef: {name: r, key: url}}}}",
     );
-    seen.secrets.insert("r".into(), ["other".to_owned()].into());
+    seen.secrets.insert("r".into(), keys(["other"]));
     assert_eq!(validate(&seen).unwrap_err().reason, reasons::SECRET_MISSING);
-    seen.secrets.insert("r".into(), ["url".to_owned()].into());
+    seen.secrets.insert("r".into(), keys(["url"]));
     assert!(validate(&seen).is_ok());
-    seen.secrets
-        .insert("demo-database".into(), ["url".to_owned()].into());
+    seen.secrets.insert("demo-database".into(), keys(["url"]));
     assert!(
         validate(&seen)
             .unwrap_err()

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::testing::keys;
 use crate::troubles::{Kind, Trouble};
 
 fn unpullable(components: impl IntoIterator<Item = Component>, image: &str) -> Trouble {
@@ -60,7 +61,7 @@ fn without_images_the_cause_is_said_first_and_nothing_counts_as_rolled_out() {
 #[test]
 fn who_waits_for_a_server_of_yours_says_where_its_address_stands() {
     let mut world = world("{version: v1, redis: {external: {urlSecretRef: {name: r, key: url}}}}");
-    world.seen.secrets.insert("r".into(), ["url".to_owned()].into());
+    world.seen.secrets.insert("r".into(), keys(["url"]));
     step(&mut world);
     let waits = |component| Trouble {
         kind: Kind::NotReady,
@@ -76,8 +77,7 @@ fn who_waits_for_a_server_of_yours_says_where_its_address_stands() {
         world.set_ready(server, true);
     }
     let told = "shard: pod demo-pod runs, and is not ready, 30 s or longer after its start: kubectl logs demo-pod shows what it \
-                waits for; check the address in key url of Secret r (pods read it when they start: delete those that wait \
-                after a change)";
+                waits for; check the address in key url of Secret r";
     let events = step(&mut world);
     let events: Vec<_> = events
         .iter()
