@@ -167,6 +167,34 @@ test('a vote can be taken back, and given again after the reveal', async () => {
   await vote(ada, '3')
 })
 
+test('after a reload an estimate of an earlier round is not taken for that of this one', async () => {
+  const ada = await newPage(browser)
+  await createTeam(ada)
+  await addStories(ada, ['PAY-480'])
+  await vote(ada, '5')
+  await lead(ada)
+  await lead(ada)
+  await ada.getByRole('button', { name: 'Vote again' }).click()
+  await ada.getByText('0 of 1 have voted').waitFor()
+  await vote(ada, '8')
+  await lead(ada)
+  await ada.getByTestId('summary').getByText('One estimate: 8.').waitFor()
+  await ada.reload()
+  await live(ada)
+  await primary(ada).getByText('Save 8').waitFor()
+})
+
+test('a card typed right before a reload is a vote', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben')
+  await card(ben, '8').waitFor()
+  await ben.keyboard.press('8')
+  await ben.reload()
+  await live(ben)
+  await ada.getByText('1 of 2 have voted').waitFor()
+})
+
 test('the cards turn by themselves when everyone has voted', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)

@@ -244,6 +244,7 @@ impl Room {
             ));
         };
         self.state.stories.save_estimate(story.id, card.clone())?;
+        self.state.round.saved = true;
         self.change(
             Event::EstimateSaved {
                 story: story.id,

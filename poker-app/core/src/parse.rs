@@ -27,17 +27,21 @@ pub fn client_message(text: &str) -> Result<ClientMessage, Rejected> {
     serde_json::from_str(text).map_err(|error| rejected(text, &error.to_string()))
 }
 
-/// As much of a frame as is needed to answer it.
+/// As much of a frame as is needed to answer it, whatever its command is like.
 #[derive(Default, Deserialize)]
 struct Probe {
     #[serde(rename = "type")]
     kind: Option<String>,
     id: Option<String>,
-    command: Option<ProbeCommand>,
 }
 
-#[derive(Deserialize)]
-struct ProbeCommand {
+#[derive(Default, Deserialize)]
+struct CommandProbe {
+    command: Kind,
+}
+
+#[derive(Default, Deserialize)]
+struct Kind {
     #[serde(rename = "type")]
     kind: Option<String>,
 }
@@ -47,7 +51,8 @@ fn rejected(text: &str, error: &str) -> Rejected {
     let id = probe
         .id
         .filter(|id| id.chars().nth(COMMAND_ID_CHARS_MAX).is_none());
-    let kinds = [probe.kind, probe.command.and_then(|command| command.kind)];
+    let command: CommandProbe = serde_json::from_str(text).unwrap_or_default();
+    let kinds = [probe.kind, command.command.kind];
     let unknown = kinds
         .iter()
         .flatten()
@@ -98,6 +103,11 @@ mod tests {
     fn everything_else_gets_one_clear_answer() {
         use ErrorCode::{Malformed, MessageTooLarge, UnknownType};
         let deep = "[".repeat(10_000);
+        let deep_command = format!(
+            r#"{{"type":"command","id":"7","command":{}{}}}"#,
+            "[".repeat(5_000),
+            "]".repeat(5_000)
+        );
         let large = "x".repeat(MESSAGE_BYTES_MAX + 1);
         let cases = [
             ("", None, Malformed),
@@ -128,6 +138,17 @@ mod tests {
                 Some("7"),
                 Malformed,
             ),
+            (
+                r#"{"type":"command","id":"7","command":"reveal"}"#,
+                Some("7"),
+                Malformed,
+            ),
+            (
+                r#"{"type":"command","id":"7","command":{"type":7}}"#,
+                Some("7"),
+                Malformed,
+            ),
+            (deep_command.as_str(), Some("7"), Malformed),
             (
                 r#"{"type":"command","id":7,"command":{"type":"stop_timer"}}"#,
                 None,

@@ -282,6 +282,9 @@ pub struct RoundView {
     /// Null until revealed.
     pub votes: Option<Vec<VoteView>>,
     pub stats: Option<Stats>,
+    /// Whether the estimate of this round was saved.
+    #[serde(default)]
+    pub saved: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]

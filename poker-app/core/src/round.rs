@@ -15,6 +15,9 @@ pub struct Round {
     pub ballots: Ballots,
     /// Set by the reveal.
     pub stats: Option<Stats>,
+    /// Whether this round's estimate was saved; its story may have one of an earlier round.
+    #[serde(default)]
+    pub saved: bool,
 }
 
 impl Round {
@@ -24,6 +27,7 @@ impl Round {
             story,
             ballots: Ballots::default(),
             stats: None,
+            saved: false,
         }
     }
 

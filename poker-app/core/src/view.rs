@@ -39,6 +39,7 @@ fn round(round: &Round) -> RoundView {
         voted: round.ballots.voters().cloned().collect(),
         votes: (round.phase() == Phase::Revealed).then(|| votes(&round.ballots)),
         stats: round.stats.clone(),
+        saved: round.saved,
     }
 }
 

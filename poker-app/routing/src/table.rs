@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{PINS_MAX, SHARDS_MAX, WEIGHT_MAX};
+use crate::limits::{PINS_MAX, SHARDS_MAX, VERSION_MAX, WEIGHT_MAX};
 
 /// Which shard owns which team. The newest version wins.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub enum TableError {
     TooManyShards(usize),
     #[error("the table has {0} pins; at most {PINS_MAX}")]
     TooManyPins(usize),
+    #[error("the table has the version {0}; at most {VERSION_MAX}")]
+    BadVersion(u64),
     #[error("the table has no shard; add one")]
     Empty,
 }
@@ -106,6 +108,9 @@ impl RoutingTable {
     pub fn validate(&self) -> Result<(), TableError> {
         if self.shards.is_empty() {
             return Err(TableError::Empty);
+        }
+        if self.version > VERSION_MAX {
+            return Err(TableError::BadVersion(self.version));
         }
         let most = self.shards.len().max(self.joining.len());
         if most > SHARDS_MAX {
@@ -193,6 +198,10 @@ mod tests {
         let table = |shards: &[String]| format!(r#"{{"version":1,"shards":[{}]}}"#, shards.join(","));
         let cases = [
             (table(&[]), "the table has no shard"),
+            (
+                table(&[shard(3, "a:1", 1)]).replace("\"version\":1", &format!("\"version\":{}", u64::MAX)),
+                "the table has the version",
+            ),
             (String::from("{}"), "routes are no valid table"),
             (String::from("["), "routes are no valid table"),
             (

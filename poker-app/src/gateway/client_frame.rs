@@ -7,6 +7,7 @@ use poker_core::{
     ErrorCode,
     limits::COMMAND_ID_CHARS_MAX,
     protocol::{ClientMessage, Hello},
+    text::command_id,
 };
 use serde::Deserialize;
 
@@ -37,11 +38,10 @@ pub fn read(text: &str) -> Result<ClientFrame<'_>, Utf8Bytes> {
     match (&*head.kind, head.id) {
         ("hello", _) => Ok(ClientFrame::Hello),
         ("ping", _) => Ok(ClientFrame::Ping),
-        ("command", Some(id)) if !id.is_empty() && id.chars().count() <= COMMAND_ID_CHARS_MAX => {
-            Ok(ClientFrame::Command(id))
-        }
+        // By the rule of the shard, whose answer to any other id would name none.
+        ("command", Some(id)) if command_id(&id).is_ok() => Ok(ClientFrame::Command(id)),
         ("command", _) => {
-            let message = format!("a command needs an id of 1 to {COMMAND_ID_CHARS_MAX} characters");
+            let message = format!("a command needs an id of 1 to {COMMAND_ID_CHARS_MAX} visible characters");
             Err(error_text(None, ErrorCode::InvalidId, &message, None))
         }
         (_, id) => {
@@ -83,6 +83,8 @@ mod tests {
             (r#"{"id":"a"}"#, "malformed"),
             (r#"{"type":"command"}"#, "invalid_id"),
             (r#"{"type":"command","id":""}"#, "invalid_id"),
+            (r#"{"type":"command","id":"  "}"#, "invalid_id"),
+            (r#"{"type":"command","id":"a\u0000"}"#, "invalid_id"),
             (&long_id, "invalid_id"),
             (r#"{"type":"dance"}"#, "unknown_type"),
         ];

@@ -104,6 +104,7 @@ impl PostgresHistory {
         config
             .connect_timeout(DATABASE_CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(30))
+            .tcp_user_timeout(2 * DATABASE_TIMEOUT)
             .application_name("poker-app")
             .options(format!("-c statement_timeout={}", DATABASE_TIMEOUT.as_millis()));
         Ok(PostgresHistory {
@@ -139,8 +140,19 @@ impl PostgresHistory {
                 other => other,
             }
         })
-        .await?;
-        Ok(rows.iter().map(read_round).collect())
+        .await;
+        if rows.is_err() {
+            self.give_up(&client).await;
+        }
+        Ok(rows?.iter().map(read_round).collect())
+    }
+
+    /// A database that went without a word leaves a connection that looks open: the next question takes another.
+    async fn give_up(&self, client: &Arc<Client>) {
+        let mut reader = self.reader.lock().await;
+        if reader.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, client)) {
+            *reader = None;
+        }
     }
 
     async fn reader(&self) -> Result<Arc<Client>, HistoryError> {

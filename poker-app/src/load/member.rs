@@ -62,6 +62,8 @@ pub struct Memory {
     /// On this connection.
     is_welcome: bool,
     has_state: bool,
+    /// A snapshot came: answers that were on their way are dropped for it.
+    is_anew: bool,
 }
 
 struct Unanswered {
@@ -130,7 +132,10 @@ impl Member {
             let outcome = tokio::select! {
                 message = socket.next() => {
                     heard_at = Instant::now();
-                    self.receive(message)
+                    match self.receive(message) {
+                        Ok(()) if self.memory.is_anew => self.send_unanswered(&mut socket).await,
+                        outcome => outcome,
+                    }
                 }
                 Some(request) = self.requests.recv() => self.send_command(&mut socket, request).await,
                 _ = pings.tick() => {
@@ -169,16 +174,19 @@ impl Member {
             self.receive(message)?;
         }
         self.joined(began);
-        let unanswered: Vec<String> = self
-            .memory
-            .unanswered
-            .iter()
-            .map(|command| command.text.clone())
-            .collect();
-        for text in unanswered {
-            self.send_text(&mut socket, text).await?;
-        }
+        self.send_unanswered(&mut socket).await?;
         Ok(socket)
+    }
+
+    /// Under the same ids: what was carried out is only acknowledged.
+    async fn send_unanswered(&mut self, socket: &mut Socket) -> Result<(), End> {
+        self.memory.is_anew = false;
+        let unanswered = self.memory.unanswered.iter();
+        let texts: Vec<String> = unanswered.map(|command| command.text.clone()).collect();
+        for text in texts {
+            self.send_text(socket, text).await?;
+        }
+        Ok(())
     }
 
     async fn connect(&self) -> Result<Socket, Error> {
@@ -310,6 +318,7 @@ impl Member {
                     counts.snapshots += 1;
                     counts.epochs_passed += u64::from(is_move);
                 });
+                self.memory.is_anew = true;
                 self.memory.position = Some(Resume { epoch, seq });
                 self.memory.round = room.round.number;
                 self.team.saw_snapshot(&room.round, self.index, &self.shared);

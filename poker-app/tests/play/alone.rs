@@ -225,6 +225,35 @@ async fn what_is_wrong_is_refused_and_the_socket_goes_on() {
     all.stop().await;
 }
 
+/// More than may wait for an answer at once: one that is never answered would hold its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_commands_hold_up_nobody_not_even_their_sender() {
+    let data = tempfile::tempdir().unwrap();
+    let (all, address) = start(data.path()).await;
+    let mut ada = Client::join(address, "malformed", "Ada").await;
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let commands = [r#""reveal""#, r#"{"type":7}"#, "[]", "null", &deep];
+    for (n, command) in commands.iter().cycle().take(30).enumerate() {
+        let id = format!("m{n}");
+        let text = format!(r#"{{"type":"command","id":"{id}","command":{command}}}"#);
+        send_text(&mut ada.socket, &text).await;
+        let error = ada
+            .until(|message| match message {
+                ServerMessage::Error(error) => Some(error),
+                _ => None,
+            })
+            .await;
+        assert_eq!((error.code, error.id), (ErrorCode::Malformed, Some(id)), "{text}");
+    }
+    for id in ["  ", "\\u0007"].iter().cycle().take(20) {
+        let text = format!(r#"{{"type":"command","id":"{id}","command":{{"type":"reveal","round":1}}}}"#);
+        send_text(&mut ada.socket, &text).await;
+        assert_eq!(ada.until(error_code).await, ErrorCode::InvalidId);
+    }
+    ada.vote("2").await.unwrap();
+    all.stop().await;
+}
+
 fn error_code(message: ServerMessage) -> Option<ErrorCode> {
     match message {
         ServerMessage::Error(error) => Some(error.code),

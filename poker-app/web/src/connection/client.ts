@@ -124,11 +124,6 @@ export class RoomClient {
         this.#deliver(effect.message)
         return
       }
-      case 'acknowledged': {
-        const state = reduce(this.#view.state, { type: 'acknowledged', command: effect.command })
-        this.#view = { ...this.#view, state }
-        return
-      }
       case 'refused': {
         const count = (this.#view.refusal?.count ?? 0) + 1
         const { code, command } = effect

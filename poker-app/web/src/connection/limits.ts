@@ -21,5 +21,7 @@ export const RETRY_AFTER_MAX_MS = 120_000
 
 /** A command that waits longer than this for its acknowledgement shows as "Saving…". */
 export const SAVING_AFTER_MS = 400
-/** Commands kept for a server that cannot be reached; the oldest is dropped beyond. */
+/** Commands kept for a server that cannot be reached; beyond, further ones are refused. */
 export const PENDING_COMMANDS_MAX = 64
+/** Commands sent and not yet answered; further ones wait. The server remembers more than these. */
+export const COMMANDS_ON_THE_WAY_MAX = 16

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { Command, ServerMessage } from '../protocol/protocol'
+import type { ServerMessage } from '../protocol/protocol'
 import {
   BACKOFF_BASE_MS,
   BACKOFF_CAP_MS,
   CONNECT_TIMEOUT_MS,
-  PENDING_COMMANDS_MAX,
   PING_EVERY_MS,
   PONG_TIMEOUT_MS,
   PROBE_TIMEOUT_MS,
@@ -16,68 +15,11 @@ import {
   create,
   nextDeadlineMs,
   retryAfterMs,
-  step,
-  type Effect,
   type Input,
   type Machine,
 } from './machine'
+import { vote, snapshot, welcome, event, run, received, closed, command, live } from './example'
 import { pill } from './pill'
-
-const vote = (card: string, round = 1): Command => ({ type: 'vote', round, card })
-const snapshot = (seq: number, epoch = 1): ServerMessage => ({
-  type: 'snapshot',
-  epoch,
-  seq,
-  nowMs: 0,
-  yourVote: null,
-  room: {
-    team: 'team',
-    name: 'Team',
-    deck: { kind: 'fibonacci', cards: [] },
-    autoReveal: false,
-    participants: [],
-    stories: [],
-    round: { number: 1, story: null, phase: 'voting', voted: [], votes: null, stats: null },
-    timer: null,
-  },
-})
-const welcome = (resumed: boolean): ServerMessage => ({
-  type: 'welcome',
-  protocol: 1,
-  you: 'me',
-  epoch: 1,
-  seq: 5,
-  resumed,
-  nowMs: 0,
-})
-const event = (seq: number, epoch = 1): ServerMessage => ({
-  type: 'event',
-  epoch,
-  seq,
-  event: { type: 'timer_changed', timer: null, ranOut: false },
-})
-
-/** Runs inputs at their times; gives the machine and the effects of the last input. */
-function run(inputs: [number, Input][], from = create(), random = 0.5): [Machine, Effect[]] {
-  let machine = from
-  let effects: Effect[] = []
-  for (const [nowMs, input] of inputs) [machine, effects] = step(machine, input, { nowMs, random })
-  return [machine, effects]
-}
-
-const received = (message: ServerMessage): Input => ({ type: 'received', message })
-const closed = (code = 1006, reason = ''): Input => ({ type: 'closed', code, reason })
-const command = (id: string, wanted: Command): Input => ({ type: 'command', id, command: wanted })
-
-function live(): Machine {
-  const [machine] = run([
-    [0, { type: 'start' }],
-    [1, { type: 'opened' }],
-    [2, received(welcome(false))],
-    [3, received(snapshot(5))],
-  ])
-  return machine
-}
 
 describe('joining', () => {
   it('opens, says hello, and is live with the first picture of the room', () => {
@@ -230,148 +172,6 @@ describe('events', () => {
   it('of a newer server are ignored when unknown', () => {
     const unknown = { type: 'confetti' } as unknown as ServerMessage
     expect(run([[10, received(unknown)]], live())[1]).toEqual([])
-  })
-})
-
-describe('commands', () => {
-  const sent = (id: string, wanted: Command): Effect => ({
-    type: 'send',
-    message: { type: 'command', id, command: wanted },
-  })
-
-  it('go out at once and leave the list with their acknowledgement', () => {
-    const [machine, effects] = run([[10, command('a', vote('5'))]], live())
-    expect(effects).toEqual([sent('a', vote('5'))])
-    const [done, more] = run([[11, received({ type: 'ack', id: 'a', seq: 6 })]], machine)
-    expect(done.pending).toEqual([])
-    expect(more).toEqual([{ type: 'acknowledged', command: vote('5') }])
-  })
-
-  it('without acknowledgement are sent again after a reconnect, with the same id', () => {
-    const [, effects] = run(
-      [
-        [10, command('a', vote('5'))],
-        [11, closed()],
-        [900, { type: 'tick' }],
-        [901, { type: 'opened' }],
-        [902, received(welcome(false))],
-        [903, received(snapshot(6))],
-      ],
-      live(),
-    )
-    expect(effects.slice(1)).toEqual([sent('a', vote('5'))])
-  })
-
-  it('of an offline voter wait, and only the last vote counts', () => {
-    const [machine, effects] = run(
-      [
-        [10, closed()],
-        [11, command('a', vote('5'))],
-        [12, command('b', { type: 'clear_vote', round: 1 })],
-        [13, command('c', vote('8'))],
-      ],
-      live(),
-    )
-    expect(effects).toEqual([])
-    expect(machine.pending.map(({ id }) => id)).toEqual(['c'])
-  })
-
-  it('are bounded', () => {
-    const many: [number, Input][] = Array.from({ length: PENDING_COMMANDS_MAX + 9 }, (_, n) => [
-      20 + n,
-      command(`c${n}`, { type: 'stop_timer' }),
-    ])
-    const [machine] = run([[10, closed()], ...many], live())
-    expect(machine.pending).toHaveLength(PENDING_COMMANDS_MAX)
-    expect(machine.pending.at(-1)?.id).toBe(`c${PENDING_COMMANDS_MAX + 8}`)
-  })
-
-  it('refused for good are told to the user', () => {
-    const refusal = { type: 'error', id: 'a', code: 'stale_round', message: '' } as const
-    const [machine, effects] = run(
-      [
-        [10, command('a', vote('5'))],
-        [11, received(refusal)],
-      ],
-      live(),
-    )
-    expect(machine.pending).toEqual([])
-    expect(effects).toEqual([{ type: 'refused', command: vote('5'), code: 'stale_round' }])
-  })
-
-  it('refused for now are sent again when the server said, and keep their order', () => {
-    const later = {
-      type: 'error',
-      id: 'a',
-      code: 'rate_limited',
-      message: '',
-      retryAfterMs: 300,
-    } as const
-    const [machine] = run(
-      [
-        [10, command('a', vote('5'))],
-        [20, received(later)],
-        [30, command('b', { type: 'reveal', round: 1 })],
-      ],
-      live(),
-    )
-    expect(nextDeadlineMs(machine)).toBe(320)
-    expect(run([[319, { type: 'tick' }]], machine)[1]).toEqual([])
-    expect(run([[320, { type: 'tick' }]], machine)[1]).toEqual([
-      sent('a', vote('5')),
-      sent('b', { type: 'reveal', round: 1 }),
-    ])
-  })
-
-  it('whose answers an overflow may have taken are sent again after the snapshot', () => {
-    const later = {
-      type: 'error',
-      id: 'b',
-      code: 'rate_limited',
-      message: '',
-      retryAfterMs: 90,
-    } as const
-    const [machine, effects] = run(
-      [
-        [10, command('a', vote('5'))],
-        [11, command('b', { type: 'reveal', round: 1 })],
-        [12, received(later)],
-        [20, received(snapshot(9))],
-      ],
-      live(),
-    )
-    expect(effects).toEqual([{ type: 'deliver', message: snapshot(9) }, sent('a', vote('5'))])
-    expect(machine.pending.map(({ sent }) => sent)).toEqual([true, false])
-  })
-
-  it('too large for the server are given up, and only those', () => {
-    const titles = Array.from({ length: 200 }, () => '故'.repeat(200))
-    const [machine, effects] = run(
-      [
-        [10, command('a', vote('5'))],
-        [11, command('big', { type: 'add_stories', titles })],
-        [12, closed(1009, 'message_too_large')],
-      ],
-      live(),
-    )
-    expect(effects).toEqual([
-      { type: 'refused', command: { type: 'add_stories', titles }, code: 'message_too_large' },
-    ])
-    expect(machine.pending.map(({ id }) => id)).toEqual(['a'])
-    expect(machine.link.kind).toBe('waiting')
-  })
-
-  it('kept from before a reload are sent when live', () => {
-    const kept = { id: 'k', command: vote('3'), queuedAtMs: 0, sent: true, notBeforeMs: 0 }
-    const [, effects] = run(
-      [
-        [0, { type: 'start' }],
-        [1, { type: 'opened' }],
-        [2, received(snapshot(1))],
-      ],
-      create([kept]),
-    )
-    expect(effects.slice(1)).toEqual([sent('k', vote('3'))])
   })
 })
 

@@ -6,6 +6,7 @@ import type { ClientMessage, Command, ErrorCode, Resume, ServerMessage } from '.
 import {
   BACKOFF_BASE_MS,
   BACKOFF_CAP_MS,
+  COMMANDS_ON_THE_WAY_MAX,
   CONNECT_TIMEOUT_MS,
   PENDING_COMMANDS_MAX,
   PING_EVERY_MS,
@@ -72,7 +73,6 @@ export type Effect =
   | { type: 'send'; message: ClientMessage }
   /** Give to the room's state. */
   | { type: 'deliver'; message: ServerMessage }
-  | { type: 'acknowledged'; command: Command }
   | { type: 'refused'; command: Command | null; code: ErrorCode }
 
 export interface Context {
@@ -282,7 +282,7 @@ function received(machine: Machine, message: ServerMessage, context: Context): S
     case 'event':
       return event(heard, message, context)
     case 'ack':
-      return acknowledged(heard, message.id)
+      return acknowledged(heard, message.id, context)
     case 'error':
       return refused(heard, message, context)
     case 'notice':
@@ -334,11 +334,9 @@ function event(
   return giveUp(machine, context)
 }
 
-function acknowledged(machine: Machine, id: string): Step {
-  const entry = machine.pending.find((candidate) => candidate.id === id)
-  if (!entry) return [machine, []]
+function acknowledged(machine: Machine, id: string, context: Context): Step {
   const pending = machine.pending.filter((candidate) => candidate.id !== id)
-  return [{ ...machine, pending }, [{ type: 'acknowledged', command: entry.command }]]
+  return flush({ ...machine, pending }, context)
 }
 
 function refused(
@@ -349,7 +347,11 @@ function refused(
   const entry = machine.pending.find((candidate) => candidate.id === message.id)
   if (entry && message.retryAfterMs !== undefined) {
     const notBeforeMs = context.nowMs + Math.min(message.retryAfterMs, RETRY_AFTER_MAX_MS)
-    const pending = machine.pending.map((candidate) =>
+    const later = machine.pending.slice(machine.pending.indexOf(entry) + 1)
+    // Sent again it would come after the vote that replaced it.
+    const replaced = later.some((newer) => replaces(newer.command, entry.command))
+    const kept = machine.pending.filter((candidate) => candidate !== entry || !replaced)
+    const pending = kept.map((candidate) =>
       candidate.id === entry.id ? { ...candidate, sent: false, notBeforeMs } : candidate,
     )
     return [{ ...machine, pending }, []]
@@ -360,14 +362,18 @@ function refused(
     refusal: machine.link.kind === 'connecting' ? message.code : machine.refusal,
   }
   if (machine.link.kind === 'connecting') return [next, []]
-  return [next, [{ type: 'refused', command: entry?.command ?? null, code: message.code }]]
+  const [flushed, effects] = flush(next, context)
+  const told: Effect = { type: 'refused', command: entry?.command ?? null, code: message.code }
+  return [flushed, [told, ...effects]]
 }
 
 function command(machine: Machine, id: string, wanted: Command, context: Context): Step {
   const entry = { id, command: wanted, queuedAtMs: context.nowMs, sent: false, notBeforeMs: 0 }
   const kept = machine.pending.filter((queued) => queued.sent || !replaces(wanted, queued.command))
-  const pending = [...kept, entry].slice(-PENDING_COMMANDS_MAX)
-  return flush({ ...machine, pending }, context)
+  if (kept.length >= PENDING_COMMANDS_MAX) {
+    return [machine, [{ type: 'refused', command: wanted, code: 'unavailable' }]]
+  }
+  return flush({ ...machine, pending: [...kept, entry] }, context)
 }
 
 /** A vote that never left makes way for the newer one. */
@@ -380,12 +386,16 @@ function replaces(newer: Command, older: Command): boolean {
 function flush(machine: Machine, { nowMs }: Context): Step {
   if (machine.link.kind !== 'live') return [machine, []]
   const held = machine.pending.findIndex((entry) => !entry.sent && entry.notBeforeMs > nowMs)
-  const due = held === -1 ? machine.pending : machine.pending.slice(0, held)
-  const effects = due
+  const places = COMMANDS_ON_THE_WAY_MAX - machine.pending.filter((entry) => entry.sent).length
+  const due = (held === -1 ? machine.pending : machine.pending.slice(0, held))
     .filter((entry) => !entry.sent)
-    .map(({ id, command }): Effect => ({ type: 'send', message: { type: 'command', id, command } }))
-  const pending = machine.pending.map((entry, index) =>
-    held === -1 || index < held ? { ...entry, sent: true } : entry,
+    .slice(0, Math.max(places, 0))
+  const effects = due.map(({ id, command }): Effect => ({
+    type: 'send',
+    message: { type: 'command', id, command },
+  }))
+  const pending = machine.pending.map((entry) =>
+    due.includes(entry) ? { ...entry, sent: true } : entry,
   )
   return [{ ...machine, pending }, effects]
 }

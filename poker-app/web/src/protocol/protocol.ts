@@ -115,7 +115,11 @@ voted: Array<string>,
 /**
  * Null until revealed.
  */
-votes: Array<VoteView> | null, stats: Stats | null, };
+votes: Array<VoteView> | null, stats: Stats | null, 
+/**
+ * Whether the estimate of this round was saved.
+ */
+saved: boolean, };
 
 /**
  * Server to client.

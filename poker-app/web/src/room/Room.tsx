@@ -86,7 +86,7 @@ function useRoomContext(
   const choices = useChoices(state, room, machine.pending, send)
   const you = self(state)
   const round = room.round.number
-  const next = primary(state, room, choices.picked)
+  const next = primary(room, choices.picked)
 
   // After Next, or another story, the focus rests on the story; it is only moved for whoever asked for it.
   const leading = useRef(false)
@@ -127,7 +127,7 @@ function useRoomContext(
     table: table(room, state.you),
     choices,
     primary: next,
-    estimate: estimate(state, room, choices.picked),
+    estimate: estimate(room, choices.picked),
     clockAheadMs: state.clockAheadMs,
     timeUpAtMs: state.timeUpAtMs,
     refusal: view.refusal,

@@ -24,7 +24,15 @@ export function exampleRoom(patch: Partial<RoomView> = {}): RoomView {
       { id: 2, title: 'Two', estimate: null },
       { id: 3, title: 'Three', estimate: null },
     ],
-    round: { number: 4, story: 2, phase: 'voting', voted: [], votes: null, stats: null },
+    round: {
+      number: 4,
+      story: 2,
+      phase: 'voting',
+      voted: [],
+      votes: null,
+      stats: null,
+      saved: false,
+    },
     timer: null,
     ...patch,
   }

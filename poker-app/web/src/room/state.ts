@@ -1,6 +1,5 @@
 /** The room as this browser knows it: a pure reducer over the server's messages. */
 import type {
-  Command,
   ParticipantView,
   RoomEvent,
   RoomView,
@@ -14,29 +13,27 @@ export interface RoomState {
   room: RoomView | null
   /** The own vote as the server has it, for the current round. */
   yourVote: Card | null
-  /** The round whose estimate was saved, or null. */
-  savedRound: number | null
   /** How far the server's clock is ahead of the device's. */
   clockAheadMs: number
   /** When, by the device's clock, a timer ran out that nothing has followed yet. */
   timeUpAtMs: number | null
 }
 
-export type Action =
-  | { type: 'message'; message: ServerMessage; receivedAtMs: number }
-  | { type: 'acknowledged'; command: Command }
+export interface Action {
+  type: 'message'
+  message: ServerMessage
+  receivedAtMs: number
+}
 
 export const emptyRoom: RoomState = {
   you: null,
   room: null,
   yourVote: null,
-  savedRound: null,
   clockAheadMs: 0,
   timeUpAtMs: null,
 }
 
 export function reduce(state: RoomState, action: Action): RoomState {
-  if (action.type === 'acknowledged') return acknowledged(state, action.command)
   const { message, receivedAtMs } = action
   switch (message.type) {
     case 'welcome':
@@ -46,7 +43,6 @@ export function reduce(state: RoomState, action: Action): RoomState {
         ...state,
         room: message.room,
         yourVote: message.yourVote,
-        savedRound: savedRoundOf(message.room),
         clockAheadMs: message.nowMs - receivedAtMs,
       }
     case 'your_vote':
@@ -61,18 +57,6 @@ export function reduce(state: RoomState, action: Action): RoomState {
     case 'notice':
       return state
   }
-}
-
-function savedRoundOf(room: RoomView): number | null {
-  const story = room.stories.find(({ id }) => id === room.round.story)
-  return room.round.phase === 'revealed' && story?.estimate != null ? room.round.number : null
-}
-
-/** An acknowledged vote counts as the server's, without waiting for its echo. */
-function acknowledged(state: RoomState, command: Command): RoomState {
-  if (command.type !== 'vote' && command.type !== 'clear_vote') return state
-  if (command.round !== state.room?.round.number) return state
-  return { ...state, yourVote: command.type === 'vote' ? command.card : null }
 }
 
 function event(
@@ -103,17 +87,14 @@ function event(
       return {
         ...withRoom({ round: freshRound(change.number, change.story) }),
         yourVote: null,
-        savedRound: null,
       }
     case 'estimate_saved':
-      return {
-        ...withRoom({
-          stories: room.stories.map((story) =>
-            story.id === change.story ? { ...story, estimate: change.card } : story,
-          ),
-        }),
-        savedRound: change.story === room.round.story ? room.round.number : state.savedRound,
-      }
+      return withRoom({
+        round: { ...room.round, saved: room.round.saved || change.story === room.round.story },
+        stories: room.stories.map((story) =>
+          story.id === change.story ? { ...story, estimate: change.card } : story,
+        ),
+      })
     case 'stories_changed':
       return withRoom({ stories: change.stories })
     case 'settings_changed':
@@ -140,5 +121,5 @@ function withVoted(round: RoundView, participant: ParticipantId, hasVoted: boole
 }
 
 function freshRound(number: number, story: number | null): RoundView {
-  return { number, story, phase: 'voting', voted: [], votes: null, stats: null }
+  return { number, story, phase: 'voting', voted: [], votes: null, stats: null, saved: false }
 }

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import type { PendingCommand } from '../connection/machine'
 import type { Command, RoomView } from '../protocol/protocol'
 import type { Card } from './names'
@@ -37,7 +37,18 @@ export function useChoices(
   const round = room.round.number
   const voting = room.round.phase === 'voting'
 
-  useEffect(() => () => clearTimeout(waiting.current?.timer), [])
+  // Who goes within the pause has chosen.
+  const leave = useRef(() => {})
+  useEffect(() => {
+    leave.current = flush
+  })
+  useEffect(() => {
+    const onLeave = () => leave.current()
+    window.addEventListener('pagehide', onLeave)
+    return () => window.removeEventListener('pagehide', onLeave)
+  }, [])
+  // Before the connection's own effect ends it.
+  useLayoutEffect(() => () => leave.current(), [])
 
   function drop(): Draft | null {
     const dropped = waiting.current?.draft ?? null

@@ -21,7 +21,15 @@ function revealed(cards: Record<string, string>, nearest: string | null = '5'): 
   const votes = Object.entries(cards).map(([participant, card]) => ({ participant, card }))
   const voted = votes.map(({ participant }) => participant)
   return {
-    round: { number: 4, story: 2, phase: 'revealed', voted, votes, stats: stats(nearest) },
+    round: {
+      number: 4,
+      story: 2,
+      phase: 'revealed',
+      voted,
+      votes,
+      stats: stats(nearest),
+      saved: false,
+    },
   }
 }
 
@@ -78,14 +86,8 @@ describe('the table', () => {
 })
 
 describe('the primary action', () => {
-  const of = (
-    patch: Partial<RoomView>,
-    picked: string | null = null,
-    savedRound: number | null = null,
-  ) => {
-    const state = { ...exampleState(patch), savedRound }
-    return primary(state, exampleRoom(patch), picked)
-  }
+  const of = (patch: Partial<RoomView>, picked: string | null = null) =>
+    primary(exampleRoom(patch), picked)
 
   it('goes from reveal to save to next', () => {
     expect(of({})).toEqual({ kind: 'reveal', enabled: false })
@@ -94,13 +96,14 @@ describe('the primary action', () => {
     const open = revealed({ ada: '5' })
     expect(of(open)).toEqual({ kind: 'save', card: '5' })
     expect(of(open, '8')).toEqual({ kind: 'save', card: '8' })
-    const saved = {
-      ...open,
+    const saved = (inThisRound: boolean) => ({
+      round: { ...exampleRoom().round, ...open.round, saved: inThisRound },
       stories: exampleRoom().stories.map((one) => (one.id === 2 ? { ...one, estimate: '5' } : one)),
-    }
-    expect(of(saved, null, 4)).toEqual({ kind: 'next', last: false })
-    expect(of(saved, '8', 4)).toEqual({ kind: 'save', card: '8' })
-    expect(of(saved, null, null)).toEqual({ kind: 'save', card: '5' })
+    })
+    expect(of(saved(true))).toEqual({ kind: 'next', last: false })
+    expect(of(saved(true), '8')).toEqual({ kind: 'save', card: '8' })
+    // After another vote on the story its estimate is that of an earlier round.
+    expect(of(saved(false))).toEqual({ kind: 'save', card: '5' })
   })
 
   it('skips saving without a story or without an estimate', () => {

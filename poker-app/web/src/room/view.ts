@@ -89,21 +89,21 @@ export type Primary =
   | { kind: 'next'; last: boolean }
 
 /** The one next thing for the facilitator; `picked` is the estimate chosen in place of the median. */
-export function primary(state: RoomState, room: RoomView, picked: Card | null): Primary {
+export function primary(room: RoomView, picked: Card | null): Primary {
   const { round } = room
   if (round.phase === 'voting') return { kind: 'reveal', enabled: round.voted.length > 0 }
   const story = currentStory(room)
-  const card = estimate(state, room, picked)
-  const saved = state.savedRound === round.number && card === story?.estimate
+  const card = estimate(room, picked)
+  const saved = round.saved && card === story?.estimate
   if (story && card !== null && !saved) return { kind: 'save', card }
   return { kind: 'next', last: nextStory(room) === null }
 }
 
 /** The estimate that Save would save: what was picked, else what was saved, else the median. */
-export function estimate(state: RoomState, room: RoomView, picked: Card | null): Card | null {
+export function estimate(room: RoomView, picked: Card | null): Card | null {
   if (room.round.phase !== 'revealed') return null
   if (picked !== null && room.deck.cards.includes(picked)) return picked
-  const saved = state.savedRound === room.round.number ? currentStory(room)?.estimate : null
+  const saved = room.round.saved ? currentStory(room)?.estimate : null
   return saved ?? room.round.stats?.median ?? null
 }
 
