@@ -86,9 +86,10 @@ impl Apply<'_> {
             pod_disruption_budgets: self
                 .all(ours, pod_disruption_budgets, &live.pod_disruption_budgets)
                 .await?,
-            ingresses: self.all(ours, ingresses, &live.ingresses).await?,
             stateful_sets: self.all(ours, stateful_sets, &live.stateful_sets).await?,
             deployments: self.all(ours, deployments, &live.deployments).await?,
+            // Last: a controller of somebody else may refuse it.
+            ingresses: self.all(ours, ingresses, &live.ingresses).await?,
             state: PhantomData,
         })
     }
@@ -118,11 +119,15 @@ impl Apply<'_> {
 
     async fn one<K: Child>(&self, manager: &'static str, object: K, live: &[K]) -> Result<K, Error> {
         let name = object.name_any();
-        let planned = with_hash::<K>(&object)?;
+        let mut planned = with_hash::<K>(&object)?;
         if let Some(live) = live.iter().find(|live| live.name_any() == name) {
             self.refuse_foreign(live)?;
             if covers(&value_of(live)?, &planned) {
                 return Ok(live.clone());
+            }
+            if manager == managers::ROUTES {
+                // Decided from this very table: where another was written since, one version would name two tables.
+                planned["metadata"]["resourceVersion"] = json!(live.resource_version());
             }
         }
         let api = self.ctx.api::<K>(&self.key.0);

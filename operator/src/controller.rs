@@ -182,9 +182,8 @@ async fn reconcile_all(
         () = stop.cancelled() => return,
         ready = ctx.stores.ready() => if ready.is_err() { return },
     }
-    let config = Config::default()
-        .concurrency(concurrency)
-        .debounce(Duration::from_millis(limits::RECONCILE_DEBOUNCE_MILLISECONDS));
+    // No debounce: each event would put a pass off, for as long as events come. Those that wait count once anyway.
+    let config = Config::default().concurrency(concurrency);
     let clusters = ctx.stores.clusters.clone();
     let pass = |object, ctx| Box::pin(reconcile::pass(object, ctx));
     let passes = applier(pass, retry, ctx.clone(), clusters, queue, config);

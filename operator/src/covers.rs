@@ -4,6 +4,7 @@
 //! field out) changes the hash; a value that somebody else changed differs in the comparison; a field that
 //! somebody else added is theirs. This is what server-side apply would find too, without asking.
 
+use poker_operator_api::Quantity;
 use serde_json::{Map, Value};
 
 /// Fields by which the API server tells the entries of a list apart.
@@ -63,34 +64,10 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// The API server writes `1000m` as `1` and `0.5` as `500m`.
+/// The API server writes `1000m` as `1`, `0.5` as `500m` and `100000u` as `100m`.
 fn same_quantity(live: &Value, desired: &Value) -> bool {
-    match (quantity(live), quantity(desired)) {
-        (Some(live), Some(desired)) => (live - desired).abs() <= live.abs() * 1e-9,
-        _ => false,
-    }
-}
-
-fn quantity(value: &Value) -> Option<f64> {
-    let text = value.as_str()?;
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit {
-        "" => 1.0,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "Ki" => 1024.0,
-        "Mi" => 1024.0 * 1024.0,
-        "Gi" => 1024.0 * 1024.0 * 1024.0,
-        "Ti" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * scale)
+    let milli = |value: &Value| Quantity::from(value.as_str()?).milli();
+    milli(live).is_some_and(|live| Some(live) == milli(desired))
 }
 
 #[cfg(test)]
@@ -127,6 +104,18 @@ mod tests {
                 "cpu as a fraction",
                 json!({"cpu": "500m"}),
                 json!({"cpu": "0.5"}),
+                true,
+            ),
+            (
+                "cpu in millionths",
+                json!({"cpu": "100m"}),
+                json!({"cpu": "100000u"}),
+                true,
+            ),
+            (
+                "memory with an exponent",
+                json!({"m": "1G"}),
+                json!({"m": "1e9"}),
                 true,
             ),
             (

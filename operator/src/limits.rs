@@ -16,8 +16,6 @@ pub const WRITE_TIMEOUT_SECONDS: u64 = 6;
 pub const RECONCILE_TIMEOUT_SECONDS: u64 = 60;
 /// Clusters reconciled at the same time.
 pub const RECONCILE_CONCURRENCY: u16 = 8;
-/// Triggers of one cluster within this time become one pass.
-pub const RECONCILE_DEBOUNCE_MILLISECONDS: u64 = 50;
 /// Triggers waiting for the scheduler; a full queue slows the watches down, nothing is lost.
 pub const TRIGGER_QUEUE_ENTRIES: usize = 1024;
 /// A cache that is behind our own writes is looked at again after this time, should its watch event be late.

@@ -14,7 +14,7 @@ use kube::{
 use poker_operator_api::{
     PokerCluster, PokerClusterStatus,
     conditions::{reasons, types},
-    names::managers,
+    names::{FINALIZER, managers},
 };
 use poker_operator_core::{
     children::{Applied, Children},
@@ -182,6 +182,9 @@ async fn tell_blind(ctx: &Context, key: &ClusterKey, why: &str) -> Result<(), Er
 /// # Errors
 /// When that could not be written.
 pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKey) -> Result<Action, Error> {
+    if invalid.metadata.deletion_timestamp.is_some() {
+        return let_go(ctx, invalid, key).await;
+    }
     if ctx.has_told(key, &invalid.metadata) {
         return Ok(Action::await_change());
     }
@@ -221,4 +224,33 @@ pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKe
             Ok(Action::await_change())
         }
     }
+}
+
+/// Takes our finalizer from an object that is being deleted and cannot be decoded: nobody knows of its topic.
+async fn let_go(ctx: &Context, invalid: &InvalidObject, key: &ClusterKey) -> Result<Action, Error> {
+    let finalizers = invalid.metadata.finalizers.iter().flatten();
+    let (ours, others): (Vec<_>, Vec<_>) = finalizers.partition(|name| *name == FINALIZER);
+    if ours.is_empty() {
+        return Ok(Action::await_change());
+    }
+    let meta = json!({
+        "uid": invalid.metadata.uid, "resourceVersion": invalid.metadata.resource_version, "finalizers": others,
+    });
+    let resource = ApiResource::erase::<PokerCluster>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &key.0, &resource);
+    let (params, patch) = (PatchParams::default(), Patch::Merge(json!({"metadata": meta})));
+    let what = format!("take the finalizer from PokerCluster {}", key.1);
+    match ctx
+        .write("PokerCluster", &what, api.patch(&key.1, &params, &patch))
+        .await
+    {
+        Err(error) if error.label() == "NotFound" => {}
+        Err(error) => return Err(error),
+        Ok(_) => tracing::warn!(
+            namespace = key.0,
+            cluster = key.1,
+            "deleted without being decoded: its Kafka topic, if any, is left behind"
+        ),
+    }
+    Ok(Action::await_change())
 }

@@ -357,8 +357,17 @@ fn made_secret(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
     let name = seen.names().component(Component::Database);
     let keys = match &servers.database {
         DatabaseServer::Managed(_) => seen.secrets.get(&name),
-        _ => None,
+        _ => return Ok(()),
     };
+    let sets = &seen.live.stateful_sets;
+    if keys.is_none() && sets.iter().any(|set| set.metadata.name.as_ref() == Some(&name)) {
+        return Err(Invalid {
+            reason: reasons::SECRET_MISSING,
+            message: format!(
+                "Secret {name} is gone, and with it the password of the database: restore it, or delete the StatefulSet {name} to begin with an empty database"
+            ),
+        });
+    }
     let lost = keys.and_then(|keys| {
         [URL_KEY, PASSWORD_KEY]
             .into_iter()

@@ -6,6 +6,12 @@ use crate::{
     world::{PATIENCE, World},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api,
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
+    runtime::{conditions, wait::await_condition},
+};
+use poker_operator_api::{PokerCluster, names::FINALIZER};
 use serde_json::{Value, json};
 
 /// Each rule that spans fields, an object that breaks it, and words of the message people read.
@@ -132,6 +138,25 @@ async fn an_object_that_cannot_be_decoded_stops_no_other() {
     world.create("good", json!({"version": "1.0.0"})).await.unwrap();
     world.until::<ConfigMap>("good-routes", "there", |_| true).await;
     operator.until_quiet(&world, "good").await;
+}
+
+/// As after an operator went back to a version that does not know the object's fields.
+#[tokio::test]
+async fn an_object_that_cannot_be_decoded_can_be_deleted() {
+    let world = World::new("undeletable").await;
+    create_undecodable(&world, "broken").await;
+    let resource = ApiResource::erase::<PokerCluster>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let held = Patch::Merge(json!({"metadata": {"finalizers": [FINALIZER]}}));
+    let object = api.patch("broken", &PatchParams::default(), &held).await.unwrap();
+    let _operator = world.operator("a", &Faults::none()).await;
+    api.delete("broken", &DeleteParams::default()).await.unwrap();
+    let uid = object.metadata.uid.unwrap();
+    let gone = await_condition(api, "broken", conditions::is_deleted(&uid));
+    tokio::time::timeout(PATIENCE, gone)
+        .await
+        .expect("it goes")
+        .unwrap();
 }
 
 /// Lets anything in for as long as it takes to create one object.

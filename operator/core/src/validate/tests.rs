@@ -4,7 +4,7 @@ use kube::api::ObjectMeta;
 use poker_operator_api::conditions::reasons;
 
 use super::*;
-use crate::testing::{keys, observed};
+use crate::testing::{World, keys, observed};
 
 fn reason_and_message(spec: &str) -> Option<(&'static str, String)> {
     validate(&observed("demo", spec))
@@ -86,6 +86,23 @@ fn secrets_need_their_key() {
             .message
             .contains("lost its key password")
     );
+}
+
+#[test]
+fn a_lost_password_of_a_database_that_runs_is_not_made_anew() {
+    let mut world = World::new(observed("demo", "{version: v1}"));
+    world.settle();
+    world.seen.secrets.clear();
+    world.seen.live.secrets.clear();
+    let told = validate(&world.seen).unwrap_err();
+    assert_eq!(told.reason, reasons::SECRET_MISSING);
+    assert!(
+        told.message
+            .contains("restore it, or delete the StatefulSet demo-database"),
+        "{told}"
+    );
+    world.seen.live.stateful_sets.clear();
+    assert!(validate(&world.seen).is_ok(), "nothing has the password");
 }
 
 #[test]
