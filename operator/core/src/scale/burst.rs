@@ -7,6 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::autoscaling::Panic;
 
+use super::falls::set_back;
 use super::limits::BURST_SAMPLES_COUNT_MAX;
 use super::memory::{ScaleMemory, TimedValue};
 
@@ -72,6 +73,7 @@ pub fn detect(
 /// Stores a value once and gives the average over the window.
 fn remember(memory: &mut ScaleMemory, demand: &Demand, window: SignedDuration, now: Timestamp) -> f64 {
     let recent = memory.recent.entry(demand.name.to_owned()).or_default();
+    recent.retain(|v| !set_back(v.at, demand.at));
     if recent.last().is_none_or(|last| last.at < demand.at) {
         recent.push(TimedValue {
             value: demand.total,

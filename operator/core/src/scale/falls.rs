@@ -20,11 +20,11 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
     for metric in measured {
         let Some((value, at)) = metric.value else { continue };
         match memory.newest.get_mut(&metric.name) {
-            Some(newest) if newest.at >= at => {}
+            Some(newest) if newest.at >= at && !set_back(newest.at, at) => {}
             Some(newest) => {
                 if is_sudden(newest.value, value) {
                     // Since the sample before: not a moment longer than recommendations hold.
-                    memory.fell_at = Some(now - at.duration_since(newest.at));
+                    memory.fell_at = Some(now - at.duration_since(newest.at).max(SignedDuration::ZERO));
                 }
                 *newest = Newest { value, at, seen: now };
             }
@@ -34,6 +34,11 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
             }
         }
     }
+}
+
+/// Whether a clock that ran ahead was set back: a sample that is only a little older came late.
+pub fn set_back(newest: Timestamp, at: Timestamp) -> bool {
+    newest.duration_since(at) > RENEWED_WITHIN
 }
 
 /// Whether the second value is too far below the first, the one before it.

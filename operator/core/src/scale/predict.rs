@@ -89,7 +89,7 @@ pub fn all(
     let mut expected: Vec<Expected> = demands
         .iter()
         .map(|demand| {
-            let forecast = forecasts.get(demand.name).filter(|f| usable(f, now));
+            let forecast = forecasts.get(demand.name).filter(|f| usable(f, demand.at));
             one(predictive, demand, forecast, after_fall, memory, now)
         })
         .collect();
@@ -97,10 +97,10 @@ pub fn all(
     expected
 }
 
-/// Young enough, finite and rising.
-fn usable(forecast: &Distribution, now: Timestamp) -> bool {
+/// Young enough beside the newest sample, by whose clock it was made; finite and rising.
+fn usable(forecast: &Distribution, sampled: Timestamp) -> bool {
     let levels = &forecast.levels;
-    now.duration_since(forecast.at).unsigned_abs().as_secs() <= FORECAST_AGE_SECONDS_MAX
+    sampled.duration_since(forecast.at).unsigned_abs().as_secs() <= FORECAST_AGE_SECONDS_MAX
         && levels.iter().all(|level| level.is_finite() && *level >= 0.0)
         && levels.is_sorted()
 }

@@ -335,9 +335,12 @@ impl Analysis {
 
     /// Time goes on.
     fn pass(&mut self, at: Timestamp, is_measured: bool) {
-        let gap = at.duration_since(self.looked_at);
+        // What happened while nobody looked is not known: neither data nor their absence.
+        let gap = at
+            .duration_since(self.looked_at)
+            .min(SignedDuration::from_secs(LOOK_GAP_SECONDS_MAX));
         if is_measured {
-            self.measured += gap.min(SignedDuration::from_secs(LOOK_GAP_SECONDS_MAX));
+            self.measured += gap;
             self.held = SignedDuration::ZERO;
         } else {
             self.held += gap;

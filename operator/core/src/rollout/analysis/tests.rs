@@ -272,3 +272,11 @@ fn policies_out_of_bounds_are_refused() {
     assert!(with(|p| p.longest_seconds = 0));
     assert!(with(|p| p.longest_hold_seconds = -1));
 }
+
+#[test]
+fn an_outage_of_the_operator_is_no_absence_of_data() {
+    let judge = judge([ERRORS]);
+    let mut analysis = run([counts(0, 0), counts(0, 0)]);
+    analysis = judge.look(&analysis, at(4_000), &look([(ERRORS, None)]));
+    assert_eq!(analysis.verdict, Verdict::Hold);
+}

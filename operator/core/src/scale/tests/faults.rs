@@ -155,3 +155,13 @@ fn nothing_goes_on_a_sample_that_was_not_renewed() {
     let decision = scene.measure(15, 3800.0);
     assert_eq!(decision.replicas, 4, "{}", decision.message);
 }
+
+#[test]
+fn a_clock_that_ran_ahead_and_was_set_back_blinds_nobody() {
+    let mut scene = Scene::new(participants(1, 10), 5).warm();
+    scene.measure(15, 4150.0);
+    let ahead = scene.now + SignedDuration::from_hours(24);
+    scene.step(15, &BTreeMap::from([fresh("participants", 4150.0, ahead)]));
+    let decisions: Vec<i32> = (0..40).map(|_| scene.measure(15, 3800.0).replicas).collect();
+    assert_eq!(decisions.last(), Some(&4), "{decisions:?}");
+}
