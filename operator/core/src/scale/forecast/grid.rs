@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::packed;
 use super::limits::{
-    CARRY_BINS, DAY_SECONDS, HISTORY_DAYS, LATE_SAMPLES_COUNT_MAX, RECENT_BINS, SLOT_SECONDS, VALUE_MAX,
+    BIN_SECONDS_MAX, BIN_SECONDS_MIN, CARRY_BINS, DAY_SECONDS, HISTORY_DAYS, HOUR_SECONDS,
+    LATE_SAMPLES_COUNT_MAX, RECENT_BINS, SLOT_SECONDS, VALUE_MAX,
 };
 
 /// A bin, and a slot, without a value.
@@ -56,17 +57,33 @@ impl Closed {
     }
 }
 
+fn bins_per_slot(bin_seconds: i64) -> i64 {
+    (SLOT_SECONDS / bin_seconds).max(1)
+}
+
 impl Grid {
-    pub fn new(bin_seconds: i64) -> Self {
+    /// For samples about every `step` seconds: the narrowest bins that hold one and join to whole hours.
+    pub fn for_step(step: i64) -> Self {
+        let step = step.clamp(BIN_SECONDS_MIN, BIN_SECONDS_MAX);
+        let joins = |bin: &i64| HOUR_SECONDS % (bin * bins_per_slot(*bin)) == 0;
+        Grid::new((step..HOUR_SECONDS).find(joins).unwrap_or(HOUR_SECONDS))
+    }
+
+    fn new(bin_seconds: i64) -> Self {
         Grid {
             bin_seconds,
-            bins_per_slot: (SLOT_SECONDS / bin_seconds).max(1),
+            bins_per_slot: bins_per_slot(bin_seconds),
             end: 0,
             open: None,
             late: 0,
             recent: VecDeque::new(),
             slots: VecDeque::new(),
         }
+    }
+
+    /// Whether it began, or began anew, and no bin is complete yet.
+    pub fn is_new(&self) -> bool {
+        self.recent.is_empty()
     }
 
     pub fn bin_seconds(&self) -> i64 {
@@ -184,7 +201,9 @@ impl Grid {
     /// Hourly means back to the first known one, latest last. A missing hour is taken from the day
     /// before, or else from the hour before.
     pub fn hours(&self) -> Vec<f64> {
-        let count = usize::try_from(3_600 / self.slot_seconds()).unwrap_or(1).max(1);
+        let count = usize::try_from(HOUR_SECONDS / self.slot_seconds())
+            .unwrap_or(1)
+            .max(1);
         let first = self.slots.len() % count;
         let slots: Vec<Option<f64>> = self.slots.range(first..).map(|code| decode(*code)).collect();
         let mut hours: Vec<f64> = Vec::with_capacity(slots.len() / count);

@@ -2,6 +2,7 @@
 //! first halves of the development series.
 
 pub const DAY_SECONDS: i64 = 86_400;
+pub const HOUR_SECONDS: i64 = 3_600;
 /// Samples are averaged into bins of this width; coarser samples keep their own step.
 pub const BIN_SECONDS_MIN: i64 = 60;
 /// A step beyond this is read as this.

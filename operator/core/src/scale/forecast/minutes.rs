@@ -107,6 +107,11 @@ impl Minutes {
         self.slots
     }
 
+    /// The course was broken off: forecasts on their way have nothing to be judged by.
+    pub fn forget_issued(&mut self) {
+        self.issued.clear();
+    }
+
     /// To be called when a slot is complete: judges the forecast that is due, learns from it, and
     /// issues the next.
     pub fn turn(&mut self, grid: &Grid, scale: Scale, cap: f64) {

@@ -35,8 +35,8 @@ use super::packed;
 use features::Scale;
 use grid::{Closed, Grid};
 use limits::{
-    BIN_SECONDS_MAX, BIN_SECONDS_MIN, DAY_SECONDS, HORIZONS_MINUTES, HOURS_COUNT_MAX, MEAN_HALF_LIFE_DAYS,
-    PEAK_FACTOR, PEAK_HALF_LIFE_DAYS, SCALE_OF_MEAN, VALUE_MAX,
+    DAY_SECONDS, HORIZONS_MINUTES, HOURS_COUNT_MAX, MEAN_HALF_LIFE_DAYS, PEAK_FACTOR, PEAK_HALF_LIFE_DAYS,
+    SCALE_OF_MEAN, VALUE_MAX,
 };
 use minutes::{Minutes, Outlook};
 
@@ -94,7 +94,7 @@ impl Forecaster {
     /// For a series whose samples come about every `step`.
     pub fn new(step: Duration) -> Self {
         let step = i64::try_from(step.as_secs()).unwrap_or(i64::MAX);
-        let grid = Grid::new(step.clamp(BIN_SECONDS_MIN, BIN_SECONDS_MAX));
+        let grid = Grid::for_step(step);
         let mut slots = HORIZONS_MINUTES
             .map(|minutes| (minutes * 60 / grid.slot_seconds()).max(1))
             .to_vec();
@@ -112,6 +112,10 @@ impl Forecaster {
     /// observed. A value that is negative or not finite says nothing.
     pub fn observe(&mut self, at: Timestamp, value: f64) {
         let closed = self.grid.observe(at, value);
+        if self.grid.is_new() {
+            // What was foretold before a gap that long, or by a clock set back since, is not judged by what comes now.
+            self.horizons.iter_mut().for_each(Minutes::forget_issued);
+        }
         self.push(closed);
     }
 

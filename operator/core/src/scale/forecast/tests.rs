@@ -127,6 +127,38 @@ fn hours_ahead_follow_the_day() {
     assert_eq!(forecaster.forecast(49 * 60 * MINUTE, 0.95), None);
 }
 
+/// The mean of the hour a day ahead does not depend on how often samples come.
+#[test]
+fn hours_are_hours_at_any_step() {
+    for step in [60, 61, 90, 300, 420, 1_000] {
+        let seconds = 28 * 86_400;
+        let load = |second: i64| 100.0 + 60.0 * (second as f64 / 86_400.0 * std::f64::consts::TAU).sin();
+        let forecaster = fed(step, (0..seconds / step).map(|i| load(1_700_000_000 + i * step)));
+        let ahead = 1_700_000_000 + seconds + 86_400 - 1_800;
+        let point = forecaster
+            .forecast(Duration::from_secs(86_400), 0.9)
+            .unwrap()
+            .point;
+        let expected = load(ahead);
+        assert!(
+            (point - expected).abs() < 10.0,
+            "{step} s: {point} instead of {expected}"
+        );
+    }
+}
+
+/// What was foretold before a long gap is not judged by what comes after it.
+#[test]
+fn a_gap_longer_than_the_history_teaches_nothing() {
+    let mut forecaster = fed(60, (0..8 * 1_440).map(|i| 10.0 + daily(i) / 100.0));
+    let after = 1_700_000_000 + (8 + 29) * 86_400;
+    for i in 0..40 {
+        forecaster.observe(at(after + 60 * i), 1_000.0 + 2.5 * i as f64);
+    }
+    let upper = forecaster.forecast(45 * MINUTE, 0.99).unwrap().upper;
+    assert!(upper < 1_400.0, "{upper} where 1100 was the highest");
+}
+
 #[test]
 fn the_end_of_a_recording_is_known() {
     let forecaster = fed(3_600, (0..100).map(f64::from));
