@@ -364,7 +364,7 @@ fn made_secret(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
         return Err(Invalid {
             reason: reasons::SECRET_MISSING,
             message: format!(
-                "Secret {name} is gone, and with it the password of the database: restore it, or delete the StatefulSet {name} to begin with an empty database"
+                "Secret {name} is gone, and with it the password of the database: restore it, or delete the StatefulSet {name} to begin with an empty database, and then restart gateways and worker (kubectl rollout restart)"
             ),
         });
     }
@@ -378,7 +378,7 @@ fn made_secret(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
         Some(key) => Err(Invalid {
             reason: reasons::SECRET_MISSING,
             message: format!(
-                "Secret {name} lost its key {key}: restore it, or delete the Secret and the pod {name}-0 to begin with an empty database"
+                "Secret {name} lost its key {key}: restore it, or delete the Secret and the StatefulSet {name} to begin with an empty database, and then restart gateways and worker (kubectl rollout restart)"
             ),
         }),
     }
