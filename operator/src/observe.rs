@@ -21,7 +21,7 @@ use poker_operator_core::{
     observed::{LiveChildren, MetricSamples, Observed, SecretKeys, TopicObserved, fingerprint},
     scale::reading::Reading,
     topic, troubles,
-    validate::secret_missing,
+    validate::{referenced, secret_missing},
 };
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
@@ -82,22 +82,6 @@ fn look_at_topic(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Top
         .look(key, &topic(cluster, &ClusterNames::new(&key.0, &key.1)))
 }
 
-/// Secrets that pods of the cluster read.
-fn referenced(cluster: &PokerCluster) -> impl Iterator<Item = &SecretKeyRef> {
-    let spec = &cluster.spec;
-    let redis = spec
-        .redis
-        .external
-        .as_ref()
-        .map(|external| &external.url_secret_ref);
-    let database = spec
-        .database
-        .external
-        .as_ref()
-        .map(|external| &external.url_secret_ref);
-    redis.into_iter().chain(database)
-}
-
 /// Keys of referenced and of made Secrets. A made one is read again only when it changed.
 async fn secret_keys(
     ctx: &Context,
@@ -121,7 +105,7 @@ async fn secret_keys(
             keys.insert(name, found);
         }
     }
-    for SecretKeyRef { name, .. } in referenced(cluster) {
+    for (_, SecretKeyRef { name, .. }) in referenced(&cluster.spec) {
         if !keys.contains_key(name)
             && let Some(secret) = read_secret(ctx, &key.0, name).await?
         {

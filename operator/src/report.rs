@@ -194,8 +194,7 @@ pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKe
         error = invalid.error,
         "object cannot be decoded"
     );
-    let resource = ApiResource::erase::<PokerCluster>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &key.0, &resource);
+    let api = untyped(ctx, key);
     let message = format!("the object cannot be decoded: {}: correct it", invalid.error);
     let condition = json!({
         "type": types::READY, "status": "False", "reason": reasons::INVALID, "message": message,
@@ -226,6 +225,12 @@ pub async fn undecodable(ctx: &Context, invalid: &InvalidObject, key: &ClusterKe
     }
 }
 
+/// PokerClusters as they stand, decodable or not.
+fn untyped(ctx: &Context, key: &ClusterKey) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<PokerCluster>(&());
+    Api::namespaced_with(ctx.client.clone(), &key.0, &resource)
+}
+
 /// Takes our finalizer from an object that is being deleted and cannot be decoded: nobody knows of its topic.
 async fn let_go(ctx: &Context, invalid: &InvalidObject, key: &ClusterKey) -> Result<Action, Error> {
     let finalizers = invalid.metadata.finalizers.iter().flatten();
@@ -236,8 +241,7 @@ async fn let_go(ctx: &Context, invalid: &InvalidObject, key: &ClusterKey) -> Res
     let meta = json!({
         "uid": invalid.metadata.uid, "resourceVersion": invalid.metadata.resource_version, "finalizers": others,
     });
-    let resource = ApiResource::erase::<PokerCluster>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &key.0, &resource);
+    let api = untyped(ctx, key);
     let (params, patch) = (PatchParams::default(), Patch::Merge(json!({"metadata": meta})));
     let what = format!("take the finalizer from PokerCluster {}", key.1);
     match ctx

@@ -92,7 +92,7 @@ pub fn validate(seen: &Observed) -> Result<Validated, Invalid> {
     foreign_names(seen, &names)?;
     secrets(seen, &servers)?;
     topic_fits(seen)?;
-    let credentials = credentials(seen, &servers);
+    let credentials = credentials(seen);
     let revision = revision(&Context {
         credentials: credentials.as_deref(),
         names: &names,
@@ -305,15 +305,17 @@ fn foreign<K: ResourceExt>(
         .map(|name| (kind, name.to_owned()))
 }
 
+/// The Secrets of others that pods read, each with its field.
+pub fn referenced(spec: &PokerClusterSpec) -> impl Iterator<Item = (&'static str, &SecretKeyRef)> {
+    let redis = spec.redis.external.as_ref();
+    let database = spec.database.external.as_ref();
+    let redis = redis.map(|server| ("redis.external.urlSecretRef", &server.url_secret_ref));
+    let database = database.map(|server| ("database.external.urlSecretRef", &server.url_secret_ref));
+    redis.into_iter().chain(database)
+}
+
 fn secrets(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
-    let mut references = Vec::new();
-    if let RedisServer::External(reference) = &servers.redis {
-        references.push(("redis.external.urlSecretRef", reference));
-    }
-    if let DatabaseServer::External(reference) = &servers.database {
-        references.push(("database.external.urlSecretRef", reference));
-    }
-    for (field, reference) in references {
+    for (field, reference) in referenced(&seen.cluster.spec) {
         let keys = seen.secrets.get(&reference.name);
         if !keys.is_some_and(|keys| keys.contains_key(&reference.key)) {
             return Err(Invalid {
@@ -327,19 +329,12 @@ fn secrets(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
 
 /// 8 hex digits that change with what the pods read from Secrets of others. The made one never
 /// changes. Salted with the cluster's uid: equal credentials of two clusters do not show.
-fn credentials(seen: &Observed, servers: &Servers) -> Option<String> {
-    let value = |SecretKeyRef { name, key }: &SecretKeyRef| seen.secrets.get(name)?.get(key);
-    let redis = match &servers.redis {
-        RedisServer::External(reference) => value(reference),
-        RedisServer::Managed(_) => None,
-    };
-    let database = match &servers.database {
-        DatabaseServer::External(reference) => value(reference),
-        DatabaseServer::Managed(_) | DatabaseServer::None => None,
-    };
-    let read = redis.or(database).is_some();
-    let salted = format!("{} {redis:?} {database:?}", seen.uid());
-    read.then(|| fingerprint(salted.as_bytes())[..8].to_owned())
+fn credentials(seen: &Observed) -> Option<String> {
+    let read = referenced(&seen.cluster.spec)
+        .filter_map(|(field, SecretKeyRef { name, key })| Some((field, seen.secrets.get(name)?.get(key)?)));
+    let read: Vec<_> = read.collect();
+    let salted = format!("{} {read:?}", seen.uid());
+    (!read.is_empty()).then(|| fingerprint(salted.as_bytes())[..8].to_owned())
 }
 
 /// What to say when a Secret, or the key in it, that `field` refers to is not there.
@@ -352,33 +347,29 @@ pub fn secret_missing(field: &str, SecretKeyRef { name, key }: &SecretKeyRef, ex
     format!("{field}: Secret {name} {what}: create it with the key {key}, or correct the reference")
 }
 
-/// The database's Secret is never written again, so it must be whole.
+/// The database's Secret is never written again, so it must be whole, and there while a database has its password.
 fn made_secret(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
-    let name = seen.names().component(Component::Database);
-    let keys = match &servers.database {
-        DatabaseServer::Managed(_) => seen.secrets.get(&name),
-        _ => return Ok(()),
-    };
-    let sets = &seen.live.stateful_sets;
-    if keys.is_none() && sets.iter().any(|set| set.metadata.name.as_ref() == Some(&name)) {
-        return Err(Invalid {
-            reason: reasons::SECRET_MISSING,
-            message: format!(
-                "Secret {name} is gone, and with it the password of the database: restore it, or delete the StatefulSet {name} to begin with an empty database, and then restart gateways and worker (kubectl rollout restart)"
-            ),
-        });
+    if !matches!(servers.database, DatabaseServer::Managed(_)) {
+        return Ok(());
     }
-    let lost = keys.and_then(|keys| {
-        [URL_KEY, PASSWORD_KEY]
+    let name = seen.names().component(Component::Database);
+    let runs = || {
+        let mut sets = seen.live.stateful_sets.iter();
+        sets.any(|set| set.metadata.name.as_ref() == Some(&name))
+    };
+    let lost = match seen.secrets.get(&name) {
+        Some(keys) => [URL_KEY, PASSWORD_KEY]
             .into_iter()
             .find(|key| !keys.contains_key(*key))
-    });
+            .map(|key| format!("lost its key {key}")),
+        None => runs().then(|| "is gone, and with it the password of the database".to_owned()),
+    };
     match lost {
         None => Ok(()),
-        Some(key) => Err(Invalid {
+        Some(what) => Err(Invalid {
             reason: reasons::SECRET_MISSING,
             message: format!(
-                "Secret {name} lost its key {key}: restore it, or delete the Secret and the StatefulSet {name} to begin with an empty database, and then restart gateways and worker (kubectl rollout restart)"
+                "Secret {name} {what}: restore it, or delete the StatefulSet {name} and what is left of the Secret to begin with an empty database, and then restart gateways and worker (kubectl rollout restart)"
             ),
         }),
     }

@@ -123,19 +123,8 @@ fn parse(text: &str) -> Result<Value> {
 
 /// A cluster where nothing is there yet but what the spec refers to.
 fn imagined(cluster: PokerCluster) -> Observed {
-    let spec = &cluster.spec;
-    let redis = spec
-        .redis
-        .external
-        .as_ref()
-        .map(|external| &external.url_secret_ref);
-    let database = spec
-        .database
-        .external
-        .as_ref()
-        .map(|external| &external.url_secret_ref);
     let mut secrets: BTreeMap<String, SecretKeys> = BTreeMap::new();
-    for reference in [redis, database].into_iter().flatten() {
+    for (_, reference) in validate::referenced(&cluster.spec) {
         secrets
             .entry(reference.name.clone())
             .or_default()

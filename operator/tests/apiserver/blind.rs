@@ -4,11 +4,7 @@ use crate::{
     faults::Faults,
     world::{World, condition},
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Secret},
-};
-use kube::api::PostParams;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use poker_operator_api::PokerCluster;
 use serde_json::json;
 
@@ -26,11 +22,9 @@ async fn a_secret_that_may_not_be_read_is_told() {
     let faults = Faults::none();
     faults.forbid("/secrets/my-redis", false);
     let operator = world.operator("a", &faults).await;
-    let secret: Secret = serde_json::from_value(json!({
-        "metadata": {"name": "my-redis"}, "stringData": {"url": "redis://redis.example:6379"},
-    }))
-    .unwrap();
-    world.api().create(&PostParams::default(), &secret).await.unwrap();
+    world
+        .create_secret("my-redis", "url", "redis://redis.example:6379")
+        .await;
     let redis = json!({"external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}});
     world
         .create("demo", json!({"version": "1.0.0", "redis": redis}))

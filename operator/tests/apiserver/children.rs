@@ -246,11 +246,9 @@ async fn missing_secret_is_said_and_recovers() {
     world
         .until_condition("demo", "Ready", "False", "SecretMissing")
         .await;
-    let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json!({
-        "metadata": {"name": "my-redis"}, "stringData": {"url": "redis://redis.example:6379"},
-    }))
-    .unwrap();
-    world.api().create(&PostParams::default(), &secret).await.unwrap();
+    world
+        .create_secret("my-redis", "url", "redis://redis.example:6379")
+        .await;
     operator.another_pass(&world, "demo").await;
     world.until::<Deployment>("demo-worker", "there", |_| true).await;
 }
@@ -276,11 +274,7 @@ async fn a_missing_token_holds_scaling_and_nothing_else() {
     let cluster: PokerCluster = world.api().get("demo").await.unwrap();
     let told = &condition(&cluster, "Degraded").unwrap().message;
     assert!(told.contains("Secret monitoring does not exist"), "{told}");
-    let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json!({
-        "metadata": {"name": "monitoring"}, "stringData": {"token": "s3cr3t"},
-    }))
-    .unwrap();
-    world.api().create(&PostParams::default(), &secret).await.unwrap();
+    world.create_secret("monitoring", "token", "s3cr3t").await;
     operator.another_pass(&world, "demo").await;
     world
         .until_condition("demo", "Degraded", "False", "AsExpected")

@@ -7,7 +7,7 @@ use crate::{
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use poker_operator_api::PokerCluster;
 use serde_json::json;
@@ -16,6 +16,15 @@ use std::time::Duration;
 async fn message(world: &World, type_: &str) -> String {
     let cluster: PokerCluster = world.api().get("demo").await.unwrap();
     condition(&cluster, type_).unwrap().message.clone()
+}
+
+/// A cluster on a Redis of its users' own.
+async fn ready_on_redis(world: &World, url: &str) {
+    world.create_secret("my-redis", "url", url).await;
+    let redis = json!({"external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}});
+    let spec = json!({"version": "1.0.0", "redis": redis});
+    world.create("demo", spec).await.unwrap();
+    world.until_condition("demo", "Ready", "True", "Ready").await;
 }
 
 /// The kubelet says that the container of a shard waits.
@@ -78,17 +87,7 @@ async fn a_secret_that_goes_is_told_and_the_game_goes_on() {
     let world = World::new("gone").await;
     let _kubelet = Kubelet::start(&world);
     let operator = world.operator("a", &Faults::none()).await;
-    let secret: Secret = serde_json::from_value(json!({
-        "metadata": {"name": "my-redis"}, "stringData": {"url": "redis://redis.example:6379"},
-    }))
-    .unwrap();
-    world.api().create(&PostParams::default(), &secret).await.unwrap();
-    let redis = json!({"external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}});
-    world
-        .create("demo", json!({"version": "1.0.0", "redis": redis}))
-        .await
-        .unwrap();
-    world.until_condition("demo", "Ready", "True", "Ready").await;
+    ready_on_redis(&world, "redis://redis.example:6379").await;
 
     let secrets = world.api::<Secret>();
     secrets
@@ -109,7 +108,9 @@ async fn a_secret_that_goes_is_told_and_the_game_goes_on() {
     assert!(told.contains("Secret my-redis does not exist"), "{told}");
     assert_eq!(world.events("SecretMissing").await, [told]);
 
-    world.api().create(&PostParams::default(), &secret).await.unwrap();
+    world
+        .create_secret("my-redis", "url", "redis://redis.example:6379")
+        .await;
     operator.another_pass(&world, "demo").await;
     world
         .until_condition("demo", "Stalled", "False", "AsExpected")
@@ -122,19 +123,8 @@ async fn changed_credentials_are_rolled_out() {
     let world = World::new("credentials").await;
     let _kubelet = Kubelet::start(&world);
     let operator = world.operator("a", &Faults::none()).await;
-    let secret = |password: &str| {
-        let url = format!("redis://:{password}@redis.example:6379");
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "my-redis"}, "stringData": {"url": url}})
-    };
+    ready_on_redis(&world, "redis://:first@redis.example:6379").await;
     let secrets = world.api::<Secret>();
-    let first = serde_json::from_value(secret("first")).unwrap();
-    secrets.create(&PostParams::default(), &first).await.unwrap();
-    let redis = json!({"external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}});
-    world
-        .create("demo", json!({"version": "1.0.0", "redis": redis}))
-        .await
-        .unwrap();
-    world.until_condition("demo", "Ready", "True", "Ready").await;
     let revision = |cluster: &PokerCluster| cluster.status.as_ref()?.shards.as_ref()?.revision.clone();
     let before = revision(&world.api().get("demo").await.unwrap());
 
@@ -147,7 +137,7 @@ async fn changed_credentials_are_rolled_out() {
     let described = revision(&world.api().get("demo").await.unwrap());
     assert_eq!(described, before, "only values count");
 
-    let second = Patch::Merge(secret("second"));
+    let second = Patch::Merge(json!({"stringData": {"url": "redis://:second@redis.example:6379"}}));
     secrets
         .patch("my-redis", &PatchParams::default(), &second)
         .await

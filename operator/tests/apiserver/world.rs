@@ -85,6 +85,14 @@ impl World {
         api.create(&PostParams::default(), &object).await
     }
 
+    /// A Secret of somebody's own with one key.
+    pub async fn create_secret(&self, name: &str, key: &str, value: &str) {
+        let secret = json!({"metadata": {"name": name}, "stringData": {key: value}});
+        let secret: Secret = serde_json::from_value(secret).expect("a Secret");
+        let created = self.api().create(&PostParams::default(), &secret).await;
+        created.expect("created");
+    }
+
     pub async fn patch(&self, name: &str, patch: Value) -> kube::Result<PokerCluster> {
         self.api::<PokerCluster>()
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))

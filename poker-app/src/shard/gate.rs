@@ -45,6 +45,11 @@ impl<T> Gate<T> {
         self.made
     }
 
+    /// The newest change that is durable.
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
     /// Everything up to `ticket` is durable. Returns what may leave now, in order.
     pub fn confirm(&mut self, ticket: u64) -> Vec<T> {
         self.confirmed = self.confirmed.max(ticket);

@@ -30,8 +30,6 @@ pub struct LiveRoom {
     pub epoch: u64,
     /// Table version of the claim.
     pub table: u64,
-    /// The newest change that the store has confirmed.
-    pub stored_change: u64,
     pub gate: Gate<Output>,
     /// Events that go with the next write.
     history: Vec<String>,
@@ -61,7 +59,6 @@ impl LiveRoom {
         LiveRoom {
             team,
             epoch: room.epoch(),
-            stored_change: 0,
             room,
             table,
             gate: Gate::default(),
@@ -109,7 +106,6 @@ impl LiveRoom {
 
     /// The store has confirmed a write. Returns what may leave.
     pub fn stored(&mut self, change: u64) -> Vec<Output> {
-        self.stored_change = change;
         let outputs = self.gate.confirm(change);
         self.waiting_since = (!self.gate.is_settled()).then(Instant::now);
         outputs

@@ -21,7 +21,7 @@ use rdkafka::{
 };
 use tokio::task::JoinHandle;
 
-use crate::support::{Link, STUCK, Server, TestShard, table, until};
+use crate::support::{Front, Link, STUCK, Server, TestShard, postgres_url, table, until};
 
 pub const TOPIC: &str = "history";
 const A: &str = "a:7000";
@@ -166,6 +166,23 @@ async fn a_room_made_anew_keeps_the_history_of_the_one_before() {
         assert_eq!(numbers, [1, 1, 2]);
         assert!(rounds.iter().all(|round| round.votes.len() == 1), "{rounds:?}");
     }
+}
+
+#[tokio::test]
+async fn a_database_that_went_without_a_word_is_asked_again_on_another_connection() {
+    let postgres = Server::start("postgres");
+    let front = Front::of(&postgres).await;
+    let history = PostgresHistory::new(&postgres_url(front.port)).unwrap();
+    until("postgres answers", async || history.rounds("team").await.is_ok()).await;
+    front.fall_silent();
+    assert!(
+        history.rounds("team").await.is_err(),
+        "nobody answers on the old connection"
+    );
+    until("the history is read", async || {
+        history.rounds("team").await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

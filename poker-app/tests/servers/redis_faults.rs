@@ -4,12 +4,8 @@ use poker_app::{
     link::{ToGateway, ToShard},
     store::{RedisStore, Store},
 };
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-};
 
-use crate::support::{Server, TestShard, answer_to, table, until, your_vote};
+use crate::support::{Front, Server, TestShard, answer_to, keys, table, until, your_vote};
 
 const A: &str = "a:7000";
 const B: &str = "b:7000";
@@ -106,8 +102,7 @@ async fn redis_back_empty_gets_back_what_owners_hold() {
         link.vote(team, &id, "21").await;
         assert!(link.answer(&id).await);
     }
-    let client = redis::Client::open(server.redis_url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = server.redis_connection().await;
     let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
     let store = server.store();
     let teams: Vec<_> = (0..50).map(|team| format!("team-{team}").into()).collect();
@@ -149,25 +144,20 @@ async fn redis_back_with_an_older_copy_gets_back_a_vote_that_was_changed() {
     link.enter(1, "team", 1).await;
     link.vote(1, "v1", "5").await;
     assert!(link.answer("v1").await);
-    let client = redis::Client::open(server.redis_url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS")
-        .arg("*:room")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    let mut connection = server.redis_connection().await;
+    let room = keys(&mut connection, "*:room").await.remove(0);
     let copy: Vec<u8> = redis::cmd("DUMP")
-        .arg(&keys[0])
+        .arg(&room)
         .query_async(&mut connection)
         .await
         .unwrap();
-    let older = state(&mut connection, &keys[0]).await;
+    let older = state(&mut connection, &room).await;
     link.vote(1, "v2", "8").await;
     assert!(link.answer("v2").await);
 
     // As a replica that had not heard of the last change.
     let () = redis::cmd("RESTORE")
-        .arg(&keys[0])
+        .arg(&room)
         .arg(0)
         .arg(&copy)
         .arg("REPLACE")
@@ -175,7 +165,7 @@ async fn redis_back_with_an_older_copy_gets_back_a_vote_that_was_changed() {
         .await
         .unwrap();
     until("the owner restores the room", async || {
-        state(&mut connection, &keys[0]).await != older
+        state(&mut connection, &room).await != older
     })
     .await;
     let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
@@ -196,22 +186,17 @@ async fn state(connection: &mut redis::aio::MultiplexedConnection, key: &str) ->
 #[tokio::test]
 async fn a_connection_on_which_no_answer_comes_is_given_up() {
     let server = Server::redis().await;
-    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("redis://{}", front.local_addr().unwrap());
-    let port = server.port;
-    // The first connection leads to a server that went without a word, later ones to its successor.
-    let front = tokio::spawn(async move {
-        let (_silent, _) = front.accept().await.unwrap();
-        loop {
-            let (mut client, _) = front.accept().await.unwrap();
-            let mut redis = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-            tokio::spawn(async move { copy_bidirectional(&mut client, &mut redis).await });
-        }
-    });
+    let front = Front::of(&server).await;
+    let url = format!("redis://127.0.0.1:{}", front.port);
     let store = Store::Redis(RedisStore::connect(&url, "test").unwrap());
+    store.ping().await.unwrap();
+    front.fall_silent();
+    assert!(
+        store.ping().await.is_err(),
+        "nobody answers on the old connection"
+    );
     until("the store answers over another connection", async || {
         store.ping().await.is_ok()
     })
     .await;
-    front.abort();
 }

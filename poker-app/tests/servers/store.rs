@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use poker_app::store::{Claim, ClaimRequest, Committed, RedbStore, RoomWrite, Store};
+use redis::aio::MultiplexedConnection;
 
-use crate::support::{Server, until};
+use crate::support::{Server, keys, until};
 
 fn claim(team: &str, table: u64, owner: &str) -> ClaimRequest {
     ClaimRequest {
@@ -134,23 +135,18 @@ async fn a_clock_that_stepped_back_holds_nobody_off() {
     let server = Server::redis().await;
     let store = server.store();
     own(&store, &claim("team", 1, "a")).await;
-    let client = redis::Client::open(server.redis_url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS")
-        .arg("*team*")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    let mut connection = server.redis_connection().await;
+    let key = keys(&mut connection, "*team*").await.remove(0);
     // As if it had been claimed in an hour from now.
     let hour_ms = 3_600_000u64;
     let claimed: u64 = redis::cmd("HGET")
-        .arg(&keys[0])
+        .arg(&key)
         .arg("claimed")
         .query_async(&mut connection)
         .await
         .unwrap();
     let () = redis::cmd("HSET")
-        .arg(&keys[0])
+        .arg(&key)
         .arg("claimed")
         .arg(claimed + hour_ms)
         .query_async(&mut connection)
@@ -236,7 +232,7 @@ async fn an_epoch_comes_only_once_also_when_the_data_is_an_older_copy() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
-    let mut connection = connection(&server).await;
+    let mut connection = server.redis_connection().await;
     let key = keys(&mut connection, "*:room").await.remove(0);
     // A copy from before many claims.
     let older = epoch - 1_000;
@@ -256,7 +252,7 @@ async fn rooms_and_outboxes_that_nobody_uses_are_forgotten_some_day() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
-    let mut connection = connection(&server).await;
+    let mut connection = server.redis_connection().await;
     for key in keys(&mut connection, "*").await {
         let () = redis::cmd("PERSIST")
             .arg(&key)
@@ -287,7 +283,7 @@ async fn without_memory_for_new_rooms_those_there_go_on() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
-    let mut connection = connection(&server).await;
+    let mut connection = server.redis_connection().await;
     let info: String = redis::cmd("INFO")
         .arg("memory")
         .query_async(&mut connection)
@@ -298,38 +294,20 @@ async fn without_memory_for_new_rooms_those_there_go_on() {
         .find_map(|line| line.strip_prefix("used_memory:"))
         .unwrap();
     let nearly_full = used.trim().parse::<u64>().unwrap() * 105 / 100;
-    let () = redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg(nearly_full)
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    limit_memory(&mut connection, nearly_full).await;
     assert_eq!(store.claim(&claim("new", 1, "a")).await.unwrap(), Claim::Full);
     assert_eq!(
         commit(&store, write("team", epoch, "a", "s")).await,
         Committed::Stored
     );
     own(&store, &claim("team", 2, "b")).await;
-    let () = redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg(0)
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    limit_memory(&mut connection, 0).await;
     own(&store, &claim("new", 1, "a")).await;
 }
 
-async fn connection(server: &Server) -> redis::aio::MultiplexedConnection {
-    let client = redis::Client::open(server.redis_url()).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
-}
-
-async fn keys(connection: &mut redis::aio::MultiplexedConnection, pattern: &str) -> Vec<String> {
-    redis::cmd("KEYS")
-        .arg(pattern)
-        .query_async(connection)
-        .await
-        .unwrap()
+/// Zero: as much as there is.
+async fn limit_memory(connection: &mut MultiplexedConnection, bytes: u64) {
+    let mut command = redis::cmd("CONFIG");
+    command.arg("SET").arg("maxmemory").arg(bytes);
+    command.query_async::<()>(connection).await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,11 +19,15 @@ use poker_app::{
 };
 use poker_routing::{RoutingTable, ShardRoute, ShardState};
 use prometheus_client::registry::Registry;
+use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::{
-    io::DuplexStream,
+    io::{DuplexStream, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Nothing in these tests takes this long unless it is stuck.
 pub const STUCK: Duration = Duration::from_secs(30);
@@ -79,8 +83,14 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// To look into Redis, past the store.
+    pub async fn redis_connection(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.redis_url()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+
     pub fn postgres_url(&self) -> String {
-        format!("postgres://poker@127.0.0.1:{}/postgres", self.port)
+        postgres_url(self.port)
     }
 
     pub fn brokers(&self) -> String {
@@ -121,6 +131,59 @@ fn spawn(kind: &str, fsync: &str, dir: &Path, port: Option<u16>) -> (Child, u16)
         .read_line(&mut line)
         .unwrap();
     (child, line.trim().parse().unwrap())
+}
+
+pub fn postgres_url(port: u16) -> String {
+    format!("postgres://poker@127.0.0.1:{port}/postgres")
+}
+
+/// Keys of Redis that match.
+pub async fn keys(connection: &mut MultiplexedConnection, pattern: &str) -> Vec<String> {
+    let mut command = redis::cmd("KEYS");
+    command.arg(pattern).query_async(connection).await.unwrap()
+}
+
+/// A way to a server that can go without a word, as when its machine loses power: nothing is closed and nothing
+/// comes any more. Later connections lead to its successor.
+pub struct Front {
+    pub port: u16,
+    silence: Arc<Mutex<CancellationToken>>,
+    task: JoinHandle<()>,
+}
+
+impl Front {
+    pub async fn of(server: &Server) -> Front {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let silence = Arc::<Mutex<CancellationToken>>::default();
+        let task = tokio::spawn(forward(listener, server.port, silence.clone()));
+        Front { port, silence, task }
+    }
+
+    /// Connections made until now fall silent.
+    pub fn fall_silent(&self) {
+        std::mem::take(&mut *self.silence.lock().unwrap()).cancel();
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn forward(listener: TcpListener, port: u16, silence: Arc<Mutex<CancellationToken>>) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let silent = silence.lock().unwrap().clone();
+        tokio::spawn(async move {
+            let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            tokio::select! {
+                _ = copy_bidirectional(&mut client, &mut server) => {}
+                // Both ends stay open.
+                () = silent.cancelled() => std::future::pending().await,
+            }
+        });
+    }
 }
 
 /// Waits for something that another process does.

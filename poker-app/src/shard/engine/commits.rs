@@ -156,7 +156,7 @@ impl Engine {
             .rooms
             .values()
             .filter_map(|slot| match slot {
-                Slot::Live(live) => Some((live.team.clone(), live.epoch, live.stored_change)),
+                Slot::Live(live) => Some((live.team.clone(), live.epoch, live.gate.confirmed())),
                 Slot::Claiming { .. } => None,
             })
             .collect();
@@ -191,10 +191,10 @@ impl Engine {
             Err(error) => return tracing::debug!(%error, "cannot check the ownership of rooms"),
         };
         let mut restored = 0;
-        for ((team, epoch, stored_change), stamp) in checked.asked.into_iter().zip(stamps) {
+        for ((team, epoch, confirmed), stamp) in checked.asked.into_iter().zip(stamps) {
             match stamp {
                 Some(stamp) if stamp.epoch > epoch => self.on_lost(&team, epoch, stamp.owner, stamp.table),
-                Some(stamp) if stamp.epoch == epoch && stamp.change >= stored_change => {
+                Some(stamp) if stamp.epoch == epoch && stamp.change >= confirmed => {
                     if *stamp.owner != *self.me.address && !stamp.owner.is_empty() {
                         self.on_lost(&team, epoch, stamp.owner, stamp.table);
                     }

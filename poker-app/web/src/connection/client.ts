@@ -140,7 +140,7 @@ export class RoomClient {
 
   #deliver(message: ServerMessage): void {
     const before = this.#view.state
-    const state = reduce(before, { type: 'message', message, receivedAtMs: Date.now() })
+    const state = reduce(before, message, Date.now())
     if (message.type === 'snapshot') this.#forgetToCreate()
     const what = announcement(before, state, message)
     const count = (this.#view.announced?.count ?? 0) + 1

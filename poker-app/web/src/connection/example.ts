@@ -1,5 +1,6 @@
 /** A connection for tests: inputs, messages and a live machine. */
 import type { Command, ServerMessage } from '../protocol/protocol'
+import { exampleRoom } from '../room/example'
 import { create, step, type Effect, type Input, type Machine } from './machine'
 
 export const vote = (card: string, round = 1): Command => ({ type: 'vote', round, card })
@@ -9,24 +10,7 @@ export const snapshot = (seq: number, epoch = 1): ServerMessage => ({
   seq,
   nowMs: 0,
   yourVote: null,
-  room: {
-    team: 'team',
-    name: 'Team',
-    deck: { kind: 'fibonacci', cards: [] },
-    autoReveal: false,
-    participants: [],
-    stories: [],
-    round: {
-      number: 1,
-      story: null,
-      phase: 'voting',
-      voted: [],
-      votes: null,
-      stats: null,
-      saved: false,
-    },
-    timer: null,
-  },
+  room: exampleRoom(),
 })
 export const welcome = (resumed: boolean): ServerMessage => ({
   type: 'welcome',

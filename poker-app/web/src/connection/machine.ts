@@ -282,7 +282,7 @@ function received(machine: Machine, message: ServerMessage, context: Context): S
     case 'event':
       return event(heard, message, context)
     case 'ack':
-      return acknowledged(heard, message.id, context)
+      return settled(heard, message.id, context)
     case 'error':
       return refused(heard, message, context)
     case 'notice':
@@ -334,7 +334,8 @@ function event(
   return giveUp(machine, context)
 }
 
-function acknowledged(machine: Machine, id: string, context: Context): Step {
+/** The command `id` needs no answer any more. */
+function settled(machine: Machine, id: string, context: Context): Step {
   const pending = machine.pending.filter((candidate) => candidate.id !== id)
   return flush({ ...machine, pending }, context)
 }
@@ -349,10 +350,11 @@ function refused(
     const notBeforeMs = context.nowMs + Math.min(message.retryAfterMs, RETRY_AFTER_MAX_MS)
     const later = machine.pending.slice(machine.pending.indexOf(entry) + 1)
     // Sent again it would come after the vote that replaced it.
-    const replaced = later.some((newer) => replaces(newer.command, entry.command))
-    const kept = machine.pending.filter((candidate) => candidate !== entry || !replaced)
-    const pending = kept.map((candidate) =>
-      candidate.id === entry.id ? { ...candidate, sent: false, notBeforeMs } : candidate,
+    if (later.some(({ command: newer }) => replaces(newer, entry.command))) {
+      return settled(machine, entry.id, context)
+    }
+    const pending = machine.pending.map((candidate) =>
+      candidate === entry ? { ...entry, sent: false, notBeforeMs } : candidate,
     )
     return [{ ...machine, pending }, []]
   }

@@ -16,26 +16,26 @@ const votes = [
 ]
 
 function after(event: RoomEvent, from: RoomState = exampleState()): RoomState {
-  return reduce(from, {
-    type: 'message',
-    message: { type: 'event', epoch: 1, seq: 2, event },
-    receivedAtMs: 50,
-  })
+  return reduce(from, { type: 'event', epoch: 1, seq: 2, event }, 50)
 }
 
 function said(event: RoomEvent, from = exampleState()) {
   const message = { type: 'event', epoch: 1, seq: 2, event } as const
-  return announcement(from, reduce(from, { type: 'message', message, receivedAtMs: 50 }), message)
+  return announcement(from, reduce(from, message, 50), message)
 }
 
 describe('a room', () => {
   it('starts with a snapshot', () => {
     const room = exampleRoom()
-    const state = reduce(emptyRoom, {
-      type: 'message',
-      message: { type: 'snapshot', epoch: 1, seq: 1, nowMs: 1_050, room, yourVote: '5' },
-      receivedAtMs: 50,
-    })
+    const snapshot = {
+      type: 'snapshot',
+      epoch: 1,
+      seq: 1,
+      nowMs: 1_050,
+      room,
+      yourVote: '5',
+    } as const
+    const state = reduce(emptyRoom, snapshot, 50)
     expect(state).toMatchObject({ room, yourVote: '5', clockAheadMs: 1_000 })
   })
 
@@ -140,11 +140,7 @@ describe('a room', () => {
 
   it('keeps the own vote of the current round only', () => {
     const echo = (round: number) =>
-      reduce(exampleState(), {
-        type: 'message',
-        message: { type: 'your_vote', round, card: '8' },
-        receivedAtMs: 0,
-      }).yourVote
+      reduce(exampleState(), { type: 'your_vote', round, card: '8' }, 0).yourVote
     expect(echo(4)).toBe('8')
     expect(echo(3)).toBeNull()
   })

@@ -19,12 +19,6 @@ export interface RoomState {
   timeUpAtMs: number | null
 }
 
-export interface Action {
-  type: 'message'
-  message: ServerMessage
-  receivedAtMs: number
-}
-
 export const emptyRoom: RoomState = {
   you: null,
   room: null,
@@ -33,8 +27,8 @@ export const emptyRoom: RoomState = {
   timeUpAtMs: null,
 }
 
-export function reduce(state: RoomState, action: Action): RoomState {
-  const { message, receivedAtMs } = action
+/** `receivedAtMs`: by the device's clock. */
+export function reduce(state: RoomState, message: ServerMessage, receivedAtMs: number): RoomState {
   switch (message.type) {
     case 'welcome':
       return { ...state, you: message.you, clockAheadMs: message.nowMs - receivedAtMs }

@@ -37,18 +37,19 @@ export function useChoices(
   const round = room.round.number
   const voting = room.round.phase === 'voting'
 
-  // Who goes within the pause has chosen.
   const leave = useRef(() => {})
   useEffect(() => {
     leave.current = flush
   })
-  useEffect(() => {
+  // Who goes within the pause has chosen: sent before the connection's own effect ends it.
+  useLayoutEffect(() => {
     const onLeave = () => leave.current()
     window.addEventListener('pagehide', onLeave)
-    return () => window.removeEventListener('pagehide', onLeave)
+    return () => {
+      window.removeEventListener('pagehide', onLeave)
+      onLeave()
+    }
   }, [])
-  // Before the connection's own effect ends it.
-  useLayoutEffect(() => () => leave.current(), [])
 
   function drop(): Draft | null {
     const dropped = waiting.current?.draft ?? null

@@ -1,7 +1,7 @@
 //! Clusters beside each other: on servers of their own, on somebody's, and without a database.
 
 use anyhow::{Context, Result};
-use e2e::world::restarts;
+use e2e::world::{condition, restarts};
 use e2e::{Load, World};
 use k8s_openapi::api::core::v1::Secret;
 use poker_operator_api::PokerCluster;
@@ -82,7 +82,12 @@ async fn clusters_play_on_servers_of_their_own_on_somebodys_and_without_a_databa
     beside
         .kubectl(&["delete", "pods", waiting, "--wait=false"])
         .await?;
-    beside.wait_ready().await?;
+    // The corrected address is a revision of its own.
+    let is_settled = |cluster: &PokerCluster| {
+        let is = |kind, status| condition(cluster, kind).as_deref() == Some(status);
+        is("Ready", "True") && is("Progressing", "False")
+    };
+    beside.wait_until("Ready and settled", is_settled).await?;
     elsewhere.wait_ready().await?;
     for component in ["redis", "kafka", "database"] {
         assert!(
