@@ -34,27 +34,29 @@ add_file() {
 	install -D "$source" "$dir$target"
 }
 
-# add_libraries DIR FILE…: every shared library that the files need, and the loader.
+# add_libraries DIR FILE…: every shared library that the files need, and the loader. Libraries of a
+# program's own, in folders of DIR named in OWN_FOLDERS, are there already.
 add_libraries() {
-	local dir=$1 library loader file
+	local dir=$1 library loader file libraries
 	shift
 	loader=$(compgen -G "$SYSROOT/lib64/ld-linux-*.so.*" || compgen -G "$SYSROOT/lib/ld-linux-*.so.*")
 	add_file "$dir" "$loader" "${loader#"$SYSROOT"}"
 	for file in "$@"; do
-		while read -r library; do
-			add_file "$dir" "$library" "${library#"$SYSROOT"}"
-		done < <(list_libraries "$loader" "$file")
+		libraries=$(list_libraries "$loader" "$file")
+		for library in $libraries; do
+			[[ $library == "$dir"/* ]] || add_file "$dir" "$library" "${library#"$SYSROOT"}"
+		done
 	done
 }
 
 list_libraries() {
 	local folders=$1 loader=$1 file=$2
-	folders=$(printf '%s:' "$SYSROOT"/usr/lib/*-linux-gnu)
+	folders=$(printf '%s:' "$SYSROOT"/usr/lib/*-linux-gnu)${OWN_FOLDERS:-}
 	# A library that is missing here would be missing there.
 	if "$loader" --library-path "$folders" --list "$file" 2>&1 | grep 'not found'; then
 		die "$file needs libraries that are not installed"
 	fi >&2
-	"$loader" --library-path "$folders" --list "$file" 2>/dev/null | grep -oE '=> /[^ ]+' | cut -c4- | sort -u
+	"$loader" --library-path "$folders" --list "$file" 2>/dev/null | sed -nE 's|.*=> (/[^ ]+).*|\1|p' | sort -u
 }
 
 # add_tree DIR PATH: a folder as it is, links resolved.

@@ -108,7 +108,7 @@ kafka_image() {
 	jlink --add-modules "$JAVA_MODULES" --strip-debug --no-header-files --no-man-pages --compress=2 --vm=server --output "$root/opt/java"
 	# zstd's library asks for these by name, as old programs do.
 	# shellcheck disable=SC2046 # a list of paths without blanks
-	add_libraries "$root" $(find "$root/opt/java" -name '*.so') /usr/lib/*-linux-gnu/lib{pthread,dl,rt,stdc++}.so.?
+	OWN_FOLDERS=$root/opt/java/lib:$root/opt/java/lib/server add_libraries "$root" $(find "$root/opt/java" -name '*.so') /usr/lib/*-linux-gnu/lib{pthread,dl,rt,stdc++}.so.?
 	for name in pthread dl rt; do add_file "$root" "$(echo /usr/lib/*-linux-gnu/lib$name.so.?)" "$(echo /usr/lib/*-linux-gnu/lib$name.so.?)"; done
 	cp "$IMAGES/kafka/pom.xml" "$work"
 	(cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$root/opt/kafka/libs")

@@ -1,6 +1,9 @@
 # shellcheck shell=bash disable=SC2034
 # Places, versions and how steps are shown. Sourced by every script here.
 
+# What goes into images is read by other users there.
+umask 022
+PATH=$PATH:/usr/sbin:/sbin # `su` leaves them out
 # A failing command inside $(…) ends it, as everywhere else.
 shopt -s inherit_errexit
 

@@ -4,7 +4,8 @@
 
 SOCKET=$STATE/run/docker.sock
 DAEMON_CGROUP=$CLUSTER_NAME
-BRIDGE=pp-kind # the network "kind"
+BRIDGE=pp-kind            # the network "kind"
+DEFAULT_BRIDGE=pp-docker0 # docker0 is the machine's
 # From the range reserved for tests of isolated networks. The resolver is an address of this machine
 # that is not the gateway of the network "kind": kind sends that one to Docker's own resolver, and
 # the cluster's DNS would ask itself.
@@ -30,7 +31,9 @@ lacks_sys_resource() {
 daemon_up() {
 	daemon_answers && return
 	((EUID == 0)) || die "no Docker engine that can pull the node image answers, and only root can start one: run as root, or start Docker and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
-	need_packages docker.io containerd runc iptables iproute2
+	[[ $(os_release) == "debian bookworm" ]] ||
+		die "no Docker engine that can pull the node image answers, and without one the images are made on Debian 12 only: start Docker, and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
+	need_programs dockerd=docker.io /usr/bin/docker=docker.io containerd=containerd runc=runc iptables=iptables ip=iproute2
 	sweep_machine
 	mkdir -p "$STATE/run" "$STATE/client"
 	install_runtime
@@ -56,7 +59,7 @@ write_daemon_config() {
 		  "data-root": "$STATE/docker", "exec-root": "$STATE/run/docker", "pidfile": "$STATE/run/docker.pid",
 		  "hosts": ["unix://$SOCKET"],
 		  "iptables": false, "ip6tables": false, "ip-forward": false, "ip-masq": false,
-		  "bip": "$DEFAULT_BRIDGE_ADDRESS/24", "default-address-pools": [{"base": "$KIND_SUBNET", "size": 24}],
+		  "bridge": "$DEFAULT_BRIDGE", "default-address-pools": [{"base": "$KIND_SUBNET", "size": 24}],
 		  "dns": ["$DEFAULT_BRIDGE_ADDRESS"],
 		  "storage-driver": "overlay2", $runtime
 		  "exec-opts": ["native.cgroupdriver=cgroupfs"], "cgroup-parent": "/$DAEMON_CGROUP"
@@ -80,9 +83,12 @@ start_daemon() {
 	procs=$(daemon_cgroup)/cgroup.procs
 	# Networks of a killed daemon would stand in the way of the same networks made anew.
 	rm -rf "$STATE/docker/network"
+	ip link show "$DEFAULT_BRIDGE" >/dev/null 2>&1 || ip link add "$DEFAULT_BRIDGE" type bridge
+	ip address replace "$DEFAULT_BRIDGE_ADDRESS/24" dev "$DEFAULT_BRIDGE"
+	ip link set "$DEFAULT_BRIDGE" up
 	(
 		echo "$BASHPID" >"$procs"
-		exec setsid /usr/sbin/dockerd --config-file "$STATE/daemon.json" >>"$STATE/docker.log" 2>&1 </dev/null
+		exec setsid dockerd --config-file "$STATE/daemon.json" >>"$STATE/docker.log" 2>&1 </dev/null
 	) &
 	pid=$!
 	retry "$DAEMON_READY_SECONDS" daemon_answers_or_ended "$pid"
@@ -115,10 +121,11 @@ remove_containers() {
 }
 
 daemon_down() {
+	# What does not end in order is swept.
 	if daemon_answers; then
-		remove_containers
+		(remove_containers) || true
 		docker_client network rm kind >/dev/null 2>&1 || true
-		step "stop the Docker daemon" stop_daemon
+		(step "stop the Docker daemon" stop_daemon) || true
 	fi
 	sweep_machine
 }
@@ -144,9 +151,7 @@ sweep_machine() {
 		ip link delete "$link" 2>/dev/null || true
 	done
 	ip link delete "$BRIDGE" 2>/dev/null || true
-	if ip -4 -o address show dev docker0 2>/dev/null | grep -qF " $DEFAULT_BRIDGE_ADDRESS/"; then
-		ip link delete docker0
-	fi
+	ip link delete "$DEFAULT_BRIDGE" 2>/dev/null || true
 	local group
 	for group in $(our_cgroups); do
 		find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true

@@ -34,6 +34,8 @@ kube() { "$TOOLS_BIN/kubectl" --kubeconfig "$KUBECONFIG_FILE" --request-timeout 
 cluster_up() {
 	local nodes=$1 image existing
 	if host_docker_pulls; then
+		[[ $(engine) == host || -z $(cluster_nodes) ]] ||
+			die "a kind cluster $CLUSTER_NAME is there that another user made: if it may go, 'kind delete cluster --name $CLUSTER_NAME'"
 		use_engine host
 		image=kindest/node:$KUBERNETES_VERSION
 	else

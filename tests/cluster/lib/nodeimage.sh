@@ -20,7 +20,7 @@ node_image_up() {
 	printf '%s\n' "$image"
 	docker_client image inspect "$image" >/dev/null 2>&1 && return
 	if [[ ! -f $tar ]]; then
-		need_packages mmdebstrap containerd jq
+		need_programs mmdebstrap=mmdebstrap containerd=containerd jq=jq
 		mkdir -p "$CACHE/cluster/node"
 		# Only the newest image is kept; it is the one large thing in the cache.
 		find "$CACHE/cluster/node" -name '*.tar' ! -name 'debian-*' -delete
@@ -128,6 +128,8 @@ import_into_root() {
 	TOML
 	containerd --config "$BUILD/containerd.toml" &
 	pid=$!
+	# shellcheck disable=SC2064 # this process
+	trap "kill $pid" EXIT
 	retry "$CONTAINERD_READY_SECONDS" ctr -a "$socket" version
 	ctr -a "$socket" -n k8s.io images import "$BUILD/kube.tar"
 	ctr -a "$socket" -n k8s.io images import "$BUILD/pause.tar"
@@ -135,6 +137,7 @@ import_into_root() {
 	for digest in $(ctr -a "$socket" -n k8s.io content ls | awk '/MB/ { print $1 }'); do
 		ctr -a "$socket" -n k8s.io content rm "$digest"
 	done
+	trap - EXIT
 	kill "$pid"
 	wait "$pid" || true
 	awk -v build="$BUILD/" 'index($5, build) == 1 { print $5 }' /proc/self/mountinfo | xargs -r umount

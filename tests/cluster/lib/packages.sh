@@ -1,6 +1,15 @@
 # shellcheck shell=bash
 # Debian packages that the machine lacks.
 
+# need_programs PROGRAM=PACKAGE…: installs the packages of programs that no package has brought yet.
+need_programs() {
+	local pair missing=()
+	for pair in "$@"; do
+		command -v "${pair%=*}" >/dev/null || missing+=("${pair#*=}")
+	done
+	((${#missing[@]} == 0)) || need_packages "${missing[@]}"
+}
+
 # need_packages PACKAGE…: installs those that are missing and says which.
 need_packages() {
 	local missing=() package
@@ -13,19 +22,19 @@ need_packages() {
 	step "install ${missing[*]}" install_packages "${missing[@]}"
 }
 
+# In a shell of its own, as every step is.
 install_packages() {
 	export DEBIAN_FRONTEND=noninteractive
 	# Another apt may be at work: wait for it instead of failing.
 	local wait=(-o DPkg::Lock::Timeout=300)
 	# No service of these packages is wanted on the machine itself.
-	local policy=/usr/sbin/policy-rc.d mine=
+	local policy=/usr/sbin/policy-rc.d
 	if [[ ! -e $policy ]]; then
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		trap 'exit 130' INT TERM
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
-		mine=1
 	fi
-	local code=0
-	apt-get "${wait[@]}" update -q && apt-get "${wait[@]}" install -y -q --no-install-recommends "$@" || code=$?
-	[[ -z $mine ]] || rm -f "$policy"
-	return "$code"
+	# What is installed stays: a package that would take its place is refused.
+	apt-get "${wait[@]}" update -q && apt-get "${wait[@]}" install -y -q --no-install-recommends --no-remove "$@"
 }

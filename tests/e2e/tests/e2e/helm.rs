@@ -23,6 +23,21 @@ async fn helm_on(verb: &str, release: &str) -> Result<()> {
     Ok(())
 }
 
+/// How much the operator that runs logs.
+async fn log_level() -> Result<String> {
+    let of = r#"jsonpath={.spec.template.spec.containers[0].env[?(@.name=="POKER_OPERATOR_LOG")].value}"#;
+    let running = [
+        "get",
+        "deployment",
+        "poker-operator",
+        "-n",
+        "poker-operator",
+        "-o",
+        of,
+    ];
+    shell::run("kubectl", &running).await
+}
+
 /// An uninstall leaves what ran as it was.
 async fn data_survive_an_uninstall(world: &World, votes: u64) -> Result<()> {
     let uid = world.get().await?.uid();
@@ -68,8 +83,11 @@ async fn clusters_and_data_survive_an_uninstall_of_both_charts() -> Result<()> {
     let load = Load::start(&world, 2, 5, 20, 5).await?.finish().await?;
     let votes = load.votes_acked;
     assert_eq!(world.votes_stored(votes).await?, votes);
+    assert_eq!(log_level().await?, "info");
     helm(&["upgrade"], &["--set", "log.level=debug"]).await?;
+    assert_eq!(log_level().await?, "debug");
     helm_on("rollback", "poker-operator").await?;
+    assert_eq!(log_level().await?, "info");
 
     let survived = data_survive_an_uninstall(&world, votes).await;
     // Whatever came out: other tests need both charts.
