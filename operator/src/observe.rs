@@ -45,7 +45,7 @@ pub async fn observe(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) ->
         metrics,
         unmeasured,
         blind: blind(ctx, refused),
-        topic: look_at_topic(ctx, cluster, key),
+        topic: look_at_topic(ctx, cluster, key, &live),
         memory: ctx.scale_memory(key),
         cluster: cluster.clone(),
         live,
@@ -77,9 +77,26 @@ pub fn topic(cluster: &PokerCluster, names: &ClusterNames) -> Topic {
     }
 }
 
-fn look_at_topic(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> TopicObserved {
-    ctx.broker
-        .look(key, &topic(cluster, &ClusterNames::new(&key.0, &key.1)))
+fn look_at_topic(
+    ctx: &Context,
+    cluster: &PokerCluster,
+    key: &ClusterKey,
+    live: &LiveChildren,
+) -> TopicObserved {
+    let names = ClusterNames::new(&key.0, &key.1);
+    // A Kafka of ours that starts may have lost the topic: it is asked as soon as it serves.
+    if cluster.spec.kafka.external.is_none() && !serves(live, &names.component(Component::Kafka)) {
+        ctx.broker.forget(key);
+        return TopicObserved::Unknown { why: None };
+    }
+    ctx.broker.look(key, &topic(cluster, &names))
+}
+
+fn serves(live: &LiveChildren, stateful_set: &str) -> bool {
+    let mut sets = live.stateful_sets.iter();
+    let set = sets.find(|set| set.metadata.name.as_deref() == Some(stateful_set));
+    let status = set.and_then(|set| set.status.as_ref());
+    status.and_then(|status| status.ready_replicas).unwrap_or(0) > 0
 }
 
 /// Keys of referenced and of made Secrets. A made one is read again only when it changed.

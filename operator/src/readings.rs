@@ -24,18 +24,20 @@ pub fn same_value(before: &Reading, after: &Reading) -> bool {
     }
 }
 
-/// Sum, oldest sample and number of series of every cluster in one answer, all of the same instant.
+/// Sum, oldest sample and number of pods of every cluster in one answer, all of the same instant. A pod that two jobs
+/// scrape counts once.
 pub fn builtin_query(series: &str) -> String {
     let by = "by (namespace, cluster)";
+    let pods = format!("max by (namespace, cluster, pod) ({series})");
     format!(
-        r#"label_replace(sum {by} ({series}), "what", "sum", "", "") or label_replace(min {by} (timestamp({series})), "what", "oldest", "", "") or label_replace(count {by} ({series}), "what", "count", "", "")"#
+        r#"label_replace(sum {by} ({pods}), "what", "sum", "", "") or label_replace(min {by} (timestamp({series})), "what", "oldest", "", "") or label_replace(count {by} ({pods}), "what", "count", "", "")"#
     )
 }
 
 /// The past of a built-in metric of one cluster.
 pub fn builtin_history_query(series: &str, cluster: &ClusterKey) -> String {
     format!(
-        r#"sum({series}{{namespace="{}",cluster="{}"}})"#,
+        r#"sum(max by (pod) ({series}{{namespace="{}",cluster="{}"}}))"#,
         cluster.0, cluster.1
     )
 }

@@ -1,5 +1,6 @@
-//! Metrics come in here, once. Per Prometheus (address and token) one round of queries at a time answers for
-//! all clusters; reconcile reads the store and never waits for a Prometheus.
+//! Metrics come in here, once. Per Prometheus (address and token) rounds of queries answer for all clusters, one round
+//! of a part at a time, so that slow queries of a user keep nobody else's metrics waiting; reconcile reads the store and
+//! never waits for a Prometheus.
 
 use crate::{
     fence::ClusterKey,
@@ -31,6 +32,19 @@ pub struct Source {
     pub url: String,
     pub token: Option<String>,
 }
+
+/// What a round asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Part {
+    /// One query answers for all clusters.
+    Builtins,
+    /// Custom queries of each.
+    Queries,
+    /// The past of metrics that are forecast.
+    Histories,
+}
+
+const PARTS: [Part; 3] = [Part::Builtins, Part::Queries, Part::Histories];
 
 /// What a cluster wants to know.
 #[derive(Clone, PartialEq, Eq)]
@@ -210,23 +224,35 @@ pub async fn run(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let http = prometheus::client()?;
+    let asker = Asker {
+        sampler: sampler.clone(),
+        triggers,
+        metrics,
+        http: prometheus::client()?,
+    };
     let mut rounds = JoinSet::new();
-    let mut due: BTreeMap<Source, Instant> = BTreeMap::new();
-    let mut running: HashSet<Source> = HashSet::new();
+    let mut due: BTreeMap<(Source, Part), Instant> = BTreeMap::new();
+    let mut running: HashSet<(Source, Part)> = HashSet::new();
     loop {
         let sources = sampler.sources();
-        due.retain(|source, _| sources.contains_key(source));
+        due.retain(|(source, _), _| sources.contains_key(source));
         for (source, interval) in sources {
-            let at = due.entry(source.clone()).or_insert_with(Instant::now);
-            if *at <= Instant::now() && running.insert(source.clone()) {
-                *at = Instant::now() + interval;
-                rounds.spawn(round(sampler.clone(), http.clone(), metrics.clone(), source));
+            for part in PARTS {
+                let round = (source.clone(), part);
+                let at = due.entry(round.clone()).or_insert_with(Instant::now);
+                if *at <= Instant::now() && running.insert(round.clone()) {
+                    *at = Instant::now() + interval;
+                    let asker = asker.clone();
+                    rounds.spawn(async move {
+                        asker.round(&round.0, round.1).await;
+                        round
+                    });
+                }
             }
         }
         let next = due
             .iter()
-            .filter(|(source, _)| !running.contains(*source))
+            .filter(|(round, _)| !running.contains(*round))
             .map(|(_, at)| *at)
             .min();
         tokio::select! {
@@ -234,9 +260,7 @@ pub async fn run(
             () = sampler.changed.notified() => {}
             () = sleep_until(next) => {}
             Some(ended) = rounds.join_next() => {
-                let (source, wake) = ended?;
-                running.remove(&source);
-                wake_all(&triggers, wake).await;
+                running.remove(&ended?);
             }
         }
     }
@@ -249,141 +273,180 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-async fn wake_all(triggers: &Triggers, clusters: Vec<ClusterKey>) {
-    for (namespace, name) in clusters {
-        let reason = ReconcileReason::Custom {
-            reason: "new samples".to_owned(),
-        };
-        let obj_ref = ObjectRef::new(&name).within(&namespace);
-        // A closed queue means that the process is stopping.
-        let _ = triggers.send(ReconcileRequest { obj_ref, reason }).await;
-    }
-}
-
 pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
     (BuiltinMetric::Participants, "poker_shard_participants"),
     (BuiltinMetric::Connections, "poker_gateway_connections"),
 ];
 
-/// All queries of one source. Returns it with the clusters to wake.
-async fn round(
+/// Asks, keeps what comes and wakes whom it concerns. Cheap to clone.
+#[derive(Clone)]
+struct Asker {
     sampler: Arc<Sampler>,
-    http: reqwest::Client,
+    triggers: Triggers,
     metrics: Arc<Metrics>,
-    source: Source,
-) -> (Source, Vec<ClusterKey>) {
-    let needs = sampler.needs_of(&source);
-    read_histories(&sampler, &http, &metrics, &source).await;
-    let mut readings = Vec::new();
-    for (builtin, series) in BUILTINS {
-        let answer = ask(&http, &metrics, &source, &readings::builtin_query(series)).await;
-        let answer = answer.as_deref();
-        readings.extend(needs.iter().map(|(cluster, need)| {
-            let reading = builtin_reading(answer, cluster, stale_after(need.interval));
-            (cluster.clone(), builtin.name().to_owned(), reading)
-        }));
-        if answer.is_ok() {
-            metrics.sampled(builtin.name());
-        }
-    }
-    let mut asked = Vec::new();
-    for (cluster, need) in needs {
-        for (metric, query) in need.queries {
-            asked.push(ask_custom(
-                &http,
-                &metrics,
-                &source,
-                cluster.clone(),
-                metric,
-                query,
-                need.interval,
-            ));
-        }
-    }
-    readings.extend(
-        stream::iter(asked)
-            .buffer_unordered(limits::QUERY_CONCURRENCY)
-            .collect::<Vec<_>>()
-            .await,
-    );
-    let wake = sampler.keep(&source, readings);
-    (source, wake)
+    http: reqwest::Client,
 }
 
-/// Reads the past of metrics that are forecast, once each. One that fails is asked for again later;
-/// until then the forecast learns from new samples alone.
-async fn read_histories(sampler: &Sampler, http: &reqwest::Client, metrics: &Metrics, source: &Source) {
-    let asked = sampler
-        .due_histories(source, Instant::now())
-        .into_iter()
-        .map(|due| async move {
-            let (cluster, metric, query) = due;
+impl Asker {
+    async fn round(&self, source: &Source, part: Part) {
+        match part {
+            Part::Builtins => self.builtins(source).await,
+            Part::Queries => self.queries(source).await,
+            Part::Histories => self.histories(source).await,
+        }
+    }
+
+    async fn builtins(&self, source: &Source) {
+        let needs = self.sampler.needs_of(source);
+        let mut readings = Vec::new();
+        for (builtin, series) in BUILTINS {
+            let answer = self.ask(source, &readings::builtin_query(series)).await;
+            let answer = answer.as_deref();
+            readings.extend(needs.iter().map(|(cluster, need)| {
+                let reading = builtin_reading(answer, cluster, stale_after(need.interval));
+                (cluster.clone(), builtin.name().to_owned(), reading)
+            }));
+            if answer.is_ok() {
+                self.metrics.sampled(builtin.name());
+            }
+        }
+        self.keep(source, readings).await;
+    }
+
+    async fn queries(&self, source: &Source) {
+        let needs = self.sampler.needs_of(source).into_iter();
+        let queries = needs.flat_map(|(cluster, need)| {
+            let stale_after = stale_after(need.interval);
+            let queries = need.queries.into_iter();
+            queries.map(move |(metric, query)| (cluster.clone(), metric, query, stale_after))
+        });
+        let asked = async |(cluster, metric, query, stale_after): (ClusterKey, String, String, Duration)| {
+            let value = self.ask(source, &query).await;
+            let stamps = self.get(source, &format!("timestamp({query})")).await;
+            let reading = custom_reading(value, stamps, stale_after);
+            self.keep(source, vec![(cluster, metric, reading)]).await;
+        };
+        stream::iter(queries)
+            .for_each_concurrent(limits::QUERY_CONCURRENCY, asked)
+            .await;
+    }
+
+    /// Reads the past of metrics that are forecast, once each. One that fails is asked for again later;
+    /// until then the forecast learns from new samples alone.
+    async fn histories(&self, source: &Source) {
+        let due = self.sampler.due_histories(source, Instant::now());
+        let asked = async |(cluster, metric, query): (ClusterKey, String, String)| {
             let range = prometheus::Range {
                 end: Timestamp::now(),
                 points: limits::HISTORY_POINTS,
                 step_seconds: limits::HISTORY_STEP_SECONDS,
             };
             let token = source.token.as_deref();
-            match prometheus::query_range(http, &source.url, token, &query, range).await {
-                Ok(points) => sampler.keep_history(&cluster, &metric, points),
-                Err(error) => failed(metrics, &error),
+            match prometheus::query_range(&self.http, &source.url, token, &query, range).await {
+                Ok(points) => self.sampler.keep_history(&cluster, &metric, points),
+                Err(error) => self.failed(&error),
             }
-        });
-    stream::iter(asked)
-        .buffer_unordered(limits::QUERY_CONCURRENCY)
-        .collect::<()>()
-        .await;
-}
-
-fn failed(metrics: &Metrics, error: &QueryError) {
-    let reason = metrics::Reason {
-        reason: error.label(),
-    };
-    metrics.sampler_errors.get_or_create(&reason).inc();
-    tracing::debug!(%error, "Prometheus query failed");
-}
-
-async fn ask_custom(
-    http: &reqwest::Client,
-    metrics: &Metrics,
-    source: &Source,
-    cluster: ClusterKey,
-    metric: String,
-    query: String,
-    interval: Duration,
-) -> (ClusterKey, String, Reading) {
-    let value = ask(http, metrics, source, &query).await;
-    let stamp = format!("timestamp({query})");
-    let stamps = prometheus::query(http, &source.url, source.token.as_deref(), &stamp).await;
-    (
-        cluster,
-        metric,
-        custom_reading(value, stamps, stale_after(interval)),
-    )
-}
-
-async fn ask(
-    http: &reqwest::Client,
-    metrics: &Metrics,
-    source: &Source,
-    query: &str,
-) -> Result<Vec<Series>, QueryError> {
-    let begun = Instant::now();
-    let answer = prometheus::query(http, &source.url, source.token.as_deref(), query).await;
-    metrics.sampler_seconds.observe(begun.elapsed().as_secs_f64());
-    if let Err(error) = &answer {
-        failed(metrics, error);
+        };
+        stream::iter(due)
+            .for_each_concurrent(limits::QUERY_CONCURRENCY, asked)
+            .await;
     }
-    answer
+
+    async fn keep(&self, source: &Source, readings: Vec<(ClusterKey, String, Reading)>) {
+        for (namespace, name) in self.sampler.keep(source, readings) {
+            let reason = ReconcileReason::Custom {
+                reason: "new samples".to_owned(),
+            };
+            let obj_ref = ObjectRef::new(&name).within(&namespace);
+            // A closed queue means that the process is stopping.
+            let _ = self.triggers.send(ReconcileRequest { obj_ref, reason }).await;
+        }
+    }
+
+    /// As [`Self::get`], counted.
+    async fn ask(&self, source: &Source, query: &str) -> Result<Vec<Series>, QueryError> {
+        let begun = Instant::now();
+        let answer = self.get(source, query).await;
+        self.metrics
+            .sampler_seconds
+            .observe(begun.elapsed().as_secs_f64());
+        answer.inspect_err(|error| self.failed(error))
+    }
+
+    async fn get(&self, source: &Source, query: &str) -> Result<Vec<Series>, QueryError> {
+        prometheus::query(&self.http, &source.url, source.token.as_deref(), query).await
+    }
+
+    fn failed(&self, error: &QueryError) {
+        let reason = metrics::Reason {
+            reason: error.label(),
+        };
+        self.metrics.sampler_errors.get_or_create(&reason).inc();
+        tracing::debug!(%error, "Prometheus query failed");
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
+    use axum::{Json, Router, extract::Query, routing::get};
+    use serde_json::json;
+    use tokio::net::TcpListener;
 
     fn key() -> ClusterKey {
         ("ns".to_owned(), "demo".to_owned())
+    }
+
+    /// A Prometheus that answers for the shards and never for the query of a user; and how often it was asked.
+    async fn slow_for_one(asked: Arc<Notify>) -> String {
+        let answer = |Query(parameters): Query<HashMap<String, String>>| async move {
+            if parameters["query"].contains("slow") {
+                std::future::pending::<()>().await;
+            }
+            asked.notify_one();
+            let labels = |what| json!({"namespace": "ns", "cluster": "demo", "what": what});
+            let result: Vec<_> = [("sum", "7"), ("oldest", "1000"), ("count", "1")]
+                .into_iter()
+                .map(|(what, value)| json!({"metric": labels(what), "value": [1000, value]}))
+                .collect();
+            Json(json!({"status": "success", "data": {"resultType": "vector", "result": result}}))
+        };
+        let router = Router::new().route("/api/v1/query", get(answer));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_slow_query_keeps_nobody_elses_metrics_waiting() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let asked = Arc::new(Notify::new());
+        let url = slow_for_one(asked.clone()).await;
+        let sampler = Arc::new(Sampler::default());
+        let need = Need {
+            source: Source { url, token: None },
+            interval: Duration::from_millis(1),
+            queries: BTreeMap::from([("mine".to_owned(), "slow".to_owned())]),
+            histories: BTreeMap::new(),
+            wakes: true,
+        };
+        sampler.need(&key(), Some(need));
+        let (triggers, mut woken) = tokio::sync::mpsc::channel(8);
+        let stop = CancellationToken::new();
+        let rounds = tokio::spawn(run(sampler.clone(), triggers, Arc::default(), stop.clone()));
+        let first = woken.recv().await.unwrap();
+        assert_eq!(first.obj_ref.name, "demo");
+        let read = sampler.read(&key(), "participants", Instant::now());
+        assert!(matches!(read, Reading::Fresh { value: 7.0, .. }), "{read:?}");
+        // Two built-in metrics a round: more of them begin while the query has no answer.
+        for _ in 0..8 {
+            asked.notified().await;
+        }
+        let read = sampler.read(&key(), "mine", Instant::now());
+        assert!(matches!(read, Reading::Missing { .. }), "{read:?}");
+        stop.cancel();
+        rounds.await.unwrap().unwrap();
     }
 
     #[test]

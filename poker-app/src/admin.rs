@@ -130,6 +130,7 @@ mod tests {
             namespace: "teams".into(),
             cluster: "demo".into(),
             revision: "abc".into(),
+            pod: "demo-shard-7".into(),
             log: crate::cli::LogFormat::Text,
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         };

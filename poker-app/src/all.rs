@@ -143,6 +143,7 @@ fn common(args: &AllArgs) -> Common {
         namespace: "local".to_owned(),
         cluster: "local".to_owned(),
         revision: env!("CARGO_PKG_VERSION").to_owned(),
+        pod: String::new(),
         log: args.log,
         admin_listen: args.admin_listen.unwrap_or(args.listen),
     }

@@ -75,6 +75,9 @@ pub struct Common {
     /// Revision of the program and its settings: label of all metrics.
     #[arg(long, env = "POKER_REVISION", default_value = "local")]
     pub revision: String,
+    /// Name of the pod: label of all metrics, so that one scraped twice counts once.
+    #[arg(long, env = "POKER_POD", default_value = "")]
+    pub pod: String,
     /// Format of the logs; POKER_LOG_FILTER sets the level, e.g. `info,poker_app=debug`.
     #[arg(long, env = "POKER_LOG", value_enum, default_value = "json")]
     pub log: LogFormat,

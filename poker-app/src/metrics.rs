@@ -1,6 +1,6 @@
 //! Every metric of the program, behind small typed handles for each role.
 //!
-//! Labels are namespace, cluster, revision, and shard on shards; never a team.
+//! Labels are namespace, cluster, revision, pod, and shard on shards; never a team.
 
 use std::borrow::Cow;
 
@@ -12,13 +12,14 @@ use prometheus_client::{
 
 use crate::cli::Common;
 
-/// A registry whose metrics all carry namespace, cluster and revision.
+/// A registry whose metrics all carry namespace, cluster, revision and pod.
 pub fn registry(common: &Common) -> Registry {
     Registry::with_labels(
         [
             ("namespace", &common.namespace),
             ("cluster", &common.cluster),
             ("revision", &common.revision),
+            ("pod", &common.pod),
         ]
         .into_iter()
         .map(|(name, value)| (Cow::Borrowed(name), Cow::Owned(value.clone()))),

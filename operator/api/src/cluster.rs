@@ -44,8 +44,9 @@ use crate::status::PokerClusterStatus;
 #[x_kube(validation = Rule::new("!has(self.shards.autoscaling) || self.shards.autoscaling.maxReplicas <= 256")
     .message("shards.autoscaling.maxReplicas must not exceed 256: lower it, and raise the target of metrics so that each shard serves more"))]
 pub struct PokerClusterSpec {
-    /// The version of the application: the tag of its image. Changing it replaces gateways and
-    /// shards one after the other without closing anybody's socket.
+    /// The version of the application: the tag of its image. Changing it replaces shards one after
+    /// the other without closing anybody's socket; gateways of the old version keep theirs for
+    /// `gateway.drainDeadlineSeconds`.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")

@@ -40,6 +40,7 @@ pub mod reasons {
     pub const CRASH_LOOPING: &str = "CrashLooping";
     pub const CONTAINER_NOT_READY: &str = "ContainerNotReady";
     pub const REPLICAS_IGNORED: &str = "ReplicasIgnored";
+    pub const TOPIC_REPLICATION_DIFFERS: &str = "TopicReplicationDiffers";
     pub const TOPIC_UNAVAILABLE: &str = "TopicUnavailable";
     pub const READY: &str = "Ready";
 }

@@ -97,7 +97,7 @@ pub struct Kafka {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedKafka>,
 
-    /// Your own Kafka.
+    /// Your own Kafka. A managed one goes at once, with what workers have not stored yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalKafka>,
 
@@ -207,7 +207,7 @@ pub struct Database {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedDatabase>,
 
-    /// Your own PostgreSQL.
+    /// Your own PostgreSQL. A managed one goes at once with its history: copy it first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalUrl>,
 

@@ -114,6 +114,8 @@ pub(crate) struct Health {
     pub workers_desired: i32,
     /// Managed servers that do not answer.
     pub servers_down: Vec<Component>,
+    /// Pods of managed servers that run with earlier settings.
+    pub servers_outdated: Vec<String>,
     pub redis_ready: bool,
     /// Active shards of the wanted revision that are ready.
     pub updated_ready: i32,
@@ -164,6 +166,7 @@ impl Health {
             workers_desired: if has_worker { valid.spec.worker.replicas } else { 0 },
             redis_ready: !servers_down.contains(&Component::Redis),
             servers_down,
+            servers_outdated: sets.iter().filter_map(outdated_pod).collect(),
             stuck: mine.filter_map(|d| d.metadata.name.clone()).collect(),
         }
     }
@@ -190,6 +193,7 @@ impl Health {
             workers_desired: old.worker.as_ref().map_or(0, |worker| worker.desired),
             redis_ready: !servers_down.contains(&Component::Redis),
             servers_down,
+            servers_outdated: Vec::new(),
             stuck: Vec::new(),
         })
     }
@@ -357,6 +361,14 @@ fn servers_down(sets: &[StatefulSet], names: &ClusterNames) -> Vec<Component> {
 
 fn serves(set: &StatefulSet) -> bool {
     set.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0
+}
+
+/// The pod of a server that was made before its set was changed: sets wait until somebody deletes it.
+fn outdated_pod(set: &StatefulSet) -> Option<String> {
+    let (status, name) = (set.status.as_ref()?, set.metadata.name.as_ref()?);
+    let changed = status.update_revision != status.current_revision;
+    let waits = status.replicas > status.updated_replicas.unwrap_or(0);
+    (changed && waits).then(|| format!("{name}-0"))
 }
 
 fn is_stuck(deployment: &Deployment) -> bool {

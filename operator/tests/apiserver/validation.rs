@@ -3,13 +3,13 @@
 use crate::{
     faults::Faults,
     server,
-    world::{PATIENCE, World},
+    world::{PATIENCE, World, watch_until},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api,
     api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
-    runtime::{conditions, wait::await_condition},
+    runtime::conditions,
 };
 use poker_operator_api::{PokerCluster, names::FINALIZER};
 use serde_json::{Value, json};
@@ -152,11 +152,8 @@ async fn an_object_that_cannot_be_decoded_can_be_deleted() {
     let _operator = world.operator("a", &Faults::none()).await;
     api.delete("broken", &DeleteParams::default()).await.unwrap();
     let uid = object.metadata.uid.unwrap();
-    let gone = await_condition(api, "broken", conditions::is_deleted(&uid));
-    tokio::time::timeout(PATIENCE, gone)
-        .await
-        .expect("it goes")
-        .unwrap();
+    let is_deleted = conditions::is_deleted(&uid);
+    assert!(watch_until(api, "broken", is_deleted).await, "it stays");
 }
 
 /// Lets anything in for as long as it takes to create one object.

@@ -19,7 +19,7 @@ use kube::{
     core::{ApiResource, NamespaceResourceScope},
     runtime::{
         WatchStreamExt,
-        wait::{await_condition, conditions},
+        wait::{self, await_condition, conditions},
         watcher::{self, watcher},
     },
 };
@@ -36,6 +36,21 @@ use tokio_util::sync::CancellationToken;
 
 /// Nothing here takes this long; a test that waits longer has found a fault.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether the condition holds for an object in good time. A watch may break off, as when the schema is changed: it
+/// begins again.
+pub async fn watch_until<K>(api: Api<K>, name: &str, met: impl wait::Condition<K>) -> bool
+where
+    K: Clone + std::fmt::Debug + Send + serde::de::DeserializeOwned + Resource + 'static,
+{
+    let watch = async {
+        let is_met = |object: Option<&K>| met.matches_object(object);
+        while await_condition(api.clone(), name, is_met).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, watch).await.is_ok()
+}
 
 pub struct World {
     pub client: Client,
@@ -121,8 +136,7 @@ impl World {
         K::DynamicType: Default,
     {
         let condition = |object: Option<&K>| object.is_some_and(&holds);
-        let wait = await_condition(self.api::<K>(), name, condition);
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+        if !watch_until(self.api::<K>(), name, condition).await {
             let now = self.api::<K>().get_opt(name).await.ok().flatten();
             panic!(
                 "{name}: not {what}; it is {}",
@@ -171,13 +185,9 @@ impl World {
         K: serde::de::DeserializeOwned,
         K::DynamicType: Default,
     {
-        let wait = await_condition(self.api::<K>(), name, conditions::is_deleted(uid));
-        let ended = tokio::time::timeout(PATIENCE, wait).await;
-        drop(
-            ended
-                .unwrap_or_else(|_| panic!("{name} is still there"))
-                .expect("a watch"),
-        );
+        let is_deleted = conditions::is_deleted(uid);
+        let ended = watch_until(self.api::<K>(), name, is_deleted).await;
+        assert!(ended, "{name} is still there");
     }
 
     pub async fn until_condition(&self, name: &str, type_: &str, status: &str, reason: &str) {

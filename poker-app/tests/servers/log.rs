@@ -80,6 +80,7 @@ impl World {
                 namespace: String::new(),
                 cluster: String::new(),
                 revision: String::new(),
+                pod: String::new(),
                 log: LogFormat::Text,
                 admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             },

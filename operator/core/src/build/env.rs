@@ -1,6 +1,6 @@
 //! Environment variables: how the operator tells the app its settings.
 
-use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
+use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use poker_operator_api::Component;
 
 use super::meta::Context;
@@ -33,12 +33,30 @@ pub fn secret(name: &str, secret: &str, key: &str) -> EnvVar {
     }
 }
 
+/// A field of the pod itself.
+fn field(name: &str, path: &str) -> EnvVar {
+    let field = ObjectFieldSelector {
+        field_path: path.to_owned(),
+        ..ObjectFieldSelector::default()
+    };
+    let source = EnvVarSource {
+        field_ref: Some(field),
+        ..EnvVarSource::default()
+    };
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(source),
+        ..EnvVar::default()
+    }
+}
+
 /// Variables of every role of the app.
 fn common(context: &Context, revision: &str) -> Vec<EnvVar> {
     vec![
         plain("POKER_NAMESPACE", &context.names.namespace),
         plain("POKER_CLUSTER", &context.names.cluster),
         plain("POKER_REVISION", revision),
+        field("POKER_POD", "metadata.name"),
         plain("POKER_LOG", "json"),
         plain("POKER_ADMIN_LISTEN", format!("0.0.0.0:{PORT_ADMIN}")),
     ]

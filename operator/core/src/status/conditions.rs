@@ -291,7 +291,18 @@ impl Evidence<'_> {
         if !self.was_complete && !health.is_complete() {
             return say(true, reasons::STARTING, "gateways and shards are starting");
         }
-        as_expected("everything is as the spec says")
+        let outdated = &health.servers_outdated;
+        if outdated.is_empty() {
+            return as_expected("everything is as the spec says");
+        }
+        let pods = outdated.join(" and ");
+        say(
+            false,
+            reasons::AS_EXPECTED,
+            format!(
+                "everything is as the spec says but {pods}: deleting the pod gives it its new settings, and an empty server"
+            ),
+        )
     }
 
     fn reconciling(&self, progressing: Say) -> Say {
@@ -328,14 +339,23 @@ impl Evidence<'_> {
             return hampered.unwrap_or_else(|| as_expected(NOTHING_WRONG));
         }
         let mut missing = Vec::new();
-        let mut note = |ready: i32, desired: i32, what: &str| {
-            if ready < desired {
+        let mut note = |ready: i32, desired: i32, before: Option<i32>, what: &str| {
+            if ready < desired && self.is_less(ready, before) {
                 missing.push(format!("{ready} of {desired} {what} are ready"));
             }
         };
-        note(health.gateways_ready, health.gateways_desired, "gateways");
-        note(health.shards_ready, health.shards_active, "shards");
-        note(health.workers_ready, health.workers_desired, "workers");
+        let before = self.seen.cluster.status.as_ref();
+        let gateways = before.and_then(|status| Some(status.gateway.as_ref()?.ready));
+        let shards = before.and_then(|status| Some(status.shards.as_ref()?.ready));
+        let workers = before.and_then(|status| Some(status.worker.as_ref()?.ready));
+        note(
+            health.gateways_ready,
+            health.gateways_desired,
+            gateways,
+            "gateways",
+        );
+        note(health.shards_ready, health.shards_active, shards, "shards");
+        note(health.workers_ready, health.workers_desired, workers, "workers");
         missing.extend(
             health
                 .servers_down
@@ -359,9 +379,39 @@ impl Evidence<'_> {
                 reasons::TOPIC_UNAVAILABLE,
                 format!("Kafka cannot be asked for the topic ({why}): history waits, estimation goes on"),
             )
+        } else if let Some(differs) = self.replication_differs() {
+            differs
         } else {
             as_expected(NOTHING_WRONG)
         }
+    }
+
+    /// Whether some that were ready are not. Those that are added start: who keeps them from it is told elsewhere.
+    fn is_less(&self, ready: i32, before: Option<i32>) -> bool {
+        let lost = [
+            reasons::GATEWAYS_UNAVAILABLE,
+            reasons::SHARDS_UNAVAILABLE,
+            reasons::SERVERS_UNAVAILABLE,
+        ];
+        let mut conditions = self.status.conditions.iter();
+        let told = conditions
+            .any(|c| c.type_ == types::DEGRADED && c.status == "True" && lost.contains(&c.reason.as_str()));
+        told || before.is_none_or(|before| ready < before)
+    }
+
+    /// Where replicas lie is for whoever runs the brokers to say.
+    fn replication_differs(&self) -> Option<Say> {
+        let TopicObserved::Present {
+            replication_factor, ..
+        } = self.seen.topic
+        else {
+            return None;
+        };
+        let wanted = self.seen.cluster.spec.kafka.topic.replication_factor;
+        let message = format!(
+            "the topic has {replication_factor} replicas of each partition, kafka.topic.replicationFactor says {wanted}: reassign its replicas in Kafka, or correct the spec"
+        );
+        (replication_factor != wanted).then(|| say(true, reasons::TOPIC_REPLICATION_DIFFERS, message))
     }
 
     /// A spec that cannot be carried out stops nothing that runs.

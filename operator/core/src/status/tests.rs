@@ -2,6 +2,7 @@ mod troubles;
 
 use std::collections::BTreeMap;
 
+use kube::ResourceExt;
 use poker_operator_api::conditions::types;
 
 use super::*;
@@ -66,6 +67,73 @@ fn losing_one_shard_degrades_and_losing_all_is_not_ready() {
     world.set_ready("redis", false);
     world.pass();
     assert_eq!(world.condition(types::READY), pair("False", "ServersUnavailable"));
+}
+
+#[test]
+fn what_is_added_starts_and_what_is_lost_degrades_until_it_is_back() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let degraded = |world: &mut World, ready: i32| {
+        let gateways = world.seen.live.deployments.iter_mut();
+        for gateway in gateways.filter(|d| d.name_any().contains("gateway")) {
+            gateway.status.get_or_insert_default().ready_replicas = Some(ready);
+        }
+        world.pass();
+        world.condition(types::DEGRADED)
+    };
+    world.seen.cluster.spec.gateway.replicas = 4;
+    world.seen.cluster.metadata.generation = Some(2);
+    for (ready, expected) in [
+        (2, pair("False", "AsExpected")),
+        (3, pair("False", "AsExpected")),
+        (2, pair("True", "GatewaysUnavailable")),
+        (2, pair("True", "GatewaysUnavailable")),
+        (3, pair("True", "GatewaysUnavailable")),
+        (4, pair("False", "AsExpected")),
+    ] {
+        assert_eq!(degraded(&mut world, ready), expected, "{ready} of 4 ready");
+    }
+}
+
+#[test]
+fn a_managed_server_that_waits_for_its_pod_to_be_deleted_is_named() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    let progressing = |world: &mut World, updated: i32| {
+        let mut sets = world.seen.live.stateful_sets.iter_mut();
+        let redis = sets.find(|set| set.name_any() == "demo-redis").unwrap();
+        let status = redis.status.get_or_insert_default();
+        status.replicas = 1;
+        status.updated_replicas = Some(updated);
+        status.current_revision = Some("demo-redis-1".to_owned());
+        status.update_revision = Some("demo-redis-2".to_owned());
+        world.pass();
+        let status = world.seen.cluster.status.as_ref().unwrap();
+        let mut conditions = status.conditions.iter();
+        conditions
+            .find(|c| c.type_ == types::PROGRESSING)
+            .unwrap()
+            .message
+            .clone()
+    };
+    assert!(progressing(&mut world, 0).starts_with("everything is as the spec says but demo-redis-0: "));
+    assert_eq!(progressing(&mut world, 1), "everything is as the spec says");
+}
+
+#[test]
+fn other_replicas_of_the_topic_than_asked_for_are_told() {
+    let mut world = world("{version: v1}");
+    world.settle();
+    world.seen.topic = TopicObserved::Present {
+        partitions: 12,
+        replication_factor: 3,
+        retention_ms: Some(604_800_000),
+    };
+    world.pass();
+    assert_eq!(
+        world.condition(types::DEGRADED),
+        pair("True", "TopicReplicationDiffers")
+    );
 }
 
 #[test]
