@@ -19,9 +19,9 @@ use crate::{
     store::{RedbStore, Store},
 };
 
-/// Files in the data folder.
+/// Files in the folder of the data.
 const ROOMS_FILE: &str = "rooms.redb";
-const HISTORY_FILE: &str = "history.redb";
+pub const HISTORY_FILE: &str = "history.redb";
 const SHARD: u32 = 0;
 const CONNECTIONS_MAX: u32 = 18_000;
 

@@ -102,6 +102,32 @@ test('V votes again, ? shows the keys', async () => {
   assert.equal(await hand(ada).locator('input:checked').count(), 0)
 })
 
+test('the focus stays near a control that goes with its press', async () => {
+  const ada = await newPage(browser)
+  const url = await createTeam(ada)
+  const ben = await join(browser, url, 'Ben')
+  const press = async (page, name) => {
+    await page.getByRole('button', { name }).focus()
+    await page.keyboard.press('Enter')
+  }
+  await vote(ada, '8')
+  await lead(ada)
+  await press(ada, 'Vote again')
+  await ada.getByText('0 of 2 have voted').waitFor()
+  assert.match(await focused(ada), /^Reveal/)
+  await press(ada, 'Timer')
+  await press(ada, 'Start 2 min')
+  await ada.getByRole('timer').waitFor()
+  assert.match(await focused(ada), /^Stop/)
+  await ada.keyboard.press('Enter')
+  await ada.getByRole('timer').waitFor({ state: 'detached' })
+  assert.match(await focused(ada), /^Timer/)
+  await ada.close()
+  await press(ben, 'Take over')
+  await primary(ben).waitFor()
+  assert.match(await focused(ben), /^Reveal/)
+})
+
 test('single letters do nothing while typing, and can be switched off', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)

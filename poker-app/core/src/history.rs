@@ -64,6 +64,8 @@ pub struct TeamHistory {
     pub team: String,
     /// Newest first.
     pub rounds: Vec<HistoryRound>,
+    /// Whether there may be older rounds than those.
+    pub older_left_out: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]

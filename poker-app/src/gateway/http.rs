@@ -28,7 +28,7 @@ use super::{
     server::{Permit, Sockets},
     session, slug,
 };
-use crate::{history::History, link::Sight, metrics::GatewayMetrics, web};
+use crate::{history::History, link::Sight, metrics::GatewayMetrics, shard::limits::HISTORY_ROUNDS_MAX, web};
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -156,6 +156,9 @@ async fn make_team(
     Ok((StatusCode::CREATED, Json(MadeTeam { slug })))
 }
 
+/// For answers that are another one in a moment.
+const FRESH: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
 #[derive(Serialize)]
 struct TeamSeen {
     slug: TeamSlug,
@@ -166,10 +169,7 @@ struct TeamSeen {
 async fn team(State(app): State<App>, Path(slug): Path<String>) -> Result<Response, Failure> {
     let slug = parse_team(&slug)?;
     match look::look(&app.hub, slug.as_str()).await {
-        Ok(Some(Sight::Team { name })) => {
-            let fresh = [(header::CACHE_CONTROL, "no-store")];
-            Ok((fresh, Json(TeamSeen { slug, name })).into_response())
-        }
+        Ok(Some(Sight::Team { name })) => Ok((FRESH, Json(TeamSeen { slug, name })).into_response()),
         Ok(None) => Err(Failure::new(
             StatusCode::NOT_FOUND,
             ErrorCode::TeamNotFound,
@@ -201,8 +201,12 @@ async fn history(
     };
     match query.format.as_deref() {
         None | Some("json") => {
-            let team = team.to_string();
-            Ok(Json(TeamHistory { team, rounds }).into_response())
+            let answer = TeamHistory {
+                team: team.to_string(),
+                older_left_out: rounds.len() >= HISTORY_ROUNDS_MAX,
+                rounds,
+            };
+            Ok((FRESH, Json(answer)).into_response())
         }
         Some("csv") => {
             let name = format!("attachment; filename=\"{team}-history.csv\"");
@@ -212,7 +216,7 @@ async fn history(
             ];
             let table = csv::export(&rounds)
                 .map_err(|_| Failure::unavailable("cannot write the table: try again"))?;
-            Ok((headers, table).into_response())
+            Ok((FRESH, headers, table).into_response())
         }
         Some(_) => Err(Failure::new(
             StatusCode::BAD_REQUEST,

@@ -18,6 +18,9 @@ pub const LISTEN_BACKLOG: u32 = 4_096;
 pub const HTTP_CONNECTIONS_MAX: usize = 1_000;
 /// A request's head must arrive within this time; an idle connection is closed after it.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that has not become a socket takes no further request after this time, and is closed after as much
+/// again: whoever sends or reads slowly holds no place for ever.
+pub const HTTP_CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 /// A larger body of an API request is refused with 413.
 pub const HTTP_BODY_BYTES_MAX: usize = 4 * 1024;
 /// Whoever asks for a team's name hears no later than this that it cannot be told now.

@@ -19,6 +19,7 @@ use hyper_util::{
 use poker_core::protocol::{RestartReason, close};
 use rand::{Rng, seq::SliceRandom};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -29,7 +30,8 @@ use tower::ServiceExt;
 use super::{
     hub::Hub,
     limits::{
-        HTTP_CONNECTIONS_MAX, HTTP_HEAD_TIMEOUT, LISTEN_BACKLOG, RESTART_RETRY_MS_MAX, SHUTDOWN_TIMEOUT,
+        HTTP_CONNECTION_AGE_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_TIMEOUT, LISTEN_BACKLOG,
+        RESTART_RETRY_MS_MAX, SHUTDOWN_TIMEOUT,
     },
 };
 use crate::metrics::GatewayMetrics;
@@ -138,7 +140,14 @@ pub async fn serve(listener: TcpListener, app: Router, sockets_max: u32, stop: C
         match accepted {
             Ok((stream, permit)) => {
                 delay = Duration::ZERO;
-                tokio::spawn(serve_connection(stream, app.clone(), permit, stop.clone()));
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(serve_connection(
+                    stream,
+                    app.clone(),
+                    permit,
+                    HTTP_CONNECTION_AGE_MAX,
+                    stop.clone(),
+                ));
             }
             Err(error) => {
                 delay = (delay * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
@@ -167,8 +176,15 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> std::io::Resul
     ))
 }
 
-async fn serve_connection(stream: TcpStream, app: Router, permit: Permit, stop: CancellationToken) {
-    let _ = stream.set_nodelay(true);
+async fn serve_connection<IO>(
+    stream: IO,
+    app: Router,
+    permit: Permit,
+    age_max: Duration,
+    stop: CancellationToken,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = tower::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(permit.clone());
@@ -182,7 +198,42 @@ async fn serve_connection(stream: TcpStream, app: Router, permit: Permit, stop: 
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(age_max) => {}
     }
-    let _ = connection.await;
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(age_max, connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::post;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_sends_slowly_holds_no_place_for_ever() {
+        let app = Router::new().route("/", post(async |body: String| body));
+        let room = Arc::new(Semaphore::new(1));
+        let permit = Permit {
+            _permit: Arc::new(room.clone().acquire_owned().await.unwrap()),
+        };
+        let (mut client, server) = tokio::io::duplex(1024);
+        let age_max = Duration::from_millis(50);
+        tokio::spawn(serve_connection(
+            server,
+            app,
+            permit,
+            age_max,
+            CancellationToken::new(),
+        ));
+        client
+            .write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nslow")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        let _place = room.acquire().await.unwrap();
+    }
 }

@@ -4,11 +4,13 @@ use std::{net::SocketAddr, path::Path};
 
 use futures::SinkExt;
 use poker_app::{
-    all::All,
+    all::{All, HISTORY_FILE},
     cli::{AllArgs, LogFormat},
+    history::RedbHistory,
 };
 use poker_core::{
     ErrorCode,
+    history::{HistoryEvent, TeamHistory},
     limits::{MESSAGE_BYTES_MAX, STORY_TITLE_CHARS_MAX},
     protocol::{ClientMessage, Command, RestartReason, ServerMessage},
 };
@@ -90,6 +92,32 @@ async fn a_team_is_made_estimates_and_finds_its_round_in_the_history() {
     assert!(csv.contains("'=Login"), "{csv}");
     assert_eq!(csv.lines().count(), 3);
     all.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_says_when_it_does_not_go_back_to_the_beginning() {
+    let revealed = |round: usize| -> HistoryEvent {
+        let event = serde_json::json!({
+            "team": "old", "epoch": 1, "seq": round, "atMs": round, "kind": "round_revealed", "round": round,
+            "story": null, "votes": [], "stats": {"histogram": [], "median": null, "mean": null, "agreement": 0},
+        });
+        serde_json::from_value(event).unwrap()
+    };
+    for rounds in [999, 1_001] {
+        let data = tempfile::tempdir().unwrap();
+        let history = RedbHistory::open(&data.path().join(HISTORY_FILE)).unwrap();
+        let events: Vec<_> = (1..=rounds).map(revealed).collect();
+        history.write(&events).await.unwrap();
+        drop(history);
+        let (all, address) = start(data.path()).await;
+        let (status, head, body) = http_whole(address, "GET /api/teams/old/history HTTP/1.1").await;
+        assert_eq!(status, 200);
+        assert!(head.contains("cache-control: no-store"), "{head}");
+        let history: TeamHistory = serde_json::from_str(&body).unwrap();
+        assert_eq!(history.rounds.len(), rounds.min(1_000));
+        assert_eq!(history.older_left_out, rounds > 1_000);
+        all.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -384,6 +412,17 @@ async fn a_restart_loses_nothing_even_after_a_kill() {
     let titles = vec!["Login".to_owned()];
     ada.command(Command::AddStories { titles }).await.unwrap();
     ben.until_room(|room| room.round.story.is_some()).await;
+    ada.vote("2").await.unwrap();
+    ada.reveal().await;
+    let path = "GET /api/teams/again/history HTTP/1.1";
+    until("the round is in the history", async || {
+        http(address, path).await.1.contains(r#""card":"2""#)
+    })
+    .await;
+    let history = http(address, path).await;
+    let round = ada.room.round.number;
+    ada.command(Command::VoteAgain { round }).await.unwrap();
+    ben.until_room(|room| room.round.number > round).await;
     ben.vote("xyzzy").await.unwrap();
     for is_kill in [true, false] {
         if is_kill {
@@ -399,6 +438,7 @@ async fn a_restart_loses_nothing_even_after_a_kill() {
         assert_eq!(again.room.stories[0].title, "Login");
         assert_eq!(again.room.participants.len(), 2);
         assert!(again.seen.epoch > ben.seen.epoch);
+        assert_eq!(http(address, path).await, history);
         let resumed = ada.return_to(address, "again").await;
         assert!(!resumed, "another epoch gives a snapshot");
         ada.until_snapshot_after(ada.snapshots).await;

@@ -1,13 +1,13 @@
 import { useEffect, useRef, useState } from 'react'
 import { useTexts } from '../i18n'
-import type { HistoryRound } from '../protocol/protocol'
+import type { TeamHistory } from '../protocol/protocol'
 import { useSettings } from '../settings/settings'
 import { teamPath } from '../router'
 import { Icon } from '../ui/Icon'
 import { Link } from '../ui/Link'
 import { historyPath, readHistory } from './read'
 
-type Progress = { kind: 'loading' } | { kind: 'failed' } | { kind: 'read'; rounds: HistoryRound[] }
+type Progress = { kind: 'loading' } | { kind: 'failed' } | { kind: 'read'; history: TeamHistory }
 
 export function HistoryView({ team }: { team: string }) {
   const t = useTexts()
@@ -21,7 +21,7 @@ export function HistoryView({ team }: { team: string }) {
   useEffect(() => {
     const abort = new AbortController()
     readHistory(team, abort.signal).then(
-      (rounds) => setProgress({ kind: 'read', rounds }),
+      (history) => setProgress({ kind: 'read', history }),
       () => {
         if (!abort.signal.aborted) setProgress({ kind: 'failed' })
       },
@@ -61,50 +61,53 @@ export function HistoryView({ team }: { team: string }) {
           </button>
         </>
       )}
-      {progress.kind === 'read' && <Rounds rounds={progress.rounds} />}
+      {progress.kind === 'read' && <Rounds history={progress.history} />}
     </main>
   )
 }
 
-function Rounds({ rounds }: { rounds: HistoryRound[] }) {
+function Rounds({ history: { rounds, olderLeftOut } }: { history: TeamHistory }) {
   const t = useTexts()
   const { language } = useSettings()
   if (rounds.length === 0) return <p className="hint">{t.history.empty}</p>
   const date = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' })
   return (
-    <ol className="history-list">
-      {rounds.map((round) => (
-        <li key={`${round.round}-${round.revealedAt}`} className="history-round">
-          <div>
-            <h3 dir="auto" className={round.story ? '' : 'quiet'}>
-              {round.story?.title ?? t.history.noStory}
-            </h3>
-            <p className="hint">
-              {`${t.history.round} ${round.round} · `}
-              <time dateTime={round.revealedAt}>{date.format(new Date(round.revealedAt))}</time>
-            </p>
-            <ul className="history-votes" aria-label={t.history.votes}>
-              {round.votes.map(({ participant, name, card }) => (
-                <li key={participant}>
-                  <bdi>{name}</bdi> <b>{card}</b>
-                </li>
-              ))}
-            </ul>
-          </div>
-          <dl className="history-figures">
-            <Figure name={t.history.median} value={round.stats.median} />
-            <Figure
-              name={t.history.mean}
-              value={
-                round.stats.mean?.toLocaleString(language, { maximumFractionDigits: 1 }) ?? null
-              }
-            />
-            <Figure name={t.history.agreement} value={t.result.percent(round.stats.agreement)} />
-            <Figure name={t.history.estimate} value={round.estimate} strong />
-          </dl>
-        </li>
-      ))}
-    </ol>
+    <>
+      <ol className="history-list">
+        {rounds.map((round) => (
+          <li key={`${round.round}-${round.revealedAt}`} className="history-round">
+            <div>
+              <h3 dir="auto" className={round.story ? '' : 'quiet'}>
+                {round.story?.title ?? t.history.noStory}
+              </h3>
+              <p className="hint">
+                {`${t.history.round} ${round.round} · `}
+                <time dateTime={round.revealedAt}>{date.format(new Date(round.revealedAt))}</time>
+              </p>
+              <ul className="history-votes" aria-label={t.history.votes}>
+                {round.votes.map(({ participant, name, card }) => (
+                  <li key={participant}>
+                    <bdi>{name}</bdi> <b>{card}</b>
+                  </li>
+                ))}
+              </ul>
+            </div>
+            <dl className="history-figures">
+              <Figure name={t.history.median} value={round.stats.median} />
+              <Figure
+                name={t.history.mean}
+                value={
+                  round.stats.mean?.toLocaleString(language, { maximumFractionDigits: 1 }) ?? null
+                }
+              />
+              <Figure name={t.history.agreement} value={t.result.percent(round.stats.agreement)} />
+              <Figure name={t.history.estimate} value={round.estimate} strong />
+            </dl>
+          </li>
+        ))}
+      </ol>
+      {olderLeftOut && <p className="hint">{t.history.olderLeftOut(rounds.length)}</p>}
+    </>
   )
 }
 

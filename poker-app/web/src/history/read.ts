@@ -1,14 +1,12 @@
-import type { HistoryRound, TeamHistory } from '../protocol/protocol'
+import type { TeamHistory } from '../protocol/protocol'
 
 export function historyPath(team: string, format: 'json' | 'csv'): string {
   const path = `/api/teams/${encodeURIComponent(team)}/history`
   return format === 'csv' ? `${path}?format=csv` : path
 }
 
-/** The revealed rounds of a team, newest first. */
-export async function readHistory(team: string, signal: AbortSignal): Promise<HistoryRound[]> {
+export async function readHistory(team: string, signal: AbortSignal): Promise<TeamHistory> {
   const response = await fetch(historyPath(team, 'json'), { signal })
   if (!response.ok) throw new Error(`reading the history failed with status ${response.status}`)
-  const body = (await response.json()) as TeamHistory
-  return body.rounds
+  return (await response.json()) as TeamHistory
 }

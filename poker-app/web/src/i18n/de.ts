@@ -235,6 +235,8 @@ export const de: Catalogue = {
     failed: 'Der Verlauf lässt sich gerade nicht lesen. Der Raum geht weiter.',
     retry: 'Noch einmal versuchen',
     loading: 'Der Verlauf wird gelesen…',
+    olderLeftOut: (rounds: number) =>
+      `Das sind die neuesten ${rounds} Runden. Ältere bleiben gespeichert und stehen hier nicht.`,
     round: 'Runde',
     votes: 'Karten',
     median: 'Median',

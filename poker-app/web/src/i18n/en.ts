@@ -236,6 +236,8 @@ export const en = {
     failed: 'The history cannot be read right now. The room works on.',
     retry: 'Try again',
     loading: 'Reading the history…',
+    olderLeftOut: (rounds: number) =>
+      `These are the newest ${rounds} rounds. Older ones are kept and not shown here.`,
     round: 'Round',
     votes: 'Votes',
     median: 'Median',

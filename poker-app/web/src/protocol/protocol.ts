@@ -164,7 +164,11 @@ export type TeamHistory = { team: string,
 /**
  * Newest first.
  */
-rounds: Array<HistoryRound>, };
+rounds: Array<HistoryRound>, 
+/**
+ * Whether there may be older rounds than those.
+ */
+olderLeftOut: boolean, };
 
 export type TimerView = { endsAtMs: number, seconds: number, };
 

@@ -3,6 +3,7 @@ import type { ClientView, RoomClient } from '../connection/client'
 import { HistoryView } from '../history/HistoryView'
 import { useTexts } from '../i18n'
 import type { RoomView } from '../protocol/protocol'
+import { keepFocus } from '../ui/keepFocus'
 import { Actions } from './Actions'
 import { Hand } from './Hand'
 import { Header, type Panel } from './Header'
@@ -53,7 +54,7 @@ export function Room({ client, view, room, showHistory }: Props) {
         {showHistory ? (
           <HistoryView team={room.team} />
         ) : (
-          <main className="round">
+          <main className="round" ref={keepFocus}>
             <StoryHeading ref={heading} />
             <Seats />
             <Result onInvite={() => setPanel('share')} />

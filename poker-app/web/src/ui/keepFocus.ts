@@ -1,0 +1,43 @@
+/**
+ * A control that goes with the press on it would take the focus to the top of the page: it passes to the nearest
+ * control that stays. To be given to the `ref` of the element around them.
+ */
+export function keepFocus(box: HTMLElement) {
+  /** The control that has the focus and what is around it, up to the box. */
+  let path: Element[] = []
+
+  function remember({ target }: FocusEvent) {
+    path = []
+    for (let at = target as Element | null; at && at !== box.parentElement; at = at.parentElement)
+      path.push(at)
+  }
+
+  function forget() {
+    // Who leaves a control that stays has left; removal ends the focus too.
+    queueMicrotask(() => {
+      if (path[0]?.isConnected && document.activeElement !== path[0]) path = []
+    })
+  }
+
+  const observer = new MutationObserver(() => {
+    if (path.length === 0 || path[0]?.isConnected || document.activeElement !== document.body)
+      return
+    for (const around of path.filter((element) => element.isConnected)) {
+      const control = around.querySelector<HTMLElement>(
+        'button:not([disabled]), input:not([disabled])',
+      )
+      if (control) {
+        control.focus({ preventScroll: true })
+        return
+      }
+    }
+  })
+  box.addEventListener('focusin', remember)
+  box.addEventListener('focusout', forget)
+  observer.observe(box, { childList: true, subtree: true })
+  return () => {
+    box.removeEventListener('focusin', remember)
+    box.removeEventListener('focusout', forget)
+    observer.disconnect()
+  }
+}
