@@ -37,9 +37,13 @@ pub async fn apply(
         apply.replicas(target).await?;
     }
     let applied = apply.children(plan.children.clone(), &seen.live).await?;
-    if let Some(topic) = &plan.topic {
-        ctx.broker
-            .carry_out(key, &observe::topic(&seen.cluster, &seen.names()), topic.clone());
+    match &plan.topic {
+        Some(wish) => {
+            let topic = observe::topic(&seen.cluster, &seen.names());
+            ctx.broker.carry_out(key, &topic, wish.clone());
+        }
+        None if plan.facts.paused => ctx.broker.rest(key),
+        None => {}
     }
     for orphan in &plan.orphans {
         apply.delete(orphan).await?;

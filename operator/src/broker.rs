@@ -82,6 +82,15 @@ impl Broker {
         self.entry(cluster, topic, Wish::CarryOut(wish));
     }
 
+    /// Carries nothing out any more: what was not done yet is asked for again by a later pass.
+    pub fn rest(&self, cluster: &ClusterKey) {
+        if let Some(entry) = self.lock().get_mut(cluster)
+            && matches!(entry.wish, Wish::CarryOut(_))
+        {
+            entry.wish = Wish::Look;
+        }
+    }
+
     /// How far the deletion of the topic is; it is tried in the background.
     pub fn delete(&self, cluster: &ClusterKey, topic: &Topic) -> Deletion {
         let entry = self.entry(cluster, topic, Wish::Delete);
@@ -397,6 +406,17 @@ mod tests {
         assert_eq!(due(&broker, 0), [], "the same wish waits");
         broker.carry_out(&cluster(), &topic(), wanted(1));
         assert_eq!(due(&broker, 0), [Wish::CarryOut(wanted(1))]);
+    }
+
+    #[test]
+    fn a_wish_that_failed_rests_while_the_cluster_is_paused() {
+        let broker = Broker::default();
+        broker.carry_out(&cluster(), &topic(), wanted(1));
+        assert_eq!(due(&broker, 0), [Wish::CarryOut(wanted(1))]);
+        let down = Err(TopicError::Unreachable("down".to_owned()));
+        broker.keep(&cluster(), &topic(), &Wish::CarryOut(wanted(1)), down);
+        broker.rest(&cluster());
+        assert_eq!(due(&broker, limits::BROKER_RETRY_MAX_SECONDS), [Wish::Look]);
     }
 
     #[test]

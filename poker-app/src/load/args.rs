@@ -38,7 +38,8 @@ pub struct LoadArgs {
     /// First part of every team's address; random when not given.
     #[arg(long)]
     pub team_prefix: Option<String>,
-    /// Write every acknowledged vote to this file: {team, round, participant, card} a line.
+    /// Write every acknowledged vote to this file (- is the standard output, before the report): {team, round,
+    /// participant, card} a line.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Print one JSON object instead of a table.

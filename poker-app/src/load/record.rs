@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Write},
+    io::{BufWriter, Write, stdout},
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -18,13 +18,20 @@ pub struct RecordedVote<'a> {
     pub card: &'a str,
 }
 
-pub struct Record(Mutex<BufWriter<File>>);
+pub struct Record(Mutex<BufWriter<Box<dyn Write + Send>>>);
 
 impl Record {
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::create(path)
-            .with_context(|| format!("cannot write {}; choose another --record file", path.display()))?;
-        Ok(Self(Mutex::new(BufWriter::new(file))))
+        let to: Box<dyn Write + Send> =
+            if path == Path::new("-") {
+                Box::new(stdout())
+            } else {
+                let file = File::create(path);
+                Box::new(file.with_context(|| {
+                    format!("cannot write {}; choose another --record file", path.display())
+                })?)
+            };
+        Ok(Self(Mutex::new(BufWriter::new(to))))
     }
 
     /// A failure shows at [`Record::finish`] at the latest.

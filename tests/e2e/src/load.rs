@@ -1,6 +1,7 @@
 //! A load of real WebSockets from a pod inside the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -37,6 +38,28 @@ pub struct LoadReport {
     /// Refusals by code.
     pub errors: BTreeMap<String, u64>,
     pub latency_ms: Latencies,
+    /// Those acknowledged.
+    #[serde(skip)]
+    pub votes: Votes,
+}
+
+/// Votes as `team round participant card`.
+#[derive(Default)]
+pub struct Votes(pub BTreeSet<String>);
+
+impl fmt::Debug for Votes {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "{} votes", self.0.len())
+    }
+}
+
+/// A line of `--record`.
+#[derive(Deserialize)]
+struct RecordedVote {
+    team: String,
+    round: u64,
+    participant: String,
+    card: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,7 +122,7 @@ impl Load {
                     "image": format!("{}:{}", images::app_repository(), images::version()),
                     "imagePullPolicy": "IfNotPresent",
                     "args": [
-                        "load", "--json",
+                        "load", "--json", "--record", "-",
                         "--url", format!("ws://{}.{}.svc", world.name, world.namespace),
                         "--teams", teams.to_string(), "--participants", participants.to_string(),
                         "--rate", rate.to_string(), "--seconds", seconds.to_string(), "--allow-remote",
@@ -130,12 +153,17 @@ impl Load {
         let limit = Duration::from_secs(self.seconds) + PATIENCE;
         watch_until(self.pods.clone(), &self.name, ended, limit).await?;
         let logs = self.pods.logs(&self.name, &LogParams::default()).await?;
-        let report = logs.lines().rev().find(|line| line.starts_with('{'));
-        let Some(report) = report else {
+        let mut lines = logs.lines().filter(|line| line.starts_with('{'));
+        let Some(report) = lines.next_back() else {
             bail!("load {} printed no report:\n{logs}", self.name)
         };
-        let report: LoadReport =
+        let mut report: LoadReport =
             serde_json::from_str(report).with_context(|| format!("cannot read the report {report}"))?;
+        for line in lines {
+            let vote: RecordedVote = serde_json::from_str(line)?;
+            let text = format!("{} {} {} {}", vote.team, vote.round, vote.participant, vote.card);
+            report.votes.0.insert(text);
+        }
         println!("{report:?}");
         self.pods.delete(&self.name, &DeleteParams::default()).await?;
         Ok(report)

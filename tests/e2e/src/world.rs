@@ -1,6 +1,6 @@
 //! One `PokerCluster` in a namespace, and how to wait for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use crate::images;
-use crate::shell;
+use crate::{LoadReport, images, shell};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -200,6 +199,33 @@ impl World {
             }
             sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// The votes in PostgreSQL are those acknowledged, each once, with the card that was acknowledged.
+    pub async fn assert_votes_stored(&self, loads: &[&LoadReport]) -> Result<()> {
+        self.assert_votes_stored_in("poker", loads).await
+    }
+
+    /// The same in another database of the same server.
+    pub async fn assert_votes_stored_in(&self, database: &str, loads: &[&LoadReport]) -> Result<()> {
+        let acked: BTreeSet<&str> = loads
+            .iter()
+            .flat_map(|load| &load.votes.0)
+            .map(String::as_str)
+            .collect();
+        let count: u64 = loads.iter().map(|load| load.votes_acked).sum();
+        assert_eq!(
+            acked.len() as u64,
+            count,
+            "the loads recorded other votes than they counted"
+        );
+        assert_eq!(self.votes_stored_in(database, count).await?, count);
+        let all = "SELECT team || ' ' || round || ' ' || participant || ' ' || card FROM votes";
+        let stored = self.psql_in(database, all).await?;
+        let stored: BTreeSet<&str> = stored.lines().collect();
+        let differ: Vec<_> = acked.symmetric_difference(&stored).take(5).collect();
+        assert!(differ.is_empty(), "acknowledged or stored, not both: {differ:?}");
+        Ok(())
     }
 
     /// The notes of the events of a reason, once there is one: they are written after the status.

@@ -82,7 +82,7 @@ async fn clusters_and_data_survive_an_uninstall_of_both_charts() -> Result<()> {
     let world = World::ready("helm", json!({"shards": {"replicas": 1}})).await?;
     let load = Load::start(&world, 2, 5, 20, 5).await?.finish().await?;
     let votes = load.votes_acked;
-    assert_eq!(world.votes_stored(votes).await?, votes);
+    world.assert_votes_stored(&[&load]).await?;
     assert_eq!(log_level().await?, "info");
     helm(&["upgrade"], &["--set", "log.level=debug"]).await?;
     assert_eq!(log_level().await?, "debug");

@@ -96,8 +96,7 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     few.assert_plays().await?;
     let few = few.finish().await?;
     few.assert_undisturbed();
-    let acked = many.votes_acked + few.votes_acked;
-    assert_eq!(world.votes_stored(acked).await?, acked);
+    world.assert_votes_stored(&[&many, &few]).await?;
 
     let status = world.get().await?.status.unwrap_or_default();
     let decision = status
