@@ -30,6 +30,8 @@ impl KafkaSink {
             .set("message.timeout.ms", KAFKA_SEND_TIMEOUT.as_millis().to_string())
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
+            // The address of a pod that is gone answers nothing.
+            .set("socket.connection.setup.timeout.ms", "5000")
             .set("log.connection.close", "false")
             .create()?;
         Ok(KafkaSink {

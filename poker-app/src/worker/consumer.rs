@@ -1,14 +1,19 @@
 //! Batches from Kafka, with offsets committed by hand.
 
-use std::sync::mpsc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{CommitMode, Consumer as _, ConsumerContext, StreamConsumer},
     error::KafkaResult,
     message::OwnedMessage,
 };
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     cli::WorkerArgs,
@@ -20,17 +25,33 @@ use crate::{
 /// A member of the consumer group.
 pub struct Consumer {
     /// None only while it is dropped.
-    consumer: Option<StreamConsumer<Context>>,
+    client: Option<StreamConsumer<Context>>,
+    recreated: Arc<Recreated>,
+    config: ClientConfig,
+    metrics: WorkerMetrics,
     topic: String,
 }
+
+/// Whether the topic has become another one of the same name, as after it was deleted and made again, or Kafka was.
+/// A client of librdkafka goes on from its offset in the former one, and says nothing of what it leaves out.
+#[derive(Default)]
+struct Recreated {
+    is_seen: AtomicBool,
+    news: Notify,
+}
+
+/// How librdkafka (`rd_kafka_topic_metadata_update`) tells it: there is no other way to hear of it.
+const ID_CHANGED: &str = " changed id from ";
+/// It knew no topic before.
+const NO_ID: &str = " changed id from AAAAAAAAAAAAAAAAAAAAAA ";
 
 /// Leaving the group waits for brokers, for ever when they are gone: then the group finds out by itself.
 impl Drop for Consumer {
     fn drop(&mut self) {
-        let consumer = self.consumer.take();
+        let client = self.client.take();
         let (left, has_left) = mpsc::channel();
         std::thread::spawn(move || {
-            drop(consumer);
+            drop(client);
             let _ = left.send(());
         });
         let _ = has_left.recv_timeout(WORKER_LEAVE_TIMEOUT);
@@ -40,11 +61,8 @@ impl Drop for Consumer {
 impl Consumer {
     /// Does not wait for the brokers: reading does.
     pub fn new(args: &WorkerArgs, metrics: WorkerMetrics) -> KafkaResult<Consumer> {
-        let context = Context {
-            metrics,
-            topic: args.kafka_topic.clone(),
-        };
-        let consumer: StreamConsumer<Context> = ClientConfig::new()
+        let mut config = ClientConfig::new();
+        config
             .set("bootstrap.servers", &args.kafka_brokers)
             .set("group.id", &args.kafka_group)
             .set("client.id", "poker-worker")
@@ -59,17 +77,42 @@ impl Consumer {
             .set("max.poll.interval.ms", "86400000")
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
+            // The address of a pod that is gone answers nothing.
+            .set("socket.connection.setup.timeout.ms", "5000")
             .set("log.connection.close", "false")
-            .create_with_context(context)?;
-        consumer.subscribe(&[&args.kafka_topic])?;
-        Ok(Consumer {
-            consumer: Some(consumer),
+            .set("debug", "metadata")
+            .set_log_level(RDKafkaLogLevel::Debug);
+        let mut consumer = Consumer {
+            client: None,
+            recreated: Arc::default(),
+            config,
+            metrics,
             topic: args.kafka_topic.clone(),
-        })
+        };
+        consumer.begin()?;
+        Ok(consumer)
+    }
+
+    /// Joins the group as a new member, which reads from the committed offsets or from the beginning.
+    fn begin(&mut self) -> KafkaResult<()> {
+        let recreated = Arc::<Recreated>::default();
+        let context = Context {
+            metrics: self.metrics.clone(),
+            topic: self.topic.clone(),
+            recreated: recreated.clone(),
+        };
+        let client: StreamConsumer<Context> = self.config.create_with_context(context)?;
+        client.subscribe(&[&self.topic])?;
+        self.recreated = recreated;
+        if let Some(former) = self.client.replace(client) {
+            // It waits for brokers while it leaves.
+            std::thread::spawn(move || drop(former));
+        }
+        Ok(())
     }
 
     /// Waits for messages; returns what has come shortly after the first of them.
-    pub async fn batch(&self) -> Vec<OwnedMessage> {
+    pub async fn batch(&mut self) -> Vec<OwnedMessage> {
         let mut batch = vec![self.message().await];
         let end = Instant::now() + WORKER_LINGER;
         while batch.len() < WORKER_BATCH_EVENTS_MAX {
@@ -81,16 +124,26 @@ impl Consumer {
         batch
     }
 
-    async fn message(&self) -> OwnedMessage {
-        let Some(consumer) = &self.consumer else {
-            return std::future::pending().await;
-        };
+    async fn message(&mut self) -> OwnedMessage {
         // The client tries again by itself and queues an error each time, before the messages: all are taken as
         // they come, few are told.
         let mut tell_after = Instant::now();
         loop {
-            let error = match consumer.recv().await {
-                Ok(message) => return message.detach(),
+            let Some(client) = &self.client else {
+                return std::future::pending().await;
+            };
+            let received = tokio::select! {
+                received = client.recv() => received.map(|message| message.detach()),
+                () = self.recreated.news.notified() => {
+                    tracing::warn!(topic = self.topic, "the topic was made anew: reading it from its beginning");
+                    if let Err(error) = self.begin() {
+                        tracing::error!(%error, "cannot make a new client");
+                    }
+                    continue;
+                }
+            };
+            let error = match received {
+                Ok(message) => return message,
                 Err(error) => error,
             };
             let now = Instant::now();
@@ -106,8 +159,11 @@ impl Consumer {
         }
     }
 
-    /// The batch is stored. Where this fails the messages come again, and the database recognises them.
+    /// The batch is stored. Nothing is noted of a topic that was made anew: it is read from its beginning. Where this fails the messages come again, and the database recognises them.
     pub async fn commit(&self, batch: &[OwnedMessage]) {
+        if self.recreated.is_seen.load(Ordering::Relaxed) {
+            return;
+        }
         let mut offsets = TopicPartitionList::new();
         for message in batch {
             let next = Offset::Offset(message.offset() + 1);
@@ -122,20 +178,28 @@ impl Consumer {
             }
         }
         // Queued here, sent by the client's own thread; the next commit covers one that got lost.
-        let Some(consumer) = &self.consumer else { return };
-        if let Err(error) = consumer.commit(&offsets, CommitMode::Async) {
+        let Some(client) = &self.client else { return };
+        if let Err(error) = client.commit(&offsets, CommitMode::Async) {
             tracing::warn!(%error, "cannot commit offsets; events will be repeated");
         }
     }
 }
 
-/// Takes the lag from the client's statistics.
+/// Takes the lag from the client's statistics, and from its log that the topic was made anew.
 struct Context {
     metrics: WorkerMetrics,
     topic: String,
+    recreated: Arc<Recreated>,
 }
 
 impl ClientContext for Context {
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, message: &str) {
+        if message.contains(ID_CHANGED) && !message.contains(NO_ID) {
+            self.recreated.is_seen.store(true, Ordering::Relaxed);
+            self.recreated.news.notify_one();
+        }
+    }
+
     fn stats(&self, statistics: Statistics) {
         let Some(topic) = statistics.topics.get(&self.topic) else {
             return;

@@ -51,7 +51,7 @@ pub async fn copy(args: &WorkerArgs, metrics: WorkerMetrics, readiness: Readines
     let consumer = Consumer::new(args, metrics.clone())?;
     prepare(&history).await;
     readiness.done(PENDING_DATABASE);
-    let worker = Worker {
+    let mut worker = Worker {
         consumer,
         history,
         metrics,
@@ -75,7 +75,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn copy(&self) {
+    async fn copy(&mut self) {
         loop {
             let batch = self.consumer.batch().await;
             let events = self.read(&batch);

@@ -59,6 +59,12 @@ impl World {
         .await;
     }
 
+    async fn delete_topic(&self) {
+        let admin: AdminClient<DefaultClientContext> = self.kafka_client().create().unwrap();
+        let deleted = admin.delete_topics(&[TOPIC], &AdminOptions::new()).await;
+        deleted.unwrap().remove(0).unwrap();
+    }
+
     fn kafka_client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.kafka.brokers());
@@ -297,6 +303,28 @@ async fn a_worker_ends_though_kafka_is_gone() {
     worker.abort();
     let ended = tokio::time::timeout(STUCK, worker).await.expect("stuck");
     assert!(ended.unwrap_err().is_cancelled());
+}
+
+/// Offsets that the worker remembers are those of messages that are gone. The topic made anew has as many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_was_made_anew_is_read_from_its_beginning() {
+    let mut world = World::start().await;
+    let (worker, _metrics) = world.worker();
+    let shard = world.shard();
+    let mut link = shard.link();
+    link.enter(1, "team", 1).await;
+    play(&mut link, 1, 1, 9).await;
+    world.await_rounds("team", 9).await;
+    world.kafka.kill();
+    world.kafka.restart_empty();
+    world.make_topic().await;
+    play(&mut link, 1, 10, 20).await;
+    world.await_rounds("team", 20).await;
+    world.delete_topic().await;
+    world.make_topic().await;
+    play(&mut link, 1, 21, 40).await;
+    world.await_rounds("team", 40).await;
+    worker.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,6 +103,12 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// The same address, and nothing of what was there.
+    pub fn restart_empty(&mut self) {
+        self.dir = tempfile::tempdir().unwrap();
+        self.restart();
+    }
+
     /// The same folder and port again.
     pub fn restart(&mut self) {
         (self.child, _) = spawn(self.kind, self.fsync, self.dir.path(), Some(self.port));
