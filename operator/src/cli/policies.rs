@@ -147,7 +147,7 @@ pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
         return Ok(Named {
             tick_seconds: HPA_TICK_SECONDS,
             believes_falls: true,
-            ..Named::new(name, policies::hpa(percent, capacity))
+            ..Named::new(name, policies::hpa(percent, capacity, block))
         });
     }
     let block = match name {
@@ -260,6 +260,13 @@ mod tests {
         let block = default(60).unwrap();
         let target = |name: &str| policies::capacity(&named(name, &block).unwrap().block).unwrap();
         assert_eq!(target("hpa85"), 850.0);
+        let bounded = Autoscaling {
+            min_replicas: 2,
+            max_replicas: 7,
+            ..block.clone()
+        };
+        let hpa = named("hpa70", &bounded).unwrap().block;
+        assert_eq!((hpa.min_replicas, hpa.max_replicas), (2, 7), "alike but for the target");
         assert_eq!(target("reactive").round(), 714.0);
         assert_eq!(target("forecast"), 1000.0);
         assert!(named("reactive", &block).unwrap().block.panic.is_none());

@@ -3,20 +3,18 @@
 use poker_operator_api::autoscaling::{BuiltinMetric, Metric, MetricTarget, PredictiveMode};
 use poker_operator_api::{Autoscaling, Quantity};
 
-/// The most replicas that a policy made here asks for.
-const REPLICAS_MAX: i32 = 100;
 /// A Kubernetes autoscaler decides this often.
 pub const HPA_TICK_SECONDS: i64 = 15;
 
-/// A plain HorizontalPodAutoscaler at this target in percent of a replica's capacity.
-pub fn hpa(percent: u32, capacity: f64) -> Autoscaling {
+/// A plain HorizontalPodAutoscaler at this target in percent of a replica's capacity, within the bounds of `block`.
+pub fn hpa(percent: u32, capacity: f64, block: &Autoscaling) -> Autoscaling {
     let target = MetricTarget {
         average_value: Some(quantity(capacity * f64::from(percent) / 100.0)),
         value: None,
     };
     Autoscaling {
-        min_replicas: 1,
-        max_replicas: REPLICAS_MAX,
+        min_replicas: block.min_replicas,
+        max_replicas: block.max_replicas,
         metrics: vec![Metric {
             builtin: Some(BuiltinMetric::Participants),
             promql: None,

@@ -1,15 +1,14 @@
 /**
  * A control that goes with the press on it would take the focus to the top of the page: it passes to the nearest
- * control that stays. To be given to the `ref` of the element around them.
+ * control that stays in the same part of the box. To be given to the `ref` of the box.
  */
 export function keepFocus(box: HTMLElement) {
-  /** The control that has the focus and what is around it, up to the box. */
+  /** The control that has the focus and what is around it, without the box. */
   let path: Element[] = []
 
   function remember({ target }: FocusEvent) {
     path = []
-    for (let at = target as Element | null; at && at !== box.parentElement; at = at.parentElement)
-      path.push(at)
+    for (let at = target as Element | null; at && at !== box; at = at.parentElement) path.push(at)
   }
 
   function forget() {
