@@ -266,7 +266,11 @@ mod tests {
             ..block.clone()
         };
         let hpa = named("hpa70", &bounded).unwrap().block;
-        assert_eq!((hpa.min_replicas, hpa.max_replicas), (2, 7), "alike but for the target");
+        assert_eq!(
+            (hpa.min_replicas, hpa.max_replicas),
+            (2, 7),
+            "alike but for the target"
+        );
         assert_eq!(target("reactive").round(), 714.0);
         assert_eq!(target("forecast"), 1000.0);
         assert!(named("reactive", &block).unwrap().block.panic.is_none());
