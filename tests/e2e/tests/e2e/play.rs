@@ -37,7 +37,8 @@ async fn a_replaced_kafka_gets_its_topic_again(world: &World, before: &LoadRepor
 #[tokio::test]
 async fn shards_come_and_go_and_a_version_is_rolled_out_under_load() -> Result<()> {
     let world = World::ready("moves", json!({"shards": {"replicas": 2}})).await?;
-    let load = Load::start(&world, 40, 5, 100, 120).await?;
+    let load = Load::start(&world, 40, 5, 100, 180).await?;
+    let started = Instant::now();
     for shards in [4, 3] {
         world.apply(json!({"shards": {"replicas": shards}})).await?;
         world.wait_shards(shards).await?;
@@ -54,6 +55,10 @@ async fn shards_come_and_go_and_a_version_is_rolled_out_under_load() -> Result<(
         })
         .await?;
     world.wait_shards(3).await?;
+    println!(
+        "2 to 4 to 3 shards and a new version: {:.1} s",
+        started.elapsed().as_secs_f64()
+    );
     load.assert_plays().await?;
     let report = load.finish().await?;
     report.assert_undisturbed();
