@@ -22,6 +22,9 @@ use crate::{LoadReport, images, shell};
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
+/// How long a watch is believed.
+const WATCH_AFRESH: Duration = Duration::from_secs(10);
+
 /// A namespace with a `PokerCluster`.
 #[derive(Clone)]
 pub struct World {
@@ -310,16 +313,20 @@ pub fn condition(cluster: &PokerCluster, kind: &str) -> Option<String> {
     (found.observed_generation == cluster.metadata.generation).then(|| found.status.clone())
 }
 
-/// Waits until the condition holds for an object. A watch may break off, as it does under load: only time ends the
-/// wait.
+/// Waits until the condition holds for an object. A watch may break off or fall behind, as it does under load: it is
+/// begun anew, and only time ends the wait.
 pub async fn watch_until<K>(api: Api<K>, name: &str, met: impl Condition<K>, patience: Duration) -> Result<()>
 where
     K: Clone + Debug + Send + DeserializeOwned + Resource + 'static,
 {
     let watch = async {
         let is_met = |object: Option<&K>| met.matches_object(object);
-        while let Err(error) = await_condition(api.clone(), name, is_met).await {
-            println!("watching {name} again: {error}");
+        loop {
+            match timeout(WATCH_AFRESH, await_condition(api.clone(), name, is_met)).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => println!("watching {name} again: {error}"),
+                Err(_) => continue,
+            }
             sleep(Duration::from_millis(200)).await;
         }
     };
