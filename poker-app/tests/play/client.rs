@@ -53,6 +53,8 @@ pub struct Client {
     pub frames: Vec<String>,
     pub snapshots: usize,
     commands: u64,
+    /// Commands without an answer, with their ids, oldest first.
+    unanswered: Vec<(String, ClientMessage)>,
     name: String,
 }
 
@@ -108,6 +110,7 @@ impl Client {
             frames: Vec::new(),
             snapshots: 1,
             commands: 0,
+            unanswered: Vec::new(),
             name: name.to_owned(),
         }
     }
@@ -153,6 +156,11 @@ impl Client {
                 self.room = (**room).clone();
                 self.your_vote.clone_from(your_vote);
                 self.snapshots += 1;
+                self.send_unanswered().await;
+            }
+            ServerMessage::Ack { id, .. } => self.unanswered.retain(|(sent, _)| sent != id),
+            ServerMessage::Error(ErrorMessage { id: Some(id), .. }) => {
+                self.unanswered.retain(|(sent, _)| sent != id);
             }
             ServerMessage::YourVote { card, .. } => self.your_vote.clone_from(card),
             _ => {}
@@ -192,7 +200,15 @@ impl Client {
             command,
         };
         send(&mut self.socket, &message).await;
+        self.unanswered.push((id.clone(), message));
         id
+    }
+
+    /// A snapshot replaces what was on its way, answers too.
+    async fn send_unanswered(&mut self) {
+        for (_, message) in &self.unanswered {
+            send(&mut self.socket, message).await;
+        }
     }
 
     /// Sends a command and waits for its answer.
