@@ -1,10 +1,6 @@
 //! Batches from Kafka, with offsets committed by hand.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-    mpsc,
-};
+use std::sync::mpsc;
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
@@ -13,37 +9,40 @@ use rdkafka::{
     error::KafkaResult,
     message::OwnedMessage,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::WorkerArgs,
     log::is_topic_missing,
     metrics::WorkerMetrics,
-    shard::limits::{WORKER_BATCH_EVENTS_MAX, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_TELL_INTERVAL},
+    shard::limits::{
+        WORKER_BATCH_EVENTS_MAX, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_RETRY_DELAY,
+        WORKER_TELL_INTERVAL,
+    },
 };
 
 /// A member of the consumer group.
 pub struct Consumer {
     /// None only while it is dropped.
     client: Option<StreamConsumer<Context>>,
-    recreated: Arc<Recreated>,
+    /// The topic has become another one of the same name, as after it was deleted and made again, or Kafka was. The
+    /// client goes on from its offset in the former one, and says nothing of what it leaves out.
+    recreated: CancellationToken,
     config: ClientConfig,
     metrics: WorkerMetrics,
     topic: String,
 }
 
-/// Whether the topic has become another one of the same name, as after it was deleted and made again, or Kafka was.
-/// A client of librdkafka goes on from its offset in the former one, and says nothing of what it leaves out.
-#[derive(Default)]
-struct Recreated {
-    is_seen: AtomicBool,
-    news: Notify,
+/// Whether librdkafka logs (`rd_kafka_topic_metadata_update`) that a topic it knew is another one: there is no other
+/// way to hear of it.
+fn tells_of_another_topic(message: &str) -> bool {
+    const NONE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+    let ids = message
+        .split_once(" changed id from ")
+        .and_then(|(_, ids)| ids.split_once(" to "));
+    ids.is_some_and(|(former, present)| former != NONE && present != NONE)
 }
-
-/// How librdkafka (`rd_kafka_topic_metadata_update`) tells it: there is no other way to hear of it.
-const ID_CHANGED: &str = " changed id from ";
-/// It knew no topic before.
-const NO_ID: &str = " changed id from AAAAAAAAAAAAAAAAAAAAAA ";
 
 /// Leaving the group waits for brokers, for ever when they are gone: then the group finds out by itself.
 impl Drop for Consumer {
@@ -84,7 +83,7 @@ impl Consumer {
             .set_log_level(RDKafkaLogLevel::Debug);
         let mut consumer = Consumer {
             client: None,
-            recreated: Arc::default(),
+            recreated: CancellationToken::new(),
             config,
             metrics,
             topic: args.kafka_topic.clone(),
@@ -95,7 +94,7 @@ impl Consumer {
 
     /// Joins the group as a new member, which reads from the committed offsets or from the beginning.
     fn begin(&mut self) -> KafkaResult<()> {
-        let recreated = Arc::<Recreated>::default();
+        let recreated = CancellationToken::new();
         let context = Context {
             metrics: self.metrics.clone(),
             topic: self.topic.clone(),
@@ -104,16 +103,37 @@ impl Consumer {
         let client: StreamConsumer<Context> = self.config.create_with_context(context)?;
         client.subscribe(&[&self.topic])?;
         self.recreated = recreated;
-        if let Some(former) = self.client.replace(client) {
-            // It waits for brokers while it leaves.
-            std::thread::spawn(move || drop(former));
-        }
+        self.client = Some(client);
         Ok(())
+    }
+
+    /// Reads the topic that was made anew from its beginning.
+    async fn begin_anew(&mut self) {
+        tracing::warn!(
+            topic = self.topic,
+            "the topic was made anew: reading it from its beginning"
+        );
+        if let Some(former) = self.client.take() {
+            let left = tokio::task::spawn_blocking(move || forget_offsets(former));
+            let _ = tokio::time::timeout(WORKER_LEAVE_TIMEOUT, left).await;
+        }
+        while let Err(error) = self.begin() {
+            tracing::error!(%error, "cannot make a new client, trying again");
+            tokio::time::sleep(WORKER_RETRY_DELAY).await;
+        }
     }
 
     /// Waits for messages; returns what has come shortly after the first of them.
     pub async fn batch(&mut self) -> Vec<OwnedMessage> {
-        let mut batch = vec![self.message().await];
+        let first = loop {
+            tokio::select! {
+                biased;
+                // Only between batches: the offsets of a batch are its own client's.
+                () = self.recreated.cancelled() => self.begin_anew().await,
+                message = self.message() => break message,
+            }
+        };
+        let mut batch = vec![first];
         let end = Instant::now() + WORKER_LINGER;
         while batch.len() < WORKER_BATCH_EVENTS_MAX {
             match tokio::time::timeout_at(end, self.message()).await {
@@ -124,26 +144,16 @@ impl Consumer {
         batch
     }
 
-    async fn message(&mut self) -> OwnedMessage {
+    async fn message(&self) -> OwnedMessage {
+        let Some(client) = &self.client else {
+            return std::future::pending().await;
+        };
         // The client tries again by itself and queues an error each time, before the messages: all are taken as
         // they come, few are told.
         let mut tell_after = Instant::now();
         loop {
-            let Some(client) = &self.client else {
-                return std::future::pending().await;
-            };
-            let received = tokio::select! {
-                received = client.recv() => received.map(|message| message.detach()),
-                () = self.recreated.news.notified() => {
-                    tracing::warn!(topic = self.topic, "the topic was made anew: reading it from its beginning");
-                    if let Err(error) = self.begin() {
-                        tracing::error!(%error, "cannot make a new client");
-                    }
-                    continue;
-                }
-            };
-            let error = match received {
-                Ok(message) => return message,
+            let error = match client.recv().await {
+                Ok(message) => return message.detach(),
                 Err(error) => error,
             };
             let now = Instant::now();
@@ -159,11 +169,8 @@ impl Consumer {
         }
     }
 
-    /// The batch is stored. Nothing is noted of a topic that was made anew: it is read from its beginning. Where this fails the messages come again, and the database recognises them.
+    /// The batch is stored. Where this fails the messages come again, and the database recognises them.
     pub async fn commit(&self, batch: &[OwnedMessage]) {
-        if self.recreated.is_seen.load(Ordering::Relaxed) {
-            return;
-        }
         let mut offsets = TopicPartitionList::new();
         for message in batch {
             let next = Offset::Offset(message.offset() + 1);
@@ -185,18 +192,29 @@ impl Consumer {
     }
 }
 
+/// Commits the beginning of each partition and leaves. Until the client heard of it, offsets of the former topic may
+/// have been committed in the one made anew, as while the database was away.
+fn forget_offsets(client: StreamConsumer<Context>) {
+    let beginning = client.assignment().and_then(|mut partitions| {
+        partitions.set_all_offsets(Offset::Offset(0))?;
+        client.commit(&partitions, CommitMode::Sync)
+    });
+    if let Err(error) = beginning {
+        tracing::warn!(%error, "cannot commit the beginning of the topic that was made anew");
+    }
+}
+
 /// Takes the lag from the client's statistics, and from its log that the topic was made anew.
 struct Context {
     metrics: WorkerMetrics,
     topic: String,
-    recreated: Arc<Recreated>,
+    recreated: CancellationToken,
 }
 
 impl ClientContext for Context {
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, message: &str) {
-        if message.contains(ID_CHANGED) && !message.contains(NO_ID) {
-            self.recreated.is_seen.store(true, Ordering::Relaxed);
-            self.recreated.news.notify_one();
+        if tells_of_another_topic(message) {
+            self.recreated.cancel();
         }
     }
 
@@ -210,3 +228,21 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_another_one_when_both_ids_are_known() {
+        let zero = "AAAAAAAAAAAAAAAAAAAAAA";
+        let (one, other) = ("LyiR+9dWRr++yiQTKtuSzA", "B8UJgRokQcyai9ytdQd1gA");
+        for (former, present, is_told) in [(one, other, true), (zero, one, false), (one, zero, false)] {
+            let message = format!("[thrd:main]: Topic history changed id from {former} to {present}");
+            assert_eq!(tells_of_another_topic(&message), is_told, "{message}");
+        }
+        assert!(!tells_of_another_topic(
+            "[thrd:main]: Topic history with 3 partitions"
+        ));
+    }
+}

@@ -327,6 +327,33 @@ async fn a_topic_that_was_made_anew_is_read_from_its_beginning() {
     worker.abort();
 }
 
+/// Messages of the former topic are still to be stored, and committed, when it is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_anew_while_the_database_was_away_is_read_from_its_beginning() {
+    let mut world = World::start().await;
+    let (worker, _metrics) = world.worker();
+    let shard = world.shard();
+    let mut link = shard.link();
+    link.enter(1, "team", 1).await;
+    play(&mut link, 1, 1, 9).await;
+    world.await_rounds("team", 9).await;
+    world.postgres.kill();
+    play(&mut link, 1, 10, 19).await;
+    until("kafka has it", async || shard.metrics.outbox_events.get() == 0).await;
+    world.delete_topic().await;
+    world.make_topic().await;
+    play(&mut link, 1, 20, 49).await;
+    until("kafka has it", async || shard.metrics.outbox_events.get() == 0).await;
+    world.postgres.restart();
+    let history = world.history();
+    until("all that is in the topic made anew is stored", async || {
+        let rounds = history.rounds("team").await.unwrap_or_default();
+        (20..=49).all(|number| rounds.iter().any(|round| round.round == number))
+    })
+    .await;
+    worker.abort();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_and_a_database_killed_in_the_middle_store_everything_once() {
     const TEAMS: u64 = 4;
