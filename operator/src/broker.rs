@@ -15,7 +15,10 @@ use kube::runtime::{
 use poker_operator_core::{observed::TopicObserved, outcome::TopicWish, topic};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::Notify, task::JoinSet, time::Instant};
@@ -53,6 +56,8 @@ pub enum Deletion {
 }
 
 struct Entry {
+    /// Of all entries there were, so that a visit for one that is gone is told from those of its successor.
+    number: u64,
     topic: Topic,
     wish: Wish,
     found: Found,
@@ -61,10 +66,20 @@ struct Entry {
     running: bool,
 }
 
+/// A wish that is being carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Visit {
+    cluster: ClusterKey,
+    entry: u64,
+    topic: Topic,
+    wish: Wish,
+}
+
 /// Wishes in, findings out.
 #[derive(Default)]
 pub struct Broker {
     entries: Mutex<HashMap<ClusterKey, Entry>>,
+    next_number: AtomicU64,
     changed: Notify,
 }
 
@@ -108,11 +123,10 @@ impl Broker {
     /// Makes sure that the wish is known, and that a new one is not kept waiting by old failures.
     fn entry(&self, cluster: &ClusterKey, topic: &Topic, wish: Wish) -> Entry {
         let mut entries = self.lock();
-        let entry = entries
-            .entry(cluster.clone())
-            .or_insert_with(|| Entry::new(topic.clone()));
+        let new = || Entry::new(self.next_number.fetch_add(1, Ordering::Relaxed), topic.clone());
+        let entry = entries.entry(cluster.clone()).or_insert_with(new);
         if entry.topic != *topic {
-            *entry = Entry::new(topic.clone());
+            *entry = new();
         }
         if entry.wish != wish && wish != Wish::Look {
             entry.wish = wish;
@@ -126,14 +140,19 @@ impl Broker {
     }
 
     /// Entries that are due and idle, marked as running; and when the next one is due.
-    fn take_due(&self, room: usize, now: Instant) -> (Vec<(ClusterKey, Topic, Wish)>, Option<Instant>) {
+    fn take_due(&self, room: usize, now: Instant) -> (Vec<Visit>, Option<Instant>) {
         let mut entries = self.lock();
         let idle = entries
             .iter_mut()
             .filter(|(_, entry)| !entry.running && entry.due <= now);
         let taken = idle.take(room).map(|(cluster, entry)| {
             entry.running = true;
-            (cluster.clone(), entry.topic.clone(), entry.wish.clone())
+            Visit {
+                cluster: cluster.clone(),
+                entry: entry.number,
+                topic: entry.topic.clone(),
+                wish: entry.wish.clone(),
+            }
         });
         let taken = taken.collect();
         let next = entries
@@ -145,21 +164,14 @@ impl Broker {
     }
 
     /// Keeps what a visit found; true when that is news for the cluster.
-    fn keep(
-        &self,
-        cluster: &ClusterKey,
-        topic: &Topic,
-        wish: &Wish,
-        result: Result<Found, TopicError>,
-    ) -> bool {
+    fn keep(&self, visit: &Visit, result: Result<Found, TopicError>) -> bool {
+        let Visit { cluster, wish, .. } = visit;
         let mut entries = self.lock();
-        let Some(entry) = entries.get_mut(cluster) else {
+        let entry = entries.get_mut(cluster);
+        let Some(entry) = entry.filter(|entry| entry.number == visit.entry) else {
             return false;
         };
         entry.running = false;
-        if entry.topic != *topic {
-            return false;
-        }
         let (found, wait) = match result {
             Ok(found) => {
                 entry.failures = 0;
@@ -192,9 +204,10 @@ impl Broker {
 }
 
 impl Entry {
-    fn new(topic: Topic) -> Self {
+    fn new(number: u64, topic: Topic) -> Self {
         let found = Found::Topic(TopicObserved::Unknown { why: None });
         Self {
+            number,
             topic,
             wish: Wish::Look,
             found,
@@ -232,11 +245,11 @@ pub async fn run(
     let mut visits = JoinSet::new();
     loop {
         let (due, next) = broker.take_due(limits::BROKER_CONCURRENCY - visits.len(), Instant::now());
-        for (cluster, topic, wish) in due {
+        for visit in due {
             // The library blocks, also when it is dropped.
             visits.spawn_blocking(move || {
-                let result = visit(&topic, &wish);
-                (cluster, topic, wish, result)
+                let result = carry_out(&visit.topic, &visit.wish);
+                (visit, result)
             });
         }
         let has_room = visits.len() < limits::BROKER_CONCURRENCY;
@@ -245,13 +258,14 @@ pub async fn run(
             () = broker.changed.notified(), if has_room => {}
             () = sleep_until(next), if has_room => {}
             Some(ended) = visits.join_next() => {
-                let (cluster, topic, wish, result) = ended?;
+                let (visit, result) = ended?;
                 if let Err(error) = &result {
+                    let (namespace, cluster) = &visit.cluster;
                     metrics.broker_errors.inc();
-                    tracing::info!(namespace = cluster.0, cluster = cluster.1, %error, "topic cannot be looked after yet");
+                    tracing::info!(namespace, cluster, %error, "topic cannot be looked after yet");
                 }
-                if broker.keep(&cluster, &topic, &wish, result) {
-                    wake(&triggers, &cluster).await;
+                if broker.keep(&visit, result) {
+                    wake(&triggers, &visit.cluster).await;
                 }
             }
         }
@@ -274,7 +288,7 @@ async fn wake(triggers: &Triggers, (namespace, name): &ClusterKey) {
     let _ = triggers.send(ReconcileRequest { obj_ref, reason }).await;
 }
 
-fn visit(topic: &Topic, wish: &Wish) -> Result<Found, TopicError> {
+fn carry_out(topic: &Topic, wish: &Wish) -> Result<Found, TopicError> {
     let brokers = Brokers::connect(&topic.brokers)?;
     match wish {
         Wish::Look => {}
@@ -323,14 +337,23 @@ mod tests {
         retention_ms: Some(1),
     };
 
-    fn due(broker: &Broker, after_seconds: u64) -> Vec<Wish> {
+    /// The one visit that is due.
+    fn due(broker: &Broker, after_seconds: u64) -> Option<Visit> {
         let now = Instant::now() + Duration::from_secs(after_seconds);
-        broker
-            .take_due(4, now)
-            .0
-            .into_iter()
-            .map(|(_, _, wish)| wish)
-            .collect()
+        let mut due = broker.take_due(4, now).0;
+        assert!(due.len() <= 1, "one visit at a time");
+        due.pop()
+    }
+
+    /// A visit for this wish is due.
+    fn due_for(broker: &Broker, after_seconds: u64, wish: Wish) -> Visit {
+        let visit = due(broker, after_seconds).unwrap();
+        assert_eq!(visit.wish, wish);
+        visit
+    }
+
+    fn down() -> Result<Found, TopicError> {
+        Err(TopicError::Unreachable("down".to_owned()))
     }
 
     #[test]
@@ -340,45 +363,32 @@ mod tests {
             broker.look(&cluster(), &topic()),
             TopicObserved::Unknown { .. }
         ));
-        assert_eq!(due(&broker, 0), [Wish::Look]);
-        assert_eq!(due(&broker, 0), [], "one visit at a time");
-        assert!(broker.keep(
-            &cluster(),
-            &topic(),
-            &Wish::Look,
-            Ok(Found::Topic(TopicObserved::Absent))
-        ));
+        let visit = due_for(&broker, 0, Wish::Look);
+        assert_eq!(due(&broker, 0), None, "one visit at a time");
+        assert!(broker.keep(&visit, Ok(Found::Topic(TopicObserved::Absent))));
         assert_eq!(broker.look(&cluster(), &topic()), TopicObserved::Absent);
-        assert_eq!(due(&broker, 1), [], "nothing new to do");
+        assert_eq!(due(&broker, 1), None, "nothing new to do");
 
         broker.carry_out(&cluster(), &topic(), wanted(1));
-        let wish = Wish::CarryOut(wanted(1));
-        assert_eq!(due(&broker, 0), [Wish::CarryOut(wanted(1))]);
-        assert!(broker.keep(&cluster(), &topic(), &wish, Ok(Found::Topic(PRESENT))));
+        let visit = due_for(&broker, 0, Wish::CarryOut(wanted(1)));
+        assert!(broker.keep(&visit, Ok(Found::Topic(PRESENT))));
         assert_eq!(broker.look(&cluster(), &topic()), PRESENT);
-        assert_eq!(due(&broker, 1), []);
-        assert_eq!(due(&broker, limits::BROKER_REFRESH_SECONDS), [Wish::Look]);
+        assert_eq!(due(&broker, 1), None);
+        due_for(&broker, limits::BROKER_REFRESH_SECONDS, Wish::Look);
     }
 
     #[test]
     fn failures_wait_longer_and_longer_and_a_new_wish_does_not_wait() {
         let broker = Broker::default();
         broker.look(&cluster(), &topic());
-        let fail = |wish| {
-            let unreachable = Err(TopicError::Unreachable("down".to_owned()));
-            broker.keep(&cluster(), &topic(), &wish, unreachable)
-        };
-        assert_eq!(due(&broker, 0), [Wish::Look]);
-        assert!(fail(Wish::Look), "the reason is news");
+        let visit = due_for(&broker, 0, Wish::Look);
+        assert!(broker.keep(&visit, down()), "the reason is news");
         broker.look(&cluster(), &topic());
-        assert_eq!(due(&broker, 0), [], "looking does not hurry");
-        assert_eq!(due(&broker, limits::BROKER_RETRY_SECONDS), [Wish::Look]);
-        assert!(!fail(Wish::Look), "the same reason is none");
-        assert_eq!(
-            due(&broker, limits::BROKER_RETRY_SECONDS),
-            [],
-            "the second wait is longer"
-        );
+        assert_eq!(due(&broker, 0), None, "looking does not hurry");
+        let visit = due_for(&broker, limits::BROKER_RETRY_SECONDS, Wish::Look);
+        assert!(!broker.keep(&visit, down()), "the same reason is none");
+        let second = due(&broker, limits::BROKER_RETRY_SECONDS);
+        assert_eq!(second, None, "the second wait is longer");
 
         let deletion = || broker.delete(&cluster(), &topic());
         assert_eq!(
@@ -386,11 +396,11 @@ mod tests {
             Deletion::Pending,
             "what failed before was no deletion"
         );
-        assert_eq!(due(&broker, 0), [Wish::Delete]);
-        fail(Wish::Delete);
+        let visit = due_for(&broker, 0, Wish::Delete);
+        broker.keep(&visit, down());
         assert_eq!(deletion(), Deletion::Failing);
-        assert_eq!(due(&broker, limits::BROKER_RETRY_SECONDS), [Wish::Delete]);
-        assert!(broker.keep(&cluster(), &topic(), &Wish::Delete, Ok(Found::Deleted)));
+        let visit = due_for(&broker, limits::BROKER_RETRY_SECONDS, Wish::Delete);
+        assert!(broker.keep(&visit, Ok(Found::Deleted)));
         assert_eq!(deletion(), Deletion::Done);
     }
 
@@ -398,41 +408,45 @@ mod tests {
     fn a_corrected_wish_replaces_a_refused_one_at_once() {
         let broker = Broker::default();
         broker.carry_out(&cluster(), &topic(), wanted(3));
-        let refused = Wish::CarryOut(wanted(3));
-        assert_eq!(due(&broker, 0), std::slice::from_ref(&refused));
+        let visit = due_for(&broker, 0, Wish::CarryOut(wanted(3)));
         let too_many = Err(TopicError::Refused("InvalidReplicationFactor".to_owned()));
-        broker.keep(&cluster(), &topic(), &refused, too_many);
+        broker.keep(&visit, too_many);
         broker.carry_out(&cluster(), &topic(), wanted(3));
-        assert_eq!(due(&broker, 0), [], "the same wish waits");
+        assert_eq!(due(&broker, 0), None, "the same wish waits");
         broker.carry_out(&cluster(), &topic(), wanted(1));
-        assert_eq!(due(&broker, 0), [Wish::CarryOut(wanted(1))]);
+        due_for(&broker, 0, Wish::CarryOut(wanted(1)));
     }
 
     #[test]
     fn a_wish_that_failed_rests_while_the_cluster_is_paused() {
         let broker = Broker::default();
         broker.carry_out(&cluster(), &topic(), wanted(1));
-        assert_eq!(due(&broker, 0), [Wish::CarryOut(wanted(1))]);
-        let down = Err(TopicError::Unreachable("down".to_owned()));
-        broker.keep(&cluster(), &topic(), &Wish::CarryOut(wanted(1)), down);
+        let visit = due_for(&broker, 0, Wish::CarryOut(wanted(1)));
+        broker.keep(&visit, down());
         broker.rest(&cluster());
-        assert_eq!(due(&broker, limits::BROKER_RETRY_MAX_SECONDS), [Wish::Look]);
+        due_for(&broker, limits::BROKER_RETRY_MAX_SECONDS, Wish::Look);
     }
 
     #[test]
-    fn a_result_for_another_topic_is_dropped() {
+    fn a_result_that_comes_too_late_is_dropped() {
         let broker = Broker::default();
-        broker.look(&cluster(), &topic());
-        due(&broker, 0);
+        let is_unknown = |topic: &Topic| {
+            let found = broker.look(&cluster(), topic);
+            matches!(found, TopicObserved::Unknown { .. })
+        };
+        assert!(is_unknown(&topic()));
+        let visit = due_for(&broker, 0, Wish::Look);
+        broker.forget(&cluster());
+        assert!(is_unknown(&topic()));
+        let next = due_for(&broker, 0, Wish::Look);
+        assert!(!broker.keep(&visit, Ok(Found::Topic(PRESENT))), "forgotten");
+        assert!(is_unknown(&topic()));
         let other = Topic {
             brokers: "other:9092".to_owned(),
             ..topic()
         };
-        broker.look(&cluster(), &other);
-        assert!(!broker.keep(&cluster(), &topic(), &Wish::Look, Ok(Found::Topic(PRESENT))));
-        assert!(matches!(
-            broker.look(&cluster(), &other),
-            TopicObserved::Unknown { .. }
-        ));
+        assert!(is_unknown(&other));
+        assert!(!broker.keep(&next, Ok(Found::Topic(PRESENT))), "of another topic");
+        assert!(is_unknown(&other));
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     leader::{self, Elector, Leadership},
     limits,
     metrics::{Metrics, Reason},
-    reconcile,
-    sampler::{self, Sampler},
+    reconcile, rounds,
+    sampler::Sampler,
     sight::Sight,
     stores::Starter,
     watches::{Guarded, Shared, Triggers},
@@ -104,7 +104,7 @@ pub async fn run(
         metrics.clone(),
         stop.clone(),
     ));
-    parts.spawn(sampler::run(
+    parts.spawn(rounds::run(
         sampler,
         triggers.clone(),
         metrics.clone(),

@@ -24,6 +24,7 @@ mod prometheus;
 mod readings;
 mod reconcile;
 mod report;
+mod rounds;
 mod sampler;
 pub mod series;
 mod sight;

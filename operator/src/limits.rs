@@ -58,8 +58,11 @@ pub const HISTORY_POINTS: u32 = 10_800;
 pub const HISTORY_STEP_SECONDS: u32 = 30;
 /// A past that could not be had is asked for again after this time.
 pub const HISTORY_RETRY_SECONDS: u64 = 60;
-/// Queries to one Prometheus at the same time.
-pub const QUERY_CONCURRENCY: usize = 8;
+/// Custom queries that one Prometheus is asked at the same time. By itself it answers 20 at once: some are left to the
+/// built-in metrics.
+pub const CUSTOM_QUERIES_AT_ONCE: usize = 12;
+/// Pasts that one Prometheus is asked for at the same time.
+pub const HISTORY_QUERIES_AT_ONCE: usize = 4;
 
 /// A single question to a Kafka broker is given up after this time.
 pub const BROKER_TIMEOUT_SECONDS: u64 = 5;

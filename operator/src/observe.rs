@@ -20,7 +20,7 @@ use poker_operator_core::{
     limits::PORT_KAFKA,
     observed::{LiveChildren, MetricSamples, Observed, SecretKeys, TopicObserved, fingerprint},
     scale::reading::Reading,
-    topic, troubles,
+    status, topic, troubles,
     validate::{referenced, secret_missing},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -85,18 +85,14 @@ fn look_at_topic(
 ) -> TopicObserved {
     let names = ClusterNames::new(&key.0, &key.1);
     // A Kafka of ours that starts may have lost the topic: it is asked as soon as it serves.
-    if cluster.spec.kafka.external.is_none() && !serves(live, &names.component(Component::Kafka)) {
+    let kafka = names.component(Component::Kafka);
+    let mut sets = live.stateful_sets.iter();
+    let is_up = sets.any(|set| set.name_any() == kafka && status::serves(set));
+    if cluster.spec.kafka.external.is_none() && !is_up {
         ctx.broker.forget(key);
         return TopicObserved::Unknown { why: None };
     }
     ctx.broker.look(key, &topic(cluster, &names))
-}
-
-fn serves(live: &LiveChildren, stateful_set: &str) -> bool {
-    let mut sets = live.stateful_sets.iter();
-    let set = sets.find(|set| set.metadata.name.as_deref() == Some(stateful_set));
-    let status = set.and_then(|set| set.status.as_ref());
-    status.and_then(|status| status.ready_replicas).unwrap_or(0) > 0
 }
 
 /// Keys of referenced and of made Secrets. A made one is read again only when it changed.

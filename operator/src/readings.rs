@@ -28,9 +28,10 @@ pub fn same_value(before: &Reading, after: &Reading) -> bool {
 /// scrape counts once.
 pub fn builtin_query(series: &str) -> String {
     let by = "by (namespace, cluster)";
-    let pods = format!("max by (namespace, cluster, pod) ({series})");
+    let pod = "by (namespace, cluster, pod)";
+    let pods = format!("max {pod} ({series})");
     format!(
-        r#"label_replace(sum {by} ({pods}), "what", "sum", "", "") or label_replace(min {by} (timestamp({series})), "what", "oldest", "", "") or label_replace(count {by} ({pods}), "what", "count", "", "")"#
+        r#"label_replace(sum {by} ({pods}), "what", "sum", "", "") or label_replace(min {by} (max {pod} (timestamp({series}))), "what", "oldest", "", "") or label_replace(count {by} ({pods}), "what", "count", "", "")"#
     )
 }
 
@@ -72,18 +73,10 @@ pub fn builtin_reading(
 }
 
 pub fn custom_reading(
-    value: Result<Vec<Series>, QueryError>,
+    value: &[Series],
     stamps: Result<Vec<Series>, QueryError>,
     stale_after: Duration,
 ) -> Reading {
-    let series = match value {
-        Ok(series) => series,
-        Err(error) => {
-            return Reading::Missing {
-                why: error.to_string(),
-            };
-        }
-    };
     let stamp = match stamps {
         Ok(stamps) => stamps.first().map(|stamp| stamp.value),
         Err(QueryError::Refused(_)) => None, // a scalar has no timestamp
@@ -93,7 +86,7 @@ pub fn custom_reading(
             };
         }
     };
-    match series.as_slice() {
+    match value {
         [one] => fresh_or_stale(one, stamp, None, stale_after),
         [] => Reading::Missing {
             why: "the query gives no finite value".to_owned(),
@@ -186,7 +179,7 @@ mod tests {
 
     #[test]
     fn custom_queries_give_exactly_one_value() {
-        let one = || Ok(vec![series(&[], 5.0)]);
+        let one = [series(&[], 5.0)];
         let asked = Timestamp::from_second(1_000).unwrap();
         let fresh = Reading::Fresh {
             value: 5.0,
@@ -194,28 +187,21 @@ mod tests {
             series: None,
         };
         assert_eq!(
-            custom_reading(one(), Err(QueryError::Refused("scalar".into())), AFTER),
+            custom_reading(&one, Err(QueryError::Refused("scalar".into())), AFTER),
             fresh
         );
-        assert_eq!(
-            custom_reading(one(), Ok(vec![series(&[], 1_000.0)]), AFTER),
-            fresh
-        );
+        assert_eq!(custom_reading(&one, Ok(vec![series(&[], 1_000.0)]), AFTER), fresh);
         assert!(matches!(
-            custom_reading(one(), Ok(vec![series(&[], 900.0)]), AFTER),
+            custom_reading(&one, Ok(vec![series(&[], 900.0)]), AFTER),
             Reading::Stale { .. }
         ));
         assert!(matches!(
-            custom_reading(one(), Err(QueryError::Timeout), AFTER),
+            custom_reading(&one, Err(QueryError::Timeout), AFTER),
             Reading::Missing { .. }
         ));
-        for bad in [
-            Ok(vec![]),
-            Ok(vec![series(&[], 1.0), series(&[], 2.0)]),
-            Err(QueryError::Status(500)),
-        ] {
+        for bad in [vec![], vec![series(&[], 1.0), series(&[], 2.0)]] {
             assert!(matches!(
-                custom_reading(bad, Ok(vec![]), AFTER),
+                custom_reading(&bad, Ok(vec![]), AFTER),
                 Reading::Missing { .. }
             ));
         }

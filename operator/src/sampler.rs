@@ -1,30 +1,16 @@
-//! Metrics come in here, once. Per Prometheus (address and token) rounds of queries answer for all clusters, one round
-//! of a part at a time, so that slow queries of a user keep nobody else's metrics waiting; reconcile reads the store and
-//! never waits for a Prometheus.
+//! The store of metrics: what clusters want to know goes in, the last readings come out. Reconcile reads it and never
+//! waits for a Prometheus.
 
-use crate::{
-    fence::ClusterKey,
-    limits,
-    metrics::{self, Metrics},
-    prometheus::{self, QueryError, Series},
-    readings::{self, builtin_reading, custom_reading},
-    watches::Triggers,
-};
-use futures::{StreamExt, stream};
+use crate::{fence::ClusterKey, limits, readings};
 use jiff::Timestamp;
-use kube::runtime::{
-    controller::{ReconcileReason, ReconcileRequest},
-    reflector::ObjectRef,
-};
 use poker_operator_api::autoscaling::BuiltinMetric;
 use poker_operator_core::scale::reading::{Reading, stale_after};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinSet, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::Notify, time::Instant};
 
 /// One Prometheus as one cluster reaches it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,18 +19,29 @@ pub struct Source {
     pub token: Option<String>,
 }
 
-/// What a round asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Part {
+pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
+    (BuiltinMetric::Participants, "poker_shard_participants"),
+    (BuiltinMetric::Connections, "poker_gateway_connections"),
+];
+
+/// One round of questions: at most one of each is under way.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Round {
     /// One query answers for all clusters.
-    Builtins,
-    /// Custom queries of each.
-    Queries,
+    Builtins(Source),
     /// The past of metrics that are forecast.
-    Histories,
+    Histories(Source),
+    /// The custom queries of one cluster.
+    Queries(Source, ClusterKey),
 }
 
-const PARTS: [Part; 3] = [Part::Builtins, Part::Queries, Part::Histories];
+impl Round {
+    pub fn source(&self) -> &Source {
+        match self {
+            Round::Builtins(source) | Round::Histories(source) | Round::Queries(source, _) => source,
+        }
+    }
+}
 
 /// What a cluster wants to know.
 #[derive(Clone, PartialEq, Eq)]
@@ -129,7 +126,7 @@ impl Sampler {
     }
 
     /// Pasts of this source to ask for now; they count as asked.
-    fn due_histories(&self, source: &Source, now: Instant) -> Vec<(ClusterKey, String, String)> {
+    pub fn due_histories(&self, source: &Source, now: Instant) -> Vec<(ClusterKey, String, String)> {
         let mut state = self.lock();
         let State { needs, pasts, .. } = &mut *state;
         let mut due = Vec::new();
@@ -155,7 +152,7 @@ impl Sampler {
     }
 
     /// Keeps a past that is still wanted.
-    fn keep_history(&self, cluster: &ClusterKey, metric: &str, points: Vec<(Timestamp, f64)>) {
+    pub fn keep_history(&self, cluster: &ClusterKey, metric: &str, points: Vec<(Timestamp, f64)>) {
         let mut state = self.lock();
         let past = state
             .pasts
@@ -167,17 +164,37 @@ impl Sampler {
         }
     }
 
-    /// Each source with the shortest interval that a cluster asks for.
-    fn sources(&self) -> BTreeMap<Source, Duration> {
-        let mut sources = BTreeMap::new();
-        for need in self.lock().needs.values() {
-            let interval = sources.entry(need.source.clone()).or_insert(need.interval);
-            *interval = need.interval.min(*interval);
+    /// What is to be asked for, and how often: each source by the shortest interval of its clusters.
+    pub fn rounds(&self) -> BTreeMap<Round, Duration> {
+        let mut rounds = BTreeMap::new();
+        for (cluster, need) in &self.lock().needs {
+            for round in [
+                Round::Builtins(need.source.clone()),
+                Round::Histories(need.source.clone()),
+            ] {
+                let interval = rounds.entry(round).or_insert(need.interval);
+                *interval = need.interval.min(*interval);
+            }
+            if !need.queries.is_empty() {
+                rounds.insert(
+                    Round::Queries(need.source.clone(), cluster.clone()),
+                    need.interval,
+                );
+            }
         }
-        sources
+        rounds
     }
 
-    fn needs_of(&self, source: &Source) -> BTreeMap<ClusterKey, Need> {
+    /// Returns once other rounds may be wanted.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    pub fn need_of(&self, cluster: &ClusterKey) -> Option<Need> {
+        self.lock().needs.get(cluster).cloned()
+    }
+
+    pub fn needs_of(&self, source: &Source) -> BTreeMap<ClusterKey, Need> {
         let state = self.lock();
         let mine = state.needs.iter().filter(|(_, need)| need.source == *source);
         mine.map(|(cluster, need)| (cluster.clone(), need.clone()))
@@ -185,7 +202,7 @@ impl Sampler {
     }
 
     /// Keeps the readings of a round and returns the clusters to wake.
-    fn keep(&self, source: &Source, round: Vec<(ClusterKey, String, Reading)>) -> Vec<ClusterKey> {
+    pub fn keep(&self, source: &Source, round: Vec<(ClusterKey, String, Reading)>) -> Vec<ClusterKey> {
         let mut state = self.lock();
         let State { needs, kept, .. } = &mut *state;
         let mut wake = HashSet::new();
@@ -214,239 +231,12 @@ impl Sampler {
     }
 }
 
-/// Runs the rounds until `stop`.
-///
-/// # Errors
-/// When the HTTP client cannot be made.
-pub async fn run(
-    sampler: Arc<Sampler>,
-    triggers: Triggers,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let asker = Asker {
-        sampler: sampler.clone(),
-        triggers,
-        metrics,
-        http: prometheus::client()?,
-    };
-    let mut rounds = JoinSet::new();
-    let mut due: BTreeMap<(Source, Part), Instant> = BTreeMap::new();
-    let mut running: HashSet<(Source, Part)> = HashSet::new();
-    loop {
-        let sources = sampler.sources();
-        due.retain(|(source, _), _| sources.contains_key(source));
-        for (source, interval) in sources {
-            for part in PARTS {
-                let round = (source.clone(), part);
-                let at = due.entry(round.clone()).or_insert_with(Instant::now);
-                if *at <= Instant::now() && running.insert(round.clone()) {
-                    *at = Instant::now() + interval;
-                    let asker = asker.clone();
-                    rounds.spawn(async move {
-                        asker.round(&round.0, round.1).await;
-                        round
-                    });
-                }
-            }
-        }
-        let next = due
-            .iter()
-            .filter(|(round, _)| !running.contains(*round))
-            .map(|(_, at)| *at)
-            .min();
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = sampler.changed.notified() => {}
-            () = sleep_until(next) => {}
-            Some(ended) = rounds.join_next() => {
-                running.remove(&ended?);
-            }
-        }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
-    (BuiltinMetric::Participants, "poker_shard_participants"),
-    (BuiltinMetric::Connections, "poker_gateway_connections"),
-];
-
-/// Asks, keeps what comes and wakes whom it concerns. Cheap to clone.
-#[derive(Clone)]
-struct Asker {
-    sampler: Arc<Sampler>,
-    triggers: Triggers,
-    metrics: Arc<Metrics>,
-    http: reqwest::Client,
-}
-
-impl Asker {
-    async fn round(&self, source: &Source, part: Part) {
-        match part {
-            Part::Builtins => self.builtins(source).await,
-            Part::Queries => self.queries(source).await,
-            Part::Histories => self.histories(source).await,
-        }
-    }
-
-    async fn builtins(&self, source: &Source) {
-        let needs = self.sampler.needs_of(source);
-        let mut readings = Vec::new();
-        for (builtin, series) in BUILTINS {
-            let answer = self.ask(source, &readings::builtin_query(series)).await;
-            let answer = answer.as_deref();
-            readings.extend(needs.iter().map(|(cluster, need)| {
-                let reading = builtin_reading(answer, cluster, stale_after(need.interval));
-                (cluster.clone(), builtin.name().to_owned(), reading)
-            }));
-            if answer.is_ok() {
-                self.metrics.sampled(builtin.name());
-            }
-        }
-        self.keep(source, readings).await;
-    }
-
-    async fn queries(&self, source: &Source) {
-        let needs = self.sampler.needs_of(source).into_iter();
-        let queries = needs.flat_map(|(cluster, need)| {
-            let stale_after = stale_after(need.interval);
-            let queries = need.queries.into_iter();
-            queries.map(move |(metric, query)| (cluster.clone(), metric, query, stale_after))
-        });
-        let asked = async |(cluster, metric, query, stale_after): (ClusterKey, String, String, Duration)| {
-            let value = self.ask(source, &query).await;
-            let stamps = self.get(source, &format!("timestamp({query})")).await;
-            let reading = custom_reading(value, stamps, stale_after);
-            self.keep(source, vec![(cluster, metric, reading)]).await;
-        };
-        stream::iter(queries)
-            .for_each_concurrent(limits::QUERY_CONCURRENCY, asked)
-            .await;
-    }
-
-    /// Reads the past of metrics that are forecast, once each. One that fails is asked for again later;
-    /// until then the forecast learns from new samples alone.
-    async fn histories(&self, source: &Source) {
-        let due = self.sampler.due_histories(source, Instant::now());
-        let asked = async |(cluster, metric, query): (ClusterKey, String, String)| {
-            let range = prometheus::Range {
-                end: Timestamp::now(),
-                points: limits::HISTORY_POINTS,
-                step_seconds: limits::HISTORY_STEP_SECONDS,
-            };
-            let token = source.token.as_deref();
-            match prometheus::query_range(&self.http, &source.url, token, &query, range).await {
-                Ok(points) => self.sampler.keep_history(&cluster, &metric, points),
-                Err(error) => self.failed(&error),
-            }
-        };
-        stream::iter(due)
-            .for_each_concurrent(limits::QUERY_CONCURRENCY, asked)
-            .await;
-    }
-
-    async fn keep(&self, source: &Source, readings: Vec<(ClusterKey, String, Reading)>) {
-        for (namespace, name) in self.sampler.keep(source, readings) {
-            let reason = ReconcileReason::Custom {
-                reason: "new samples".to_owned(),
-            };
-            let obj_ref = ObjectRef::new(&name).within(&namespace);
-            // A closed queue means that the process is stopping.
-            let _ = self.triggers.send(ReconcileRequest { obj_ref, reason }).await;
-        }
-    }
-
-    /// As [`Self::get`], counted.
-    async fn ask(&self, source: &Source, query: &str) -> Result<Vec<Series>, QueryError> {
-        let begun = Instant::now();
-        let answer = self.get(source, query).await;
-        self.metrics
-            .sampler_seconds
-            .observe(begun.elapsed().as_secs_f64());
-        answer.inspect_err(|error| self.failed(error))
-    }
-
-    async fn get(&self, source: &Source, query: &str) -> Result<Vec<Series>, QueryError> {
-        prometheus::query(&self.http, &source.url, source.token.as_deref(), query).await
-    }
-
-    fn failed(&self, error: &QueryError) {
-        let reason = metrics::Reason {
-            reason: error.label(),
-        };
-        self.metrics.sampler_errors.get_or_create(&reason).inc();
-        tracing::debug!(%error, "Prometheus query failed");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{Json, Router, extract::Query, routing::get};
-    use serde_json::json;
-    use tokio::net::TcpListener;
 
     fn key() -> ClusterKey {
         ("ns".to_owned(), "demo".to_owned())
-    }
-
-    /// A Prometheus that answers for the shards and never for the query of a user; and how often it was asked.
-    async fn slow_for_one(asked: Arc<Notify>) -> String {
-        let answer = |Query(parameters): Query<HashMap<String, String>>| async move {
-            if parameters["query"].contains("slow") {
-                std::future::pending::<()>().await;
-            }
-            asked.notify_one();
-            let labels = |what| json!({"namespace": "ns", "cluster": "demo", "what": what});
-            let result: Vec<_> = [("sum", "7"), ("oldest", "1000"), ("count", "1")]
-                .into_iter()
-                .map(|(what, value)| json!({"metric": labels(what), "value": [1000, value]}))
-                .collect();
-            Json(json!({"status": "success", "data": {"resultType": "vector", "result": result}}))
-        };
-        let router = Router::new().route("/api/v1/query", get(answer));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        url
-    }
-
-    #[tokio::test]
-    async fn a_slow_query_keeps_nobody_elses_metrics_waiting() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let asked = Arc::new(Notify::new());
-        let url = slow_for_one(asked.clone()).await;
-        let sampler = Arc::new(Sampler::default());
-        let need = Need {
-            source: Source { url, token: None },
-            interval: Duration::from_millis(1),
-            queries: BTreeMap::from([("mine".to_owned(), "slow".to_owned())]),
-            histories: BTreeMap::new(),
-            wakes: true,
-        };
-        sampler.need(&key(), Some(need));
-        let (triggers, mut woken) = tokio::sync::mpsc::channel(8);
-        let stop = CancellationToken::new();
-        let rounds = tokio::spawn(run(sampler.clone(), triggers, Arc::default(), stop.clone()));
-        let first = woken.recv().await.unwrap();
-        assert_eq!(first.obj_ref.name, "demo");
-        let read = sampler.read(&key(), "participants", Instant::now());
-        assert!(matches!(read, Reading::Fresh { value: 7.0, .. }), "{read:?}");
-        // Two built-in metrics a round: more of them begin while the query has no answer.
-        for _ in 0..8 {
-            asked.notified().await;
-        }
-        let read = sampler.read(&key(), "mine", Instant::now());
-        assert!(matches!(read, Reading::Missing { .. }), "{read:?}");
-        stop.cancel();
-        rounds.await.unwrap().unwrap();
     }
 
     #[test]

@@ -359,16 +359,16 @@ fn servers_down(sets: &[StatefulSet], names: &ClusterNames) -> Vec<Component> {
     servers.into_iter().filter(is_down).collect()
 }
 
-fn serves(set: &StatefulSet) -> bool {
+/// Whether a managed server answers.
+pub fn serves(set: &StatefulSet) -> bool {
     set.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0) > 0
 }
 
 /// The pod of a server that was made before its set was changed: sets wait until somebody deletes it.
 fn outdated_pod(set: &StatefulSet) -> Option<String> {
     let (status, name) = (set.status.as_ref()?, set.metadata.name.as_ref()?);
-    let changed = status.update_revision != status.current_revision;
     let waits = status.replicas > status.updated_replicas.unwrap_or(0);
-    (changed && waits).then(|| format!("{name}-0"))
+    waits.then(|| format!("{name}-0"))
 }
 
 fn is_stuck(deployment: &Deployment) -> bool {

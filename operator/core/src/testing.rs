@@ -191,6 +191,7 @@ impl World {
             set.status = Some(StatefulSetStatus {
                 replicas: 1,
                 ready_replicas: is_ready.then_some(1),
+                updated_replicas: Some(1),
                 ..StatefulSetStatus::default()
             });
         }

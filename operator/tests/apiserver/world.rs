@@ -45,7 +45,8 @@ where
 {
     let watch = async {
         let is_met = |object: Option<&K>| met.matches_object(object);
-        while await_condition(api.clone(), name, is_met).await.is_err() {
+        while let Err(error) = await_condition(api.clone(), name, is_met).await {
+            eprintln!("watching {name} again: {error}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

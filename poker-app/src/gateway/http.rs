@@ -192,18 +192,20 @@ async fn history(
     Query(query): Query<HistoryQuery>,
 ) -> Result<Response, Failure> {
     let team = parse_team(&team)?;
-    let rounds = match &app.history {
+    let mut rounds = match &app.history {
         Some(history) => history.rounds(team.as_str()).await.map_err(|cause| {
             tracing::warn!(%cause, "history cannot be read");
             Failure::unavailable("history cannot be read at the moment: try again shortly")
         })?,
         None => Vec::new(),
     };
+    let older_left_out = rounds.len() > HISTORY_ROUNDS_MAX;
+    rounds.truncate(HISTORY_ROUNDS_MAX);
     match query.format.as_deref() {
         None | Some("json") => {
             let answer = TeamHistory {
                 team: team.to_string(),
-                older_left_out: rounds.len() >= HISTORY_ROUNDS_MAX,
+                older_left_out,
                 rounds,
             };
             Ok((FRESH, Json(answer)).into_response())

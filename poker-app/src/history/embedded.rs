@@ -6,7 +6,7 @@ use poker_core::history::{HistoryEvent, HistoryRound};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{HistoryError, Written, fold};
-use crate::shard::limits::HISTORY_ROUNDS_MAX;
+use crate::shard::limits::HISTORY_ROUNDS_READ_MAX;
 
 /// (team, epoch, seq) to the event as JSON.
 const EVENTS: TableDefinition<(&str, u64, u64), &[u8]> = TableDefinition::new("events");
@@ -32,7 +32,7 @@ impl RedbHistory {
         let team = team.to_owned();
         self.blocking(move |database| {
             let mut rounds = fold::rounds(events_of(database, &team)?);
-            rounds.truncate(HISTORY_ROUNDS_MAX);
+            rounds.truncate(HISTORY_ROUNDS_READ_MAX);
             Ok(rounds)
         })
         .await

@@ -35,7 +35,7 @@ pub enum HistoryError {
 }
 
 impl History {
-    /// The newest rounds of a team, newest first, at most `HISTORY_ROUNDS_MAX`.
+    /// The newest rounds of a team, newest first, at most `HISTORY_ROUNDS_READ_MAX`.
     pub async fn rounds(&self, team: &str) -> Result<Vec<HistoryRound>, HistoryError> {
         match self {
             History::Postgres(history) => history.rounds(team).await,

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement, Transaction, error::SqlState, types::ToSql};
 
 use super::{HistoryError, Written, fold::time_text, migrations};
-use crate::shard::limits::{DATABASE_CONNECT_TIMEOUT, DATABASE_TIMEOUT, HISTORY_ROUNDS_MAX};
+use crate::shard::limits::{DATABASE_CONNECT_TIMEOUT, DATABASE_TIMEOUT, HISTORY_ROUNDS_READ_MAX};
 
 /// One connection, made when needed and again after it broke. Cheap to clone.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl PostgresHistory {
 
     pub async fn rounds(&self, team: &str) -> Result<Vec<HistoryRound>, HistoryError> {
         let client = self.reader().await?;
-        let limit = HISTORY_ROUNDS_MAX as i64;
+        let limit = HISTORY_ROUNDS_READ_MAX as i64;
         let rows = bounded(async {
             match client.query(SELECT_ROUNDS, &[&team, &limit]).await {
                 // No worker has made the tables yet: there is no history.

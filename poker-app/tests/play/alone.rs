@@ -4,13 +4,11 @@ use std::{net::SocketAddr, path::Path};
 
 use futures::SinkExt;
 use poker_app::{
-    all::{All, HISTORY_FILE},
+    all::All,
     cli::{AllArgs, LogFormat},
-    history::RedbHistory,
 };
 use poker_core::{
     ErrorCode,
-    history::{HistoryEvent, TeamHistory},
     limits::{MESSAGE_BYTES_MAX, STORY_TITLE_CHARS_MAX},
     protocol::{ClientMessage, Command, RestartReason, ServerMessage},
 };
@@ -21,7 +19,7 @@ use crate::{
     process::{Process, free_port, is_listening, local, until},
 };
 
-async fn start(data: &Path) -> (All, SocketAddr) {
+pub async fn start(data: &Path) -> (All, SocketAddr) {
     let args = AllArgs {
         listen: local(0),
         data: data.to_owned(),
@@ -34,13 +32,13 @@ async fn start(data: &Path) -> (All, SocketAddr) {
 }
 
 /// Status and body of a request without a client library.
-async fn http(address: SocketAddr, request: &str) -> (u16, String) {
+pub async fn http(address: SocketAddr, request: &str) -> (u16, String) {
     let (status, _, body) = http_whole(address, request).await;
     (status, body)
 }
 
 /// Status, head and body.
-async fn http_whole(address: SocketAddr, request: &str) -> (u16, String, String) {
+pub async fn http_whole(address: SocketAddr, request: &str) -> (u16, String, String) {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
     let head = head.replace('\n', "\r\n");
@@ -54,70 +52,11 @@ async fn http_whole(address: SocketAddr, request: &str) -> (u16, String, String)
     (status, head.to_owned(), body.to_owned())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_team_is_made_estimates_and_finds_its_round_in_the_history() {
-    let data = tempfile::tempdir().unwrap();
-    let (all, address) = start(data.path()).await;
-    let request = "POST /api/teams HTTP/1.1\ncontent-type: application/json\n\n{\"name\":\"Blue Team\"}";
-    let (status, body) = http(address, request).await;
-    assert_eq!(status, 201);
-    let team = serde_json::from_str::<serde_json::Value>(&body).unwrap()["slug"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert!(team.starts_with("blue-team-"), "{team}");
-    let mut ada = Client::join(address, &team, "Ada").await;
-    let mut ben = Client::join(address, &team, "Ben").await;
-    assert!(ben.room.participants[0].facilitator);
-    let titles = vec!["=Login".to_owned()];
-    ada.command(Command::AddStories { titles }).await.unwrap();
-    for client in [&mut ada, &mut ben] {
-        client.until_room(|room| room.round.story.is_some()).await;
-    }
-    ada.vote("2").await.unwrap();
-    ben.vote("xyzzy").await.unwrap();
-    ada.reveal().await;
-    ben.until_room(|room| room.round.votes.as_ref().is_some_and(|votes| votes.len() == 2))
-        .await;
-    let (round, card) = (ada.room.round.number, "2".to_owned());
-    ada.command(Command::SaveEstimate { round, card }).await.unwrap();
-    let path = format!("GET /api/teams/{team}/history");
-    until("the round is in the history", async || {
-        let (_, body) = http(address, &format!("{path} HTTP/1.1")).await;
-        body.contains("\"estimate\":\"2\"")
-    })
-    .await;
-    let (status, csv) = http(address, &format!("{path}?format=csv HTTP/1.1")).await;
-    assert_eq!(status, 200);
-    assert!(csv.contains("'=Login"), "{csv}");
-    assert_eq!(csv.lines().count(), 3);
-    all.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_history_says_when_it_does_not_go_back_to_the_beginning() {
-    let revealed = |round: usize| -> HistoryEvent {
-        let event = serde_json::json!({
-            "team": "old", "epoch": 1, "seq": round, "atMs": round, "kind": "round_revealed", "round": round,
-            "story": null, "votes": [], "stats": {"histogram": [], "median": null, "mean": null, "agreement": 0},
-        });
-        serde_json::from_value(event).unwrap()
-    };
-    for rounds in [999, 1_001] {
-        let data = tempfile::tempdir().unwrap();
-        let history = RedbHistory::open(&data.path().join(HISTORY_FILE)).unwrap();
-        let events: Vec<_> = (1..=rounds).map(revealed).collect();
-        history.write(&events).await.unwrap();
-        drop(history);
-        let (all, address) = start(data.path()).await;
-        let (status, head, body) = http_whole(address, "GET /api/teams/old/history HTTP/1.1").await;
-        assert_eq!(status, 200);
-        assert!(head.contains("cache-control: no-store"), "{head}");
-        let history: TeamHistory = serde_json::from_str(&body).unwrap();
-        assert_eq!(history.rounds.len(), rounds.min(1_000));
-        assert_eq!(history.older_left_out, rounds > 1_000);
-        all.stop().await;
-    }
+pub async fn spawn(data: &Path, port: u16) -> Process {
+    let listen = local(port).to_string();
+    let process = Process::poker_app(&["all", "--listen", &listen, "--data", data.to_str().unwrap()]);
+    until("the program listens", async || is_listening(port).await).await;
+    process
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -394,59 +333,6 @@ async fn whoever_has_the_link_sees_the_name_and_nobody_notices() {
 }
 
 /// The program over a data folder, listening.
-async fn spawn(data: &Path, port: u16) -> Process {
-    let listen = local(port).to_string();
-    let process = Process::poker_app(&["all", "--listen", &listen, "--data", data.to_str().unwrap()]);
-    until("the program listens", async || is_listening(port).await).await;
-    process
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_loses_nothing_even_after_a_kill() {
-    let data = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let address = local(port);
-    let mut process = spawn(data.path(), port).await;
-    let mut ada = Client::join(address, "again", "Ada").await;
-    let mut ben = Client::join(address, "again", "Ben").await;
-    let titles = vec!["Login".to_owned()];
-    ada.command(Command::AddStories { titles }).await.unwrap();
-    ben.until_room(|room| room.round.story.is_some()).await;
-    ada.vote("2").await.unwrap();
-    ada.reveal().await;
-    let path = "GET /api/teams/again/history HTTP/1.1";
-    until("the round is in the history", async || {
-        http(address, path).await.1.contains(r#""card":"2""#)
-    })
-    .await;
-    let history = http(address, path).await;
-    let round = ada.room.round.number;
-    ada.command(Command::VoteAgain { round }).await.unwrap();
-    ben.until_room(|room| room.round.number > round).await;
-    ben.vote("xyzzy").await.unwrap();
-    for is_kill in [true, false] {
-        if is_kill {
-            process.kill();
-        } else {
-            process.terminate();
-            assert!(process.ended().await.success());
-        }
-        process = spawn(data.path(), port).await;
-        let again = Client::join(address, "again", "Ben").await;
-        assert_eq!(again.you, ben.you);
-        assert_eq!(again.your_vote.as_deref(), Some("xyzzy"));
-        assert_eq!(again.room.stories[0].title, "Login");
-        assert_eq!(again.room.participants.len(), 2);
-        assert!(again.seen.epoch > ben.seen.epoch);
-        assert_eq!(http(address, path).await, history);
-        let resumed = ada.return_to(address, "again").await;
-        assert!(!resumed, "another epoch gives a snapshot");
-        ada.until_snapshot_after(ada.snapshots).await;
-        assert_eq!(ada.room.round.voted, [ben.you.clone()]);
-        ben.seen = again.seen;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_events_reach_who_is_here_and_who_comes_back_without_a_snapshot() {
     let data = tempfile::tempdir().unwrap();

@@ -5,5 +5,6 @@
 
 mod alone;
 mod client;
+mod kept;
 mod many;
 mod process;

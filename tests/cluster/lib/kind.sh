@@ -35,7 +35,7 @@ cluster_up() {
 	local nodes=$1 image existing
 	if host_docker_pulls; then
 		[[ $(engine) == host || -z $(cluster_nodes) ]] ||
-			die "a kind cluster $CLUSTER_NAME is there that another user made: if it may go, 'kind delete cluster --name $CLUSTER_NAME'"
+			die "a kind cluster $CLUSTER_NAME is there that tests/cluster did not make for you: if it may go, 'kind delete cluster --name $CLUSTER_NAME'"
 		use_engine host
 		image=kindest/node:$KUBERNETES_VERSION
 	else

@@ -22,15 +22,13 @@ pub fn secret(name: &str, secret: &str, key: &str) -> EnvVar {
         key: key.to_owned(),
         optional: None,
     };
-    let source = EnvVarSource {
-        secret_key_ref: Some(selector),
-        ..EnvVarSource::default()
-    };
-    EnvVar {
-        name: name.to_owned(),
-        value_from: Some(source),
-        ..EnvVar::default()
-    }
+    from(
+        name,
+        EnvVarSource {
+            secret_key_ref: Some(selector),
+            ..EnvVarSource::default()
+        },
+    )
 }
 
 /// A field of the pod itself.
@@ -39,10 +37,16 @@ fn field(name: &str, path: &str) -> EnvVar {
         field_path: path.to_owned(),
         ..ObjectFieldSelector::default()
     };
-    let source = EnvVarSource {
-        field_ref: Some(field),
-        ..EnvVarSource::default()
-    };
+    from(
+        name,
+        EnvVarSource {
+            field_ref: Some(field),
+            ..EnvVarSource::default()
+        },
+    )
+}
+
+fn from(name: &str, source: EnvVarSource) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value_from: Some(source),

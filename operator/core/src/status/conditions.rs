@@ -339,38 +339,51 @@ impl Evidence<'_> {
             return hampered.unwrap_or_else(|| as_expected(NOTHING_WRONG));
         }
         let mut missing = Vec::new();
-        let mut note = |ready: i32, desired: i32, before: Option<i32>, what: &str| {
+        let mut note = |ready: i32, desired: i32, before: Option<i32>, what: &str, reason: &'static str| {
             if ready < desired && self.is_less(ready, before) {
-                missing.push(format!("{ready} of {desired} {what} are ready"));
+                missing.push((reason, format!("{ready} of {desired} {what} are ready")));
             }
         };
         let before = self.seen.cluster.status.as_ref();
         let gateways = before.and_then(|status| Some(status.gateway.as_ref()?.ready));
         let shards = before.and_then(|status| Some(status.shards.as_ref()?.ready));
         let workers = before.and_then(|status| Some(status.worker.as_ref()?.ready));
+        let Health {
+            gateways_ready,
+            gateways_desired,
+            shards_ready,
+            shards_active,
+            workers_ready,
+            workers_desired,
+            ..
+        } = *health;
+        let of_gateways = reasons::GATEWAYS_UNAVAILABLE;
         note(
-            health.gateways_ready,
-            health.gateways_desired,
+            gateways_ready,
+            gateways_desired,
             gateways,
             "gateways",
+            of_gateways,
         );
-        note(health.shards_ready, health.shards_active, shards, "shards");
-        note(health.workers_ready, health.workers_desired, workers, "workers");
-        missing.extend(
-            health
-                .servers_down
-                .iter()
-                .map(|server| format!("{server} does not answer")),
+        note(
+            shards_ready,
+            shards_active,
+            shards,
+            "shards",
+            reasons::SHARDS_UNAVAILABLE,
         );
-        if !missing.is_empty() {
-            let reason = if health.gateways_ready < health.gateways_desired {
-                reasons::GATEWAYS_UNAVAILABLE
-            } else if health.shards_ready < health.shards_active {
-                reasons::SHARDS_UNAVAILABLE
-            } else {
-                reasons::SERVERS_UNAVAILABLE
-            };
-            say(true, reason, missing.join(", "))
+        note(
+            workers_ready,
+            workers_desired,
+            workers,
+            "workers",
+            reasons::SERVERS_UNAVAILABLE,
+        );
+        let silent = |server| (reasons::SERVERS_UNAVAILABLE, format!("{server} does not answer"));
+        missing.extend(health.servers_down.iter().map(silent));
+        if let Some((reason, _)) = missing.first() {
+            let sentences: Vec<_> = missing.iter().map(|(_, sentence)| &**sentence).collect();
+            say(true, reason, sentences.join(", "))
         } else if let Some(hampered) = self.blind().or_else(|| self.unmeasured()) {
             hampered
         } else if let TopicObserved::Unknown { why: Some(why) } = &self.seen.topic {
@@ -388,14 +401,8 @@ impl Evidence<'_> {
 
     /// Whether some that were ready are not. Those that are added start: who keeps them from it is told elsewhere.
     fn is_less(&self, ready: i32, before: Option<i32>) -> bool {
-        let lost = [
-            reasons::GATEWAYS_UNAVAILABLE,
-            reasons::SHARDS_UNAVAILABLE,
-            reasons::SERVERS_UNAVAILABLE,
-        ];
         let mut conditions = self.status.conditions.iter();
-        let told = conditions
-            .any(|c| c.type_ == types::DEGRADED && c.status == "True" && lost.contains(&c.reason.as_str()));
+        let told = conditions.any(|c| c.type_ == types::DEGRADED && c.status == "True");
         told || before.is_none_or(|before| ready < before)
     }
 
@@ -411,7 +418,7 @@ impl Evidence<'_> {
         let message = format!(
             "the topic has {replication_factor} replicas of each partition, kafka.topic.replicationFactor says {wanted}: reassign its replicas in Kafka, or correct the spec"
         );
-        (replication_factor != wanted).then(|| say(true, reasons::TOPIC_REPLICATION_DIFFERS, message))
+        (replication_factor < wanted).then(|| say(true, reasons::TOPIC_REPLICATION_DIFFERS, message))
     }
 
     /// A spec that cannot be carried out stops nothing that runs.

@@ -10,6 +10,7 @@ use crate::events;
 use crate::observed::TopicObserved;
 use crate::outcome::{Drained, EventDraft, Failure};
 use crate::testing::{World, observed};
+use crate::troubles::{Kind, Trouble};
 use crate::validate::validate;
 
 fn world(spec: &str) -> World {
@@ -73,7 +74,15 @@ fn losing_one_shard_degrades_and_losing_all_is_not_ready() {
 fn what_is_added_starts_and_what_is_lost_degrades_until_it_is_back() {
     let mut world = world("{version: v1}");
     world.settle();
-    let degraded = |world: &mut World, ready: i32| {
+    let crash = Trouble {
+        kind: Kind::Crash,
+        components: [Component::Gateway].into(),
+        image: "poker-app:v1".to_owned(),
+        cause: "exit code 1".to_owned(),
+        pod: "demo-gateway-1".to_owned(),
+    };
+    let degraded = |world: &mut World, ready: i32, troubles: &[Trouble]| {
+        world.seen.troubles = troubles.to_vec();
         let gateways = world.seen.live.deployments.iter_mut();
         for gateway in gateways.filter(|d| d.name_any().contains("gateway")) {
             gateway.status.get_or_insert_default().ready_replicas = Some(ready);
@@ -83,15 +92,21 @@ fn what_is_added_starts_and_what_is_lost_degrades_until_it_is_back() {
     };
     world.seen.cluster.spec.gateway.replicas = 4;
     world.seen.cluster.metadata.generation = Some(2);
-    for (ready, expected) in [
-        (2, pair("False", "AsExpected")),
-        (3, pair("False", "AsExpected")),
-        (2, pair("True", "GatewaysUnavailable")),
-        (2, pair("True", "GatewaysUnavailable")),
-        (3, pair("True", "GatewaysUnavailable")),
-        (4, pair("False", "AsExpected")),
+    let lost = pair("True", "GatewaysUnavailable");
+    for (ready, troubles, expected) in [
+        (2, vec![], pair("False", "AsExpected")),
+        (3, vec![], pair("False", "AsExpected")),
+        (2, vec![], lost.clone()),
+        (2, vec![crash], pair("True", "CrashLooping")),
+        (2, vec![], lost.clone()),
+        (3, vec![], lost),
+        (4, vec![], pair("False", "AsExpected")),
     ] {
-        assert_eq!(degraded(&mut world, ready), expected, "{ready} of 4 ready");
+        assert_eq!(
+            degraded(&mut world, ready, &troubles),
+            expected,
+            "{ready} of 4 ready"
+        );
     }
 }
 
@@ -99,13 +114,13 @@ fn what_is_added_starts_and_what_is_lost_degrades_until_it_is_back() {
 fn a_managed_server_that_waits_for_its_pod_to_be_deleted_is_named() {
     let mut world = world("{version: v1}");
     world.settle();
-    let progressing = |world: &mut World, updated: i32| {
+    let progressing = |world: &mut World, updated: i32, current: &str| {
         let mut sets = world.seen.live.stateful_sets.iter_mut();
         let redis = sets.find(|set| set.name_any() == "demo-redis").unwrap();
         let status = redis.status.get_or_insert_default();
         status.replicas = 1;
         status.updated_replicas = Some(updated);
-        status.current_revision = Some("demo-redis-1".to_owned());
+        status.current_revision = Some(current.to_owned());
         status.update_revision = Some("demo-redis-2".to_owned());
         world.pass();
         let status = world.seen.cluster.status.as_ref().unwrap();
@@ -116,24 +131,39 @@ fn a_managed_server_that_waits_for_its_pod_to_be_deleted_is_named() {
             .message
             .clone()
     };
-    assert!(progressing(&mut world, 0).starts_with("everything is as the spec says but demo-redis-0: "));
-    assert_eq!(progressing(&mut world, 1), "everything is as the spec says");
+    let (first, second) = ("demo-redis-1", "demo-redis-2");
+    let named = "everything is as the spec says but demo-redis-0: ";
+    assert!(progressing(&mut world, 0, first).starts_with(named));
+    assert_eq!(
+        progressing(&mut world, 1, first),
+        "everything is as the spec says"
+    );
+    // Changed and changed back: the set's revision is the one it began with, the pod's is not.
+    assert!(progressing(&mut world, 0, second).starts_with(named));
 }
 
 #[test]
-fn other_replicas_of_the_topic_than_asked_for_are_told() {
+fn fewer_replicas_of_the_topic_than_asked_for_are_told() {
     let mut world = world("{version: v1}");
     world.settle();
-    world.seen.topic = TopicObserved::Present {
-        partitions: 12,
-        replication_factor: 3,
-        retention_ms: Some(604_800_000),
-    };
-    world.pass();
-    assert_eq!(
-        world.condition(types::DEGRADED),
-        pair("True", "TopicReplicationDiffers")
-    );
+    world.seen.cluster.spec.kafka.topic.replication_factor = 2;
+    for (replication_factor, expected) in [
+        (1, pair("True", "TopicReplicationDiffers")),
+        (2, pair("False", "AsExpected")),
+        (3, pair("False", "AsExpected")),
+    ] {
+        world.seen.topic = TopicObserved::Present {
+            partitions: 12,
+            replication_factor,
+            retention_ms: Some(604_800_000),
+        };
+        world.pass();
+        assert_eq!(
+            world.condition(types::DEGRADED),
+            expected,
+            "{replication_factor} of 2"
+        );
+    }
 }
 
 #[test]

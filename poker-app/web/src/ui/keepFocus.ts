@@ -1,6 +1,6 @@
 /**
- * A control that goes with the press on it would take the focus to the top of the page: it passes to the nearest
- * control that stays in the same part of the box. To be given to the `ref` of the box.
+ * A control that goes with the press on it would take the focus to the top of the page: it passes to the
+ * first control of the nearest part of the box that stays. To be given to the `ref` of the box.
  */
 export function keepFocus(box: HTMLElement) {
   /** The control that has the focus and what is around it, without the box. */
@@ -25,11 +25,10 @@ export function keepFocus(box: HTMLElement) {
       const control = around.querySelector<HTMLElement>(
         'button:not([disabled]), input:not([disabled])',
       )
-      if (control) {
-        control.focus({ preventScroll: true })
-        return
-      }
+      control?.focus({ preventScroll: true })
+      if (control && document.activeElement === control) return
     }
+    path = []
   })
   box.addEventListener('focusin', remember)
   box.addEventListener('focusout', forget)
