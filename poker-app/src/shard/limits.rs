@@ -88,6 +88,8 @@ pub const WORKER_LINGER: Duration = Duration::from_millis(50);
 pub const WORKER_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// A worker without Kafka says so this often.
 pub const WORKER_TELL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a broker may take to say where a partition ends.
+pub const WORKER_LAG_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a worker that ends may take to leave its group.
 pub const WORKER_LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 

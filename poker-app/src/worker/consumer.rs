@@ -1,6 +1,6 @@
 //! Batches from Kafka, with offsets committed by hand.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
@@ -9,7 +9,7 @@ use rdkafka::{
     error::KafkaResult,
     message::OwnedMessage,
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     log::is_topic_missing,
     metrics::WorkerMetrics,
     shard::limits::{
-        WORKER_BATCH_EVENTS_MAX, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_RETRY_DELAY,
+        WORKER_BATCH_EVENTS_MAX, WORKER_LAG_TIMEOUT, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_RETRY_DELAY,
         WORKER_TELL_INTERVAL,
     },
 };
@@ -25,7 +25,7 @@ use crate::{
 /// A member of the consumer group.
 pub struct Consumer {
     /// None only while it is dropped.
-    client: Option<StreamConsumer<Context>>,
+    client: Option<Arc<StreamConsumer<Context>>>,
     /// The topic has become another one of the same name, as after it was deleted and made again, or Kafka was. The
     /// client goes on from its offset in the former one, and says nothing of what it leaves out.
     recreated: CancellationToken,
@@ -103,7 +103,7 @@ impl Consumer {
         let client: StreamConsumer<Context> = self.config.create_with_context(context)?;
         client.subscribe(&[&self.topic])?;
         self.recreated = recreated;
-        self.client = Some(client);
+        self.client = Some(Arc::new(client));
         Ok(())
     }
 
@@ -114,7 +114,10 @@ impl Consumer {
             "the topic was made anew: reading it from its beginning"
         );
         if let Some(former) = self.client.take() {
-            let left = tokio::task::spawn_blocking(move || forget_offsets(former));
+            let left = apart(move || {
+                forget_offsets(&former);
+                drop(former);
+            });
             let _ = tokio::time::timeout(WORKER_LEAVE_TIMEOUT, left).await;
         }
         while let Err(error) = self.begin() {
@@ -190,11 +193,45 @@ impl Consumer {
             tracing::warn!(%error, "cannot commit offsets; events will be repeated");
         }
     }
+
+    /// Asks the brokers for the lag: the client tells it only while it reads.
+    pub async fn measure_lag(&self) {
+        let Some(client) = self.client.clone() else { return };
+        let topic = self.topic.clone();
+        match apart(move || lag(&client, &topic)).await {
+            Ok(Ok(lag)) => {
+                self.metrics.lag_events.set(lag);
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "cannot ask for the lag"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Does blocking work. Not a task of the runtime, whose end would wait for it: whoever drops a client waits for brokers.
+fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+    let (sender, answer) = oneshot::channel();
+    std::thread::spawn(move || sender.send(work()));
+    answer
+}
+
+/// Events of the assigned partitions that are not committed. Blocks.
+fn lag(client: &StreamConsumer<Context>, topic: &str) -> KafkaResult<i64> {
+    let mut lag = 0;
+    for committed in client.committed(WORKER_LAG_TIMEOUT)?.elements() {
+        let (first, end) = client.fetch_watermarks(topic, committed.partition(), WORKER_LAG_TIMEOUT)?;
+        let next = match committed.offset() {
+            Offset::Offset(next) => next,
+            _ => first,
+        };
+        lag += (end - next).max(0);
+    }
+    Ok(lag)
 }
 
 /// Commits the beginning of each partition and leaves. Until the client heard of it, offsets of the former topic may
 /// have been committed in the one made anew, as while the database was away.
-fn forget_offsets(client: StreamConsumer<Context>) {
+fn forget_offsets(client: &StreamConsumer<Context>) {
     let beginning = client.assignment().and_then(|mut partitions| {
         partitions.set_all_offsets(Offset::Offset(0))?;
         client.commit(&partitions, CommitMode::Sync)

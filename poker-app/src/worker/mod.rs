@@ -123,6 +123,7 @@ impl Worker {
                     failing = Some(error);
                 }
             }
+            self.consumer.measure_lag().await;
             tokio::time::sleep(WORKER_RETRY_DELAY).await;
             // The database may have come back without its tables.
             let _ = self.history.migrate().await;

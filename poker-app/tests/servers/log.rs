@@ -327,6 +327,25 @@ async fn a_topic_that_was_made_anew_is_read_from_its_beginning() {
     worker.abort();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lag_is_told_while_the_database_is_away() {
+    let mut world = World::start().await;
+    let (worker, metrics) = world.worker();
+    let shard = world.shard();
+    let mut link = shard.link();
+    link.enter(1, "team", 1).await;
+    play(&mut link, 1, 1, 5).await;
+    world.await_rounds("team", 5).await;
+    until("nothing is behind", async || metrics.lag_events.get() == 0).await;
+    world.postgres.kill();
+    play(&mut link, 1, 6, 30).await;
+    until("the lag is told", async || metrics.lag_events.get() >= 25).await;
+    world.postgres.restart();
+    world.await_rounds("team", 30).await;
+    until("nothing is behind", async || metrics.lag_events.get() == 0).await;
+    worker.abort();
+}
+
 /// Messages of the former topic are still to be stored, and committed, when it is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_made_anew_while_the_database_was_away_is_read_from_its_beginning() {
