@@ -4,7 +4,7 @@ use poker_core::history::HistoryKind;
 use poker_core::protocol::{Command, Phase};
 
 use super::{add, estimate, world};
-use crate::support::hello;
+use crate::support::{World, hello};
 
 #[test]
 fn a_whole_session() {
@@ -52,14 +52,21 @@ fn a_whole_session() {
     assert!(
         matches!(&effects.history[0].kind, HistoryKind::EstimateSaved { round: 3, card, .. } if card == "5")
     );
+    assert!(world.room.view().round.saved);
+    clients_see_the_room(&world);
     world.ok(0, Command::NextStory { round: 3 });
     let view = world.room.view();
+    assert!(!view.round.saved, "an estimate belongs to its round");
     assert_eq!(
         (view.round.story, view.stories[0].estimate.as_deref()),
         (Some(2), Some("5"))
     );
     world.ok(0, Command::NextStory { round: 4 });
     assert_eq!(world.room.view().round.story, None, "no other story is open");
+    clients_see_the_room(&world);
+}
+
+fn clients_see_the_room(world: &World) {
     for client in world.clients.values() {
         assert_eq!(client.room.as_ref().unwrap(), &world.room.view());
     }

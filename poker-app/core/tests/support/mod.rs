@@ -120,6 +120,7 @@ pub fn reduce(room: &mut RoomView, event: Event) {
         Event::RoundStarted { number, story } => {
             (room.round.number, room.round.story, room.round.phase) = (number, story, Phase::Voting);
             (room.round.voted, room.round.votes, room.round.stats) = (Vec::new(), None, None);
+            room.round.saved = false;
         }
         Event::EstimateSaved { story, card } => {
             room.stories
@@ -127,6 +128,7 @@ pub fn reduce(room: &mut RoomView, event: Event) {
                 .find(|own| own.id == story)
                 .unwrap()
                 .estimate = Some(card);
+            room.round.saved |= room.round.story == Some(story);
         }
         Event::StoriesChanged { stories } => room.stories = stories,
         Event::SettingsChanged {
