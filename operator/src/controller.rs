@@ -25,7 +25,11 @@ use kube::{
 };
 use poker_operator_core::backoff;
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// How this process runs.
@@ -93,6 +97,8 @@ pub async fn run(
         broker: broker.clone(),
     })?);
 
+    // Before the election begins: what it tells at once is not missed.
+    let leading = leadership.subscribe();
     // Leadership is given up only after the last pass has ended.
     let release = CancellationToken::new();
     let elector = Elector::new(client, &options, metrics.clone());
@@ -111,7 +117,12 @@ pub async fn run(
         stop.clone(),
     ));
     parts.spawn(broker::run(broker, triggers.clone(), metrics, stop.clone()));
-    parts.spawn(look_at_all_when_leading(ctx.clone(), triggers, stop.clone()));
+    parts.spawn(look_at_all_when_leading(
+        ctx.clone(),
+        leading,
+        triggers,
+        stop.clone(),
+    ));
     let next = stream::poll_fn(move |cx| queue.poll_recv(cx)).map(Ok::<_, Infallible>);
     let queue = next.take_until(stop.clone().cancelled_owned()).boxed();
     let reconciler = reconcile_all(ctx, queue, options.concurrency, stop.clone());
@@ -234,10 +245,10 @@ fn retry(object: Arc<Guarded>, error: &Error, ctx: Arc<Context>) -> Action {
 /// A process that becomes leader looks at every cluster.
 async fn look_at_all_when_leading(
     ctx: Arc<Context>,
+    mut leading: watch::Receiver<bool>,
     triggers: Triggers,
     stop: CancellationToken,
 ) -> Result<()> {
-    let mut leading = ctx.leadership.subscribe();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
