@@ -25,6 +25,11 @@ impl Normal {
         }
     }
 
+    /// Weight of all rows whose first feature is 1.
+    pub fn weight(&self) -> f64 {
+        self.gram.first().copied().unwrap_or(0.0)
+    }
+
     /// Adds a row.
     pub fn add(&mut self, features: &[f64], target: f64, weight: f64) {
         let mut rest = self.gram.as_mut_slice();

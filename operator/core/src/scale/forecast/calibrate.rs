@@ -29,6 +29,8 @@ pub struct Calibrator {
     /// Weight of the residuals in each cell, from the most negative.
     #[serde(with = "packed")]
     weights: Vec<f32>,
+    /// Forecasts under way at a time.
+    overlap: u32,
     count: u32,
     /// The 90 % quantile of the residuals' size.
     #[serde(with = "packed::bits")]
@@ -44,9 +46,11 @@ pub struct Calibrator {
 }
 
 impl Calibrator {
-    pub fn new() -> Self {
+    /// For forecasts of which `overlap` are under way at a time.
+    pub fn new(overlap: u32) -> Self {
         Calibrator {
             weights: vec![0.0; CELLS],
+            overlap,
             count: 0,
             spread: 0.0,
             offset: vec![0.0; LEVELS.len()],
@@ -107,7 +111,9 @@ impl Calibrator {
     fn margin(&self, cumulated: &[f64; CELLS], level: f64) -> f64 {
         let level = level.clamp(LEVELS[0] / 10.0, 1.0 - (1.0 - LEVELS[LEVELS.len() - 1]) / 10.0);
         let tail = level.min(1.0 - level);
-        let push = (EXCESS_GAIN / tail * between(&self.excess, level)).clamp(-50.0, 50.0);
+        // One event is above as many quantiles as are under way: they tell less than as many events.
+        let gain = EXCESS_GAIN / f64::from(self.overlap).sqrt();
+        let push = (gain / tail * between(&self.excess, level)).clamp(-50.0, 50.0);
         let widest = (8.0 * tail).min(0.5);
         // Too many above: a smaller upper tail, or a larger lower one. The middle is left alone.
         let level = match level {
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn outcomes_above_a_quantile_are_as_many_as_it_says() {
-        let mut calibrator = Calibrator::new();
+        let mut calibrator = Calibrator::new(1);
         let mut above = [0; LEVELS.len()];
         let mut judged = 0;
         for i in 0..10_000 {

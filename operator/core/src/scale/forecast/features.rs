@@ -61,15 +61,16 @@ pub fn features(grid: &Grid, scale: Scale, back: usize, horizon: usize) -> Optio
     }
     let now = grid.second(back);
     let ahead = horizon as i64 * grid.bin_seconds();
-    let smooth = |second: i64| grid.around(second, ahead / 3).map(|mean| scale.log(mean));
+    // Not smoothed: what runs by the clock comes in the same minutes each day.
+    let load = |second: i64| grid.slot(second).map(|mean| scale.log(mean));
     for day in COURSE_DAYS.map(|days| days * DAY_SECONDS) {
-        let then = smooth(now - day);
-        put(smooth(now + ahead - day)
+        let then = load(now - day);
+        put(load(now + ahead - day)
             .zip(then)
             .map(|(later, then)| later - then));
     }
     for day in LEVEL_DAYS.map(|days| days * DAY_SECONDS) {
-        put(smooth(now - day).map(|then| level - then));
+        put(load(now - day).map(|then| level - then));
     }
     let turn = now.rem_euclid(DAY_SECONDS) as f64 / DAY_SECONDS as f64 * std::f64::consts::TAU;
     // Scaled to the size of the other features, since one ridge holds for all.

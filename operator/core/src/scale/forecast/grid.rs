@@ -187,15 +187,11 @@ impl Grid {
         (self.end - 1 - back as i64) * self.bin_seconds + self.bin_seconds / 2
     }
 
-    /// Mean of the slots that touch the time from `middle - half` to `middle + half`, in seconds
-    /// since the epoch.
-    pub fn around(&self, middle: i64, half: i64) -> Option<f64> {
+    /// Mean of the slot that holds `second` since the epoch.
+    pub fn slot(&self, second: i64) -> Option<f64> {
         let last = self.end.div_euclid(self.bins_per_slot) - 1;
-        let back = |second: i64| usize::try_from(last - second.div_euclid(self.slot_seconds())).ok();
-        let (from, to) = (back(middle - half)?, back(middle + half)?);
-        let end = self.slots.len().checked_sub(to)?;
-        let begin = self.slots.len().saturating_sub(from + 1);
-        average(self.slots.range(begin.min(end)..end).map(|code| decode(*code)))
+        let back = usize::try_from(last - second.div_euclid(self.slot_seconds())).ok()?;
+        decode(*self.slots.get(self.slots.len().checked_sub(back + 1)?)?)
     }
 
     /// Hourly means back to the first known one, latest last. A missing hour is taken from the day
@@ -285,11 +281,8 @@ mod tests {
             &mut grid,
             &(0..=60).map(|i| (60 * i, (i / 5) as f64)).collect::<Vec<_>>(),
         );
-        assert_eq!(grid.around(17 * 60, 0), Some(3.0));
-        assert_eq!(grid.around(17 * 60, 300), Some(3.0));
-        assert_eq!(grid.around(17 * 60, 180), Some(2.5 + 0.5));
-        assert_eq!(grid.around(-600, 0), None);
-        assert_eq!(grid.around(90 * 60, 0), None);
+        assert_eq!((grid.slot(17 * 60), grid.slot(15 * 60)), (Some(3.0), Some(3.0)));
+        assert_eq!((grid.slot(-600), grid.slot(90 * 60)), (None, None));
         assert_eq!(grid.hours(), [5.5]);
     }
 

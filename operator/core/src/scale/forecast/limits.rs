@@ -38,6 +38,10 @@ pub const RESIDUAL_HALF_LIFE_DAYS: f64 = 5.0;
 pub const SKILL_HALF_LIFE_DAYS: f64 = 1.5;
 /// The ridge, as a part of the mean diagonal of the Gram matrix.
 pub const RIDGE: f64 = 1e-3;
+/// And besides for so many rows, each as many times as forecasts overlap: of few rows little is learnt.
+pub const RIDGE_ROWS: f64 = 0.5;
+/// No more than this.
+pub const RIDGE_MAX: f64 = 0.1;
 /// Residuals beyond so many times their spread count less (Huber 1964).
 pub const HUBER: f64 = 2.0;
 /// Coefficients are solved for again after this time.
@@ -47,11 +51,11 @@ pub const SKILL_SLOPE: f64 = 5.0;
 /// Residuals needed before their quantile means anything.
 pub const RESIDUALS_COUNT_MIN: u32 = 20;
 /// The offset of a quantile moves by this part of the residuals' spread for an outcome above it.
-pub const OFFSET_GAIN: f64 = 0.05;
+pub const OFFSET_GAIN: f64 = 0.03;
 /// It pulls a quantile in by at most so many spreads.
 pub const OFFSET_SPREADS_MIN: f64 = 1.5;
-/// The tail of a quantile shrinks by e for so many outcomes too many above it, times the tail:
-/// 5 outcomes at 1 %.
-pub const EXCESS_GAIN: f64 = 0.002;
+/// The tail of a quantile shrinks by e for tail / this outcomes too many above it, times the root of the
+/// forecasts that overlap: at 1 %, 2.5 outcomes where none do.
+pub const EXCESS_GAIN: f64 = 0.004;
 /// Outcomes too many or too few are forgotten with this half-life.
 pub const EXCESS_HALF_LIFE_DAYS: f64 = 10.0;

@@ -13,8 +13,8 @@ use super::calibrate::{Calibrator, LEVELS};
 use super::features::{self, Features, Scale, features};
 use super::grid::Grid;
 use super::limits::{
-    DAY_SECONDS, FAST_HALF_LIFE_DAYS, HUBER, REFIT_SECONDS, RIDGE, SKILL_HALF_LIFE_DAYS, SKILL_SLOPE,
-    SLOW_HALF_LIFE_DAYS, VALUE_MAX,
+    DAY_SECONDS, FAST_HALF_LIFE_DAYS, HUBER, REFIT_SECONDS, RIDGE, RIDGE_MAX, RIDGE_ROWS,
+    SKILL_HALF_LIFE_DAYS, SKILL_SLOPE, SLOW_HALF_LIFE_DAYS, VALUE_MAX,
 };
 
 /// State for one horizon.
@@ -67,8 +67,10 @@ impl Regression {
         }
     }
 
-    fn refit(&mut self, days: f64) {
-        if let Some(solution) = self.sums.solve(RIDGE) {
+    fn refit(&mut self, days: f64, overlap: usize) {
+        let rows = self.sums.weight().max(f64::MIN_POSITIVE);
+        let ridge = (RIDGE + RIDGE_ROWS * overlap as f64 / rows).min(RIDGE_MAX);
+        if let Some(solution) = self.sums.solve(ridge) {
             self.coefficients = solution;
         }
         self.sums.fade(0.5_f64.powf(days / self.half_life_days));
@@ -88,6 +90,7 @@ pub struct Outlook {
 
 impl Minutes {
     pub fn new(slots: usize) -> Self {
+        let overlap = u32::try_from(slots).unwrap_or(u32::MAX);
         Minutes {
             slots,
             slow: Regression::new(SLOW_HALF_LIFE_DAYS),
@@ -96,8 +99,8 @@ impl Minutes {
             model_error: 0.0,
             last_error: 0.0,
             age: 0,
-            model: Calibrator::new(),
-            last: Calibrator::new(),
+            model: Calibrator::new(overlap),
+            last: Calibrator::new(overlap),
             issued: VecDeque::new(),
         }
     }
@@ -125,8 +128,8 @@ impl Minutes {
         self.age += 1;
         if self.age * grid.slot_seconds() >= REFIT_SECONDS {
             let days = (self.age * grid.slot_seconds()) as f64 / DAY_SECONDS as f64;
-            self.slow.refit(days);
-            self.fast.refit(days);
+            self.slow.refit(days, self.slots);
+            self.fast.refit(days, self.slots);
             self.age = 0;
         }
         let issued = self.issue(grid, scale, cap);

@@ -7,9 +7,9 @@
 //!
 //! - ẑ(t + h) = l + s · β·x. β minimises Σ w (z(t + h) − l − β·x)² + λ‖β‖² (ridge: Hoerl and Kennard 1970), w fading
 //!   with a half-life of 2 days in one regression and 10 in another, and with Huber's weight (1964); their mean counts.
+//!   λ is larger while there are few rows, the more so the more forecasts overlap: h / slot of them share an event.
 //! - x: 1; last bin − l; l − mean of the last 10, 30, 60 and 180 minutes; what followed at the same time 1, 2, 3, 7
-//!   and 14 days ago, z(t + h − d) − z(t − d); l − z(t − d) for 1, 7 and 14 days; sine and cosine of the day and of
-//!   half a day.
+//!   and 14 days ago, z(t + h − d) − z(t − d); l − z(t − d) for 1, 7 and 14 days; sine and cosine of the day and of half a day.
 //! - s falls from 1 to 0 as the regression's fading error grows beyond that of the last value.
 //! - Quantile at p: ẑ + q(p') + o. q: fading histogram of residuals. o: after each outcome o ← o + γ · spread · (1\[above\] −
 //!   (1 − p)) (quantile tracking: Angelopoulos, Candès and Tibshirani 2023); p': p moved by the sum of 1\[above\] − (1 − p)
