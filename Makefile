@@ -48,7 +48,7 @@ lint: web ## Formatters, clippy, web linters, shellcheck, cargo deny, drift of g
 
 fmt: ## Format everything
 	cargo fmt --all
-	gofmt -w images tests/cluster
+	gofmt -w images tests/cluster tests/hpa
 	cd $(WEB) && npx prettier --write . ../../tests/web
 
 gen: web ## Regenerate what is committed: CRDs, protocol types, golden renders

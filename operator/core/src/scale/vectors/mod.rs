@@ -1,7 +1,7 @@
 //! Runs language-neutral test vectors of the Kubernetes autoscaler (format `hpa-vectors/1`).
 //!
 //! A vector holds inputs and what upstream's own tests expect of them. The format is described in
-//! `operator/core/testdata/hpa/README.md`.
+//! `operator/core/testdata/hpa/README.md`; those of `hpa_random` are answers of Kubernetes' own controller.
 
 mod calculator;
 mod compare;
@@ -137,7 +137,7 @@ mod tests {
         ($($test:ident: $file:literal, $count:literal;)*) => {$(
             #[test]
             fn $test() {
-                let report = run_file(include_str!(concat!("../../../testdata/hpa/", $file))).unwrap();
+                let report = run_file(include_str!(concat!("../../../testdata/", $file))).unwrap();
                 assert_eq!(report.failures, []);
                 assert_eq!(report.passed, $count);
             }
@@ -145,14 +145,17 @@ mod tests {
     }
 
     vector_files! {
-        behavior_defaults: "behavior_defaults.json", 7;
-        controller: "controller.json", 65;
-        replica_calculator: "replica_calculator.json", 80;
-        scale_behavior: "scale_behavior.json", 32;
-        scale_events: "scale_events.json", 5;
-        stabilization: "stabilization.json", 10;
-        status_quantity: "status_quantity.json", 5;
-        tolerance: "tolerance.json", 3;
+        behavior_defaults: "hpa/behavior_defaults.json", 7;
+        controller: "hpa/controller.json", 65;
+        replica_calculator: "hpa/replica_calculator.json", 80;
+        scale_behavior: "hpa/scale_behavior.json", 32;
+        scale_events: "hpa/scale_events.json", 5;
+        stabilization: "hpa/stabilization.json", 10;
+        status_quantity: "hpa/status_quantity.json", 5;
+        tolerance: "hpa/tolerance.json", 3;
+        random_counts: "hpa_random/counts.json", 40;
+        random_limits: "hpa_random/limits.json", 40;
+        random_passes: "hpa_random/passes.json", 40;
     }
 
     #[test]
