@@ -71,6 +71,17 @@ fn promote_full_at_a_pause_in_the_analysis_and_after_an_abort() {
     }
 }
 
+#[test]
+fn no_verdict_takes_back_what_somebody_promoted_in_full() {
+    let mut cluster = Cluster::wants(canary(), "r2");
+    cluster.turns(4);
+    assert!(cluster.weight() > 0);
+    cluster.counts = BAD;
+    cluster.ask(Verb::PromoteFull).unwrap();
+    cluster.until(Phase::Stable);
+    assert_eq!(cluster.rollout.stable, "r2");
+}
+
 // Scenario 3.
 #[test]
 fn an_abort_holds_the_weight_until_stable_is_ready_and_the_deadline_begins_at_zero() {

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::advance::{abort, begin, begin_promotion};
 use super::{AbortCause, Event, PauseReason, Phase, Plan, Rollout, Step};
-use crate::rollout::analysis::Verdict;
 
 /// `kubectl poker` verbs of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,12 +146,7 @@ fn resume(candidate: &mut super::Candidate, events: &mut Vec<Event>, now: Timest
 
 /// A verdict that is overruled would take the teams back at once, so the version is not judged any more.
 fn promote_full(next: &mut Rollout, events: &mut Vec<Event>) {
-    if let Some(candidate) = &mut next.candidate
-        && candidate
-            .analysis
-            .as_ref()
-            .is_some_and(|a| a.verdict == Verdict::Rollback)
-    {
+    if let Some(candidate) = &mut next.candidate {
         candidate.analysis = None;
     }
     begin_promotion(next, events);
