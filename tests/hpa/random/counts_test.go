@@ -116,10 +116,17 @@ func oneCount(r *random) object {
 			for r.chance(0.5) {
 				values = append(values, int64(r.Intn(50000)))
 			}
+			for i := range values {
+				if r.chance(0.05) {
+					values[i] = -values[i]
+				}
+			}
 			// What an infinite float becomes as a whole number depends on the machine.
 			if current > 0 && r.chance(0.05) {
 				values = append(values, math.MaxInt64)
 			}
+		} else if r.chance(0.05) {
+			values[0] = -values[0]
 		}
 		if strings.HasSuffix(kind, "per_pod") {
 			current = max(current, 1)

@@ -152,6 +152,11 @@ func (r *random) resources(pods []*v1.Pod, scale float64) (source, []object) {
 			used.milli[container.Name] = int64(float64(r.Intn(1500)) * scale)
 			list = append(list, object{"name": container.Name, "usage_milli": used.milli[container.Name]})
 		}
+		// A pod whose containers are all gone.
+		if r.chance(0.03) {
+			used.isPartial, list = true, []object{}
+			clear(used.milli)
+		}
 		text["containers"] = list
 		source.resources[pod.Name], texts = used, append(texts, text)
 	}

@@ -59,6 +59,15 @@ func onePass(r *random) object {
 		conditions = append(conditions, conditionText(before))
 	}
 	failing := pick(r, "", "", "", "", "", "", "", "", "always", "conflict_once")
+	before := []object{}
+	if r.chance(0.3) {
+		used := int32(r.Intn(200))
+		current := autoscalingv2.MetricValueStatus{AverageUtilization: &used, AverageValue: milli(1)}
+		hpa.Status.CurrentMetrics = append(hpa.Status.CurrentMetrics, autoscalingv2.MetricStatus{
+			Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricStatus{Name: v1.ResourceCPU, Current: current},
+		})
+		before = append(before, object{"type": "Resource", "resource": "cpu", "utilization_percent": used, "average_value_milli": 1})
+	}
 	target := &scaleTarget{failsToRead: r.chance(0.03), failing: failing}
 	selector := ourPods
 	if r.chance(0.02) {
@@ -101,6 +110,7 @@ func onePass(r *random) object {
 			"name": "hpa", "min_replicas": least, "max_replicas": hpa.Spec.MaxReplicas, "metrics": metricTexts, "behavior": behavior,
 			"status": object{
 				"current_replicas": current, "desired_replicas": current, "last_scale_time_offset_seconds": nil, "conditions": conditions,
+				"current_metrics": before,
 			},
 		},
 		"recommendations": history, "scale_up_events": upTexts, "scale_down_events": downTexts, "other_hpas": others,
@@ -131,6 +141,12 @@ func outcome(entry *autoscalingv2.HorizontalPodAutoscalerStatus, store *statusSt
 	result := object{
 		"conditions": conditions, "desired_replicas": status.DesiredReplicas, "scale_updated": target.written != nil,
 		"reconcile_action": "none", "reconcile_error": "none", "event": nil, "status_written": store.written != nil,
+		"cpu_utilization": nil,
+	}
+	for _, metric := range status.CurrentMetrics {
+		if metric.Resource != nil && metric.Resource.Current.AverageUtilization != nil {
+			result["cpu_utilization"] = *metric.Resource.Current.AverageUtilization
+		}
 	}
 	if err != nil {
 		result["reconcile_error"] = "internal"

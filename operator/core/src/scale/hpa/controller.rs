@@ -128,6 +128,8 @@ impl Pass<'_> {
             "SucceededGetScale",
             "the HPA controller was able to get the target's current scale",
         );
+        // What was measured before says nothing of a pass that measures nothing.
+        outcome.status.metrics.clear();
         history.begin(scale.asked, self.now);
         let wish = match self.gate(scale, &outcome) {
             Gate::Disabled => {

@@ -238,12 +238,12 @@ impl Metric {
         } = scope.pods;
         match self.target {
             Some(Target::ValueMilli(target)) => {
-                let used = calculator::by_total(current, tolerance, self.total()?, target, scope.ready)?;
+                let used = calculator::by_total(current, tolerance, self.total(false)?, target, scope.ready)?;
                 let value = Quantity::decimal(used.usage_milli);
                 Ok(self.proposal(used.replicas, self.describe_total(true), None, None, Some(value)))
             }
             Some(Target::AverageValueMilli(target)) => {
-                let used = calculator::by_share(scope.reported, tolerance, self.total()?, target);
+                let used = calculator::by_share(scope.reported, tolerance, self.total(true)?, target);
                 let average = Quantity::decimal(used.usage_milli);
                 Ok(self.proposal(
                     used.replicas,
@@ -300,6 +300,8 @@ impl Metric {
         };
         let value = |sample: &ResourceSample| match container {
             Some(name) => sample.containers.iter().find(|c| c.name == name)?.usage_milli,
+            // A pod without any container reported nothing, rather than nothing used.
+            None if sample.containers.is_empty() => None,
             None => sample
                 .containers
                 .iter()
@@ -326,14 +328,31 @@ impl Metric {
         }
     }
 
-    /// The sum of all values; stops at the largest 64-bit number.
-    fn total(&self) -> Result<i64, MetricError> {
+    /// The value of an object, or the sum of an external metric's: it ends at the largest 64-bit number, and one per
+    /// pod takes a negative sum for one that went beyond it, as upstream does.
+    fn total(&self, per_pod: bool) -> Result<i64, MetricError> {
         match &self.reading {
-            Reading::Values(values) if !values.is_empty() => {
-                Ok(values.iter().fold(0_i64, |sum, value| sum.saturating_add(*value)))
-            }
+            Reading::Values(values) if !values.is_empty() => Ok(match self.source {
+                Source::Object { .. } => values[0],
+                _ => external_total(values, per_pod),
+            }),
             Reading::Failed(why) => Err(MetricError::NoMetrics(why.clone())),
             _ => Err(MetricError::NoMetrics("the source has no value".to_owned())),
         }
     }
+}
+
+fn external_total(values: &[i64], per_pod: bool) -> i64 {
+    let add = |sum: i64, value: &i64| {
+        let sum = match sum.checked_add(*value) {
+            None if *value > 0 => return Err(i64::MAX),
+            _ => sum.wrapping_add(*value),
+        };
+        if per_pod && sum < 0 {
+            Err(i64::MAX)
+        } else {
+            Ok(sum)
+        }
+    };
+    values.iter().try_fold(0, add).unwrap_or_else(|capped| capped)
 }

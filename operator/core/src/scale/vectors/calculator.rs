@@ -17,25 +17,26 @@ type Actual = Result<Value, serde_json::Error>;
 
 #[derive(Deserialize)]
 struct MetricVector {
+    kind: String,
     now: Timestamp,
     current_replicas: i32,
     tolerance: ToleranceInput,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     resource: String,
     container: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     target_utilization_percent: i32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     target_value_milli: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     cpu_initialization_seconds: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     initial_readiness_delay_seconds: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     pods: Vec<PodInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     metrics: Vec<SampleInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     metric_values_milli: Vec<i64>,
 }
 
@@ -127,8 +128,13 @@ pub fn share(vector: &Value) -> Actual {
 }
 
 fn of_values(vector: MetricVector, target: Target) -> Value {
-    let source = Source::External {
-        metric: "metric".to_owned(),
+    let metric = "metric".to_owned();
+    let source = match vector.kind.starts_with("object") {
+        true => Source::Object {
+            kind: "Deployment".to_owned(),
+            metric,
+        },
+        false => Source::External { metric },
     };
     let reading = Reading::Values(vector.metric_values_milli.clone());
     used(vector.propose(Metric {
@@ -159,7 +165,9 @@ pub fn group(vector: &Value) -> Actual {
         resource: String,
         cpu_initialization_seconds: i64,
         initial_readiness_delay_seconds: i64,
+        #[serde(default, deserialize_with = "input::null_as_default")]
         pods: Vec<PodInput>,
+        #[serde(default, deserialize_with = "input::null_as_default")]
         metrics: Vec<SampleInput>,
     }
     let vector = GroupVector::deserialize(vector)?;
@@ -185,6 +193,7 @@ pub fn requests(vector: &Value) -> Actual {
         resource: String,
         container: Option<String>,
         pod_level_resources_enabled: bool,
+        #[serde(default, deserialize_with = "input::null_as_default")]
         pods: Vec<PodInput>,
     }
     let vector = RequestsVector::deserialize(vector)?;
@@ -211,12 +220,13 @@ pub fn per_pod_usage(vector: &Value) -> Actual {
 
 #[derive(Deserialize)]
 struct RatioVector {
+    #[serde(default, deserialize_with = "input::null_as_default")]
     metrics: BTreeMap<String, i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     requests: BTreeMap<String, i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     target_utilization_percent: i32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     target_value_milli: i64,
 }
 

@@ -3,13 +3,20 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::scale::hpa::behavior::{PartialRules, Policy, PolicyKind, Rules, SelectPolicy};
 use crate::scale::hpa::history::{History, Recommendation, ScaleEvent};
 use crate::scale::hpa::metric::{ContainerSample, ResourceSample};
 use crate::scale::hpa::pods::{Container, Phase, Pod, PodSample, PodSamples, Readiness};
 use crate::scale::hpa::tolerance::Tolerance;
+
+/// Lists, maps and flags that are `null` are empty, as some writers put it.
+pub fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
 
 /// Seconds relative to the vector's `now`; negative is the past.
 pub fn at(now: Timestamp, offset_seconds: i64) -> Timestamp {
@@ -38,10 +45,10 @@ impl From<ToleranceInput> for Tolerance {
 
 #[derive(Deserialize)]
 struct ContainerInput {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     name: String,
     request_milli: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     restart_always: bool,
 }
 
@@ -62,18 +69,18 @@ impl ContainerInput {
 #[derive(Deserialize)]
 pub struct PodInput {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     phase: String,
     ready: Option<bool>,
     ready_transition_offset_seconds: Option<i64>,
     start_time_offset_seconds: Option<i64>,
     deletion_timestamp_offset_seconds: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     containers: Vec<ContainerInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     init_containers: Vec<ContainerInput>,
     pod_level_request_milli: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     labels: BTreeMap<String, String>,
 }
 
@@ -117,7 +124,7 @@ pub fn pods(input: &[PodInput], resource: &str, now: Timestamp) -> Vec<Pod> {
 
 #[derive(Deserialize)]
 struct ContainerUsage {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     name: String,
     usage_milli: Option<i64>,
 }
@@ -125,15 +132,15 @@ struct ContainerUsage {
 /// A sample of any kind: by container, or one value, of a pod or of nothing.
 #[derive(Deserialize)]
 pub struct SampleInput {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pod: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     timestamp_offset_seconds: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     window_seconds: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     containers: Vec<ContainerUsage>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub value_milli: i64,
 }
 
@@ -218,7 +225,7 @@ impl RulesInput {
 pub struct EventInput {
     replica_change: i32,
     timestamp_offset_seconds: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     outdated: bool,
 }
 

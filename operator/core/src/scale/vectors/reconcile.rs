@@ -27,12 +27,13 @@ struct ReconcileVector {
     scale_target: TargetInput,
     hpa: HpaInput,
     recommendations: Option<Vec<RecommendationInput>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     scale_up_events: Vec<EventInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     scale_down_events: Vec<EventInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     other_hpas: Vec<OtherInput>,
+    #[serde(default, deserialize_with = "input::null_as_default")]
     pods: Vec<PodInput>,
 }
 
@@ -58,9 +59,11 @@ struct FeaturesInput {
 struct TargetInput {
     spec_replicas: i32,
     status_replicas: i32,
+    #[serde(default, deserialize_with = "input::null_as_default")]
     selector: String,
+    /// True, or when reading fails.
     #[serde(default)]
-    get_error: bool,
+    get_error: Value,
     update_error: Option<String>,
 }
 
@@ -68,6 +71,7 @@ struct TargetInput {
 struct HpaInput {
     min_replicas: Option<i32>,
     max_replicas: i32,
+    #[serde(default, deserialize_with = "input::null_as_default")]
     metrics: Vec<MetricInput>,
     behavior: Option<BehaviorInput>,
     status: StatusInput,
@@ -84,9 +88,9 @@ struct StatusInput {
     current_replicas: i32,
     desired_replicas: i32,
     last_scale_time_offset_seconds: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     conditions: Vec<ConditionInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     current_metrics: Vec<CurrentMetricInput>,
 }
 
@@ -95,7 +99,7 @@ struct ConditionInput {
     #[serde(rename = "type")]
     kind: String,
     status: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     reason: String,
 }
 
@@ -103,7 +107,7 @@ struct ConditionInput {
 struct CurrentMetricInput {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(alias = "metric", default)]
+    #[serde(alias = "metric", default, deserialize_with = "input::null_as_default")]
     resource: String,
     utilization_percent: Option<i32>,
     average_value_milli: Option<i64>,
@@ -114,17 +118,17 @@ struct CurrentMetricInput {
 struct MetricInput {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     resource: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     container: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     metric: String,
     object: Option<ObjectInput>,
     target: Option<MetricTargetInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     fetch_error: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     samples: Vec<SampleInput>,
 }
 
@@ -212,7 +216,7 @@ impl ReconcileVector {
 
 impl TargetInput {
     fn scale(&self) -> Result<Scale, String> {
-        if self.get_error {
+        if self.get_error == true || self.get_error == "always" {
             return Err("the scale cannot be read".to_owned());
         }
         let selector = self.selector.clone();
