@@ -25,6 +25,8 @@ pub const HISTORY_DAYS: i64 = 28;
 pub const LATE_SAMPLES_COUNT_MAX: u32 = 120;
 /// Values beyond this are read as this, so that sums and squares stay finite.
 pub const VALUE_MAX: f64 = 1e30;
+/// Series that begin beyond these are taken in units of their beginning.
+pub const USUAL_LOADS: std::ops::Range<f64> = 1e-20..1e20;
 /// The part of the mean load that is added under the logarithm.
 pub const SCALE_OF_MEAN: f64 = 0.5;
 /// A forecast is at most so many times the highest load of the last weeks.

@@ -36,7 +36,7 @@ use features::Scale;
 use grid::{Closed, Grid};
 use limits::{
     DAY_SECONDS, HORIZONS_MINUTES, HOURS_COUNT_MAX, MEAN_HALF_LIFE_DAYS, PEAK_FACTOR, PEAK_HALF_LIFE_DAYS,
-    SCALE_OF_MEAN, VALUE_MAX,
+    SCALE_OF_MEAN, USUAL_LOADS, VALUE_MAX,
 };
 use minutes::{Minutes, Outlook};
 
@@ -79,6 +79,9 @@ pub struct Prediction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecaster {
     grid: Grid,
+    /// What samples are divided by, so that none is too tiny or too huge to be kept; 0 before the first above zero.
+    #[serde(with = "packed::bits")]
+    unit: f64,
     /// Slots seen, for means that start quickly.
     slots: u32,
     /// Fading mean of the load.
@@ -102,15 +105,25 @@ impl Forecaster {
         Forecaster {
             horizons: slots.into_iter().map(|n| Minutes::new(n as usize)).collect(),
             grid,
+            unit: 0.0,
             slots: 0,
             mean: 0.0,
             peak: 0.0,
         }
     }
 
+    /// Width of the bins that samples are averaged into.
+    pub fn bin_seconds(&self) -> i64 {
+        self.grid.bin_seconds()
+    }
+
     /// Takes a sample. Samples may come at any spacing, in the order of time; a gap is simply not
     /// observed. A value that is negative or not finite says nothing.
     pub fn observe(&mut self, at: Timestamp, value: f64) {
+        if self.unit == 0.0 && value > 0.0 && value.is_finite() {
+            self.unit = unit_for(value);
+        }
+        let value = if self.unit > 0.0 { value / self.unit } else { value };
         let closed = self.grid.observe(at, value);
         if self.grid.is_new() {
             // What was foretold before a gap that long, or by a clock set back since, is not judged by what comes now.
@@ -172,6 +185,11 @@ impl Forecaster {
     /// an hour the mean of an hour, which takes a millisecond or two. `None` when nothing is known
     /// yet, and beyond 48 hours.
     pub fn forecast(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
+        self.in_units(horizon, quantile)
+            .map(|prediction| self.in_load(prediction))
+    }
+
+    fn in_units(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
         let nearest = self.horizons.last()?.slots() as f64 * self.grid.slot_seconds() as f64;
         if horizon.as_secs_f64() > nearest.max(3_600.0) {
             return self.hours_ahead(horizon, quantile);
@@ -232,9 +250,19 @@ impl Forecaster {
 
     /// The same from the last value alone and without the cap: what a forecast has to be better than.
     pub fn last_value(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
-        self.between(horizon, VALUE_MAX, |model| {
+        let last = self.between(horizon, VALUE_MAX, |model| {
             model.last_value(&self.grid, self.scale(), self.margin(model, quantile))
-        })
+        });
+        last.map(|prediction| self.in_load(prediction))
+    }
+
+    fn in_load(&self, prediction: Prediction) -> Prediction {
+        let unit = if self.unit > 0.0 { self.unit } else { 1.0 };
+        Prediction {
+            point: (prediction.point * unit).min(f64::MAX),
+            upper: (prediction.upper * unit).min(f64::MAX),
+            ..prediction
+        }
     }
 
     /// The answer of the model of that horizon, or between those of the two next to it.
@@ -281,5 +309,13 @@ impl Forecaster {
             },
             skilled: outlook.skilled,
         }
+    }
+}
+
+/// 1 for a usual load; a power of two near it, which changes no digit, for one beyond.
+fn unit_for(value: f64) -> f64 {
+    match USUAL_LOADS.contains(&value) {
+        true => 1.0,
+        false => value.log2().floor().clamp(-1_022.0, 1_023.0).exp2(),
     }
 }

@@ -69,14 +69,14 @@ struct Issue {
 
 /// Judges a series with a fault in it at every horizon that its step allows.
 pub fn judge(file: &str, points: &Points, step: Duration, fault: Fault) -> Vec<Score> {
-    let bin_seconds = i64::try_from(step.as_secs()).unwrap_or(i64::MAX).clamp(60, 3_600);
+    let bin_seconds = Forecaster::new(step).bin_seconds();
     let (inputs, outcomes) = fault.inject(points, bin_seconds);
     let outcomes = means(&outcomes, bin_seconds);
     let issues = issue(&inputs, step, bin_seconds);
     HORIZONS_MINUTES
         .iter()
         .enumerate()
-        .filter(|(_, minutes)| *minutes * 60 >= bin_seconds)
+        .filter(|(_, minutes)| *minutes * 60 % bin_seconds == 0)
         .filter_map(|(horizon, minutes)| {
             let due = issues.iter().filter(|issue| issue.horizon == horizon);
             let pairs = due.filter_map(|issue| Some((issue, *outcomes.get(&issue.target)?)));
@@ -204,11 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn horizons_below_the_step_are_left_out() {
-        let half_hours: Vec<_> = daily().into_iter().step_by(30).collect();
-        let scores = judge("coarse", &half_hours, Duration::from_secs(1_800), Fault::None);
-        let minutes: Vec<i64> = scores.iter().map(|s| s.horizon_minutes).collect();
-        assert_eq!(minutes, [30, 60]);
+    fn horizons_that_are_no_whole_number_of_steps_are_left_out() {
+        for (step_minutes, horizons) in [(30, &[30, 60][..]), (10, &[30, 60]), (15, &[15, 30, 60])] {
+            let coarse: Vec<_> = daily().into_iter().step_by(step_minutes).collect();
+            let step = Duration::from_secs(60 * step_minutes as u64);
+            let scores = judge("coarse", &coarse, step, Fault::None);
+            let minutes: Vec<i64> = scores.iter().map(|s| s.horizon_minutes).collect();
+            assert_eq!(minutes, horizons, "{step_minutes}");
+        }
     }
 
     #[test]
