@@ -85,7 +85,8 @@ pub fn text_of(bytes: Vec<u8>) -> Result<String> {
     } else {
         text = String::from_utf8(bytes)?;
     }
-    Ok(text)
+    // A byte order mark is no part of the text.
+    Ok(text.strip_prefix('\u{feff}').map(String::from).unwrap_or(text))
 }
 
 fn parse_csv(text: &str, step: Duration) -> Result<Vec<(Timestamp, f64)>> {
@@ -97,17 +98,25 @@ fn parse_csv(text: &str, step: Duration) -> Result<Vec<(Timestamp, f64)>> {
         .from_reader(text.as_bytes());
     let mut points = Vec::new();
     let mut first = true;
+    let mut timed = None;
     let mut index = 0;
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
         let header = std::mem::take(&mut first);
         let say = || format!("line {line}");
+        let is_timed = record.len() > 1;
+        let is_alike = |timed: &mut Option<bool>| match *timed.get_or_insert(is_timed) == is_timed {
+            true => Ok(()),
+            false if is_timed => bail!("a time and a value, and before it values alone"),
+            false => bail!("no value beside the time: complete or delete the line"),
+        };
         match (record.get(0), record.get(1)) {
             (Some(value), None) => {
                 if header && number(value).is_err() {
                     continue;
                 }
+                is_alike(&mut timed).with_context(say)?;
                 if let Some(value) = number(value).with_context(say)? {
                     points.push((regular(index, step), value));
                 }
@@ -117,6 +126,7 @@ fn parse_csv(text: &str, step: Duration) -> Result<Vec<(Timestamp, f64)>> {
                 if header && time(at).is_err() && number(value).is_err() {
                     continue;
                 }
+                is_alike(&mut timed).with_context(say)?;
                 let at = time(at).with_context(say)?;
                 points.extend(number(value).with_context(say)?.map(|v| (at, v)));
             }
@@ -241,6 +251,8 @@ mod tests {
             "0,1.5,9\n60,2,9\n120,,9\n180.0,4,9\n",
             "180,4\n0,1.5\n60,2\n",
             "value\n1.5\n2\nNaN\n4\n",
+            "\u{feff}time,value\n0,1.5\n60,2\n180,4\n",
+            "\u{feff}[1.5, 2, null, 4]",
             "1.5\n2\nnull\n4",
             "[1.5, 2, null, 4]",
             r#"[[0, 1.5], ["1970-01-01T00:01:00Z", 2], [180, "4"]]"#,
@@ -268,6 +280,9 @@ mod tests {
             ("t,v\n0,1\n60,oops\n", "line 3: `oops` is not a number"),
             ("0,1\nsoon,2\n", "line 2: `soon` is no time"),
             ("H1,605,586,550\n", "line 1: `H1` is no time"),
+            ("0,1\n60,2\n12\n", "line 3: no value beside the time"),
+            ("t,v\n2026-01-01 00:00,1\n7", "line 3: no value beside the time"),
+            ("1\n2\n180,3\n", "line 3: a time and a value"),
             ("[1, {\"t\": 3}]", "item 1: has no value"),
             ("{\"a\": 1}", "give a JSON list"),
             ("", "it holds no value"),

@@ -141,6 +141,10 @@ fn read(path: &Path) -> Result<String> {
 fn judge(args: &AnalyzeArgs, looks: &[TimedLook]) -> Result<Judge> {
     let metrics: BTreeSet<&String> = looks.iter().flat_map(|look| &look.metrics).collect();
     let mut policy = Policy::new(metrics.into_iter().cloned());
+    if policy.metrics.is_empty() {
+        // Guards need no metric, a policy does.
+        policy = Policy::new([String::from("none")]);
+    }
     policy.false_rollback = args.alpha;
     policy.longest_seconds = args.max_duration;
     policy.metrics.values_mut().for_each(|r0| *r0 = args.r0);

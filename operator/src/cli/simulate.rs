@@ -40,10 +40,10 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Replicas that the peak of the trace needs: the trace is scaled to it. 0: as it is
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, value_parser = not_below_zero)]
     peak_replicas: f64,
     /// What a replica serves; without it, the policy's averageValue
-    #[arg(long)]
+    #[arg(long, value_parser = above_zero)]
     capacity: Option<f64>,
     /// Seconds from a decision until a new replica serves
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=86_400))]
@@ -61,7 +61,7 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(i64).range(1..=3_600))]
     scrape_seconds: i64,
     /// Days that are only history [default: 3, or none for a shorter trace]
-    #[arg(long)]
+    #[arg(long, value_parser = not_below_zero)]
     history_days: Option<f64>,
     /// Break the source of the metric for ten minutes every seven hours: empty, nan, inf, stale, 5xx, slow, partial, duplicate, reset, skew, gap or flood
     #[arg(long, value_name = "KIND")]
@@ -69,6 +69,16 @@ pub struct SimulateArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+}
+
+fn not_below_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    number.ok_or_else(|| String::from("give a number that is not below 0"))
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = not_below_zero(text).ok().filter(|n| *n > 0.0);
+    number.ok_or_else(|| String::from("give a number above 0"))
 }
 
 #[derive(Serialize)]
@@ -90,9 +100,6 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let block = policies::read(&args.policy)?;
     let target = core_policies::capacity(&block).context("the policy has no target per replica")?;
     let capacity = args.capacity.unwrap_or(target);
-    if capacity.is_nan() || capacity <= 0.0 || args.peak_replicas.is_nan() || args.peak_replicas < 0.0 {
-        bail!("--capacity must be above 0 and --peak-replicas not below 0");
-    }
     let (trace, demand) = read_trace(&args.trace, capacity, args.peak_replicas)?;
     let seconds = demand.second(demand.steps());
     if args
@@ -133,7 +140,7 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep_points: bool) -> Run {
-    let days = args.history_days.map(|days| (days.max(0.0) * 86_400.0) as i64);
+    let days = args.history_days.map(|days| (days * 86_400.0) as i64);
     let history = days.unwrap_or_else(|| history_seconds(demand));
     let setup = Setup {
         drain_seconds: args.drain_seconds,

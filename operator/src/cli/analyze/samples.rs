@@ -34,8 +34,7 @@ type Totals = BTreeMap<String, Increment>;
 pub fn parse(text: &str, cumulative: bool) -> Result<Vec<TimedLook>> {
     let mut looks: Vec<TimedLook> = Vec::new();
     let mut totals = Totals::new();
-    // A byte order mark is no part of the first line.
-    for (n, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+    for (n, line) in text.lines().enumerate() {
         if !line.trim().is_empty() {
             let totals = cumulative.then_some(&mut totals);
             take(&mut looks, line, totals).with_context(|| format!("line {}", n + 1))?;
@@ -72,7 +71,7 @@ fn take(looks: &mut Vec<TimedLook>, line: &str, totals: Option<&mut Totals>) -> 
         return Ok(());
     };
     if let Some(guards) = object.get("guards") {
-        current.look.guards = guards_of(guards)?;
+        trip(&mut current.look.guards, &guards_of(guards)?);
         if !object.contains_key("metric") {
             return Ok(());
         }
@@ -113,6 +112,13 @@ fn guards_of(value: &Value) -> Result<Guards> {
     serde_json::from_value(value.clone()).map_err(|error| {
         anyhow!("guards are not as {{\"crashLoop\": false, \"unready\": false, \"splitTeams\": 0}}: {error}")
     })
+}
+
+/// What one line of a look saw no other takes back.
+fn trip(guards: &mut Guards, more: &Guards) {
+    guards.crash_loop |= more.crash_loop;
+    guards.unready |= more.unready;
+    guards.split_teams = guards.split_teams.max(more.split_teams);
 }
 
 fn metric_of(object: &Map<String, Value>) -> Result<&str> {
@@ -196,7 +202,7 @@ mod tests {
             .replace("15", "30.5")
             .replace("237.0", "100")
             .replace("1}", "1.0}");
-        let looks = parse(&format!("\u{feff}{LINE}\r\n\n{latency}\n{later}"), false).unwrap();
+        let looks = parse(&format!("{LINE}\r\n\n{latency}\n{later}"), false).unwrap();
         assert_eq!(looks.len(), 2);
         assert_eq!(looks[0].metrics, ["errors", "latency"]);
         let sample = looks[0].look.samples["errors"].unwrap();
@@ -333,6 +339,8 @@ mod tests {
     fn guards_come_with_a_metric_or_alone() {
         let looks = parse("{\"t\": 15, \"guards\": {\"splitTeams\": 2}}", false).unwrap();
         assert_eq!(looks[0].look.guards.split_teams, 2);
+        let text = "{\"t\": 15, \"guards\": {\"crashLoop\": true}}\n{\"t\": 15, \"guards\": {}}";
+        assert!(parse(text, false).unwrap()[0].look.guards.crash_loop);
         assert!(looks[0].metrics.is_empty());
     }
 }
