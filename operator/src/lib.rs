@@ -13,6 +13,7 @@ mod error;
 mod fence;
 mod finalize;
 mod forecasts;
+mod input;
 mod kafka;
 mod leader;
 mod limits;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Once;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use legend::Legend;
 use plotters::coord::Shift;
@@ -24,6 +24,8 @@ const MARGIN_PIXELS: u32 = 12;
 const TITLE_HEIGHT_PIXELS: u32 = 48;
 /// More points than this are drawn as the extremes of so many spans: the eye sees the same.
 const SPANS_COUNT_MAX: usize = 1_500;
+/// Times before this, the year 1980, are no clock's: the data has times of its own, or none.
+const CLOCK_SECONDS_FROM: f64 = 315_532_800.0;
 const THICK_POINTS_COUNT_MAX: usize = 400;
 const FONT: &[u8] = include_bytes!("../assets/DejaVuSans.ttf");
 const INK: RGBColor = RGBColor(40, 44, 52);
@@ -85,22 +87,27 @@ pub fn draw(path: &Path, title: &str, panels: &[Panel]) -> Result<()> {
         TITLE_HEIGHT_PIXELS + PANEL_HEIGHT_PIXELS * panel_count,
     );
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    match ending.as_deref() {
-        Some("svg") => draw_on(
+    let ending = ending.as_deref().filter(|ending| ["svg", "png"].contains(ending));
+    let ending =
+        ending.with_context(|| format!("cannot draw {}: end the name in .svg or .png", path.display()))?;
+    let say = || format!("cannot write {}", path.display());
+    // The library that draws would say less of a folder that is not there.
+    std::fs::File::create(path).with_context(say)?;
+    match ending {
+        "svg" => draw_on(
             SVGBackend::new(path, size).into_drawing_area(),
             title,
             panels,
             span,
         ),
-        Some("png") => draw_on(
+        _ => draw_on(
             BitMapBackend::new(path, size).into_drawing_area(),
             title,
             panels,
             span,
         ),
-        _ => bail!("cannot draw {}: end the name in .svg or .png", path.display()),
     }
-    .with_context(|| format!("cannot write {}", path.display()))
+    .with_context(say)
 }
 
 fn draw_on<B: DrawingBackend>(
@@ -161,7 +168,11 @@ where
         .y_labels(ticks::VALUES_COUNT_MAX)
         .x_label_formatter(&|second| times.label(*second))
         .y_label_formatter(&|value| short(*value))
-        .x_desc("UTC")
+        .x_desc(if seconds(to) < CLOCK_SECONDS_FROM {
+            "since the start"
+        } else {
+            "UTC"
+        })
         .y_desc(&panel.unit)
         .draw()?;
     for band in &panel.bands {

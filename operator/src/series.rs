@@ -1,18 +1,22 @@
 //! Reads a time series from a file: CSV, JSON or one value a line, gzip or not.
 
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use flate2::read::MultiGzDecoder;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::input::{called, read_text};
+
 /// Values without a time are this far apart when no step is given.
 pub const STEP_DEFAULT: Duration = Duration::from_secs(1);
+/// The year 5138; milliseconds of our days lie beyond.
+const UNIX_SECONDS_END: f64 = 1e11;
+/// As programs name a column of times.
+const TIME_NAMES: [&str; 6] = ["time", "timestamp", "date", "datetime", "t", "ts"];
 
 /// A series in the order of time; equal times are possible, missing values are left out.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +24,8 @@ pub struct Series {
     /// The file's name without folder and endings.
     pub name: String,
     pub points: Vec<(Timestamp, f64)>,
+    /// How the file was understood, where it leaves doubt; for people.
+    pub notes: Vec<String>,
 }
 
 impl Series {
@@ -44,103 +50,138 @@ impl Series {
 /// Reads a series. With two or more columns the first is the time (ISO 8601 text, UTC when it names
 /// no zone, or Unix seconds) and the second the value; a line that holds text in both is a header.
 /// Values without a time start at the epoch and are `step` apart. JSON is a list of numbers, of
-/// `[time, value]`, or of `{"timestamp": …, "value": …}`. Empty, `null`, `NaN` and infinite values are gaps.
+/// `[time, value]`, or of `{"timestamp": …, "value": …}`, or what Prometheus answers to a range query that
+/// gives one series. Empty, `null`, `NaN` and infinite values are gaps.
 ///
 /// # Errors
 /// The file cannot be read, a line cannot be understood (its number is said), or there is no value.
 pub fn read(path: &Path, step: Option<Duration>) -> Result<Series> {
     let text = read_text(path)?;
-    let step = step.unwrap_or(STEP_DEFAULT);
-    let mut points = match text.trim_start().starts_with(['[', '{']) {
+    let mut parsed = match text.trim_start().starts_with(['[', '{']) {
         true => parse_json(&text, step),
         false => parse_csv(&text, step),
     }
-    .with_context(|| format!("cannot use {}", path.display()))?;
-    if points.is_empty() {
-        bail!("cannot use {}: it holds no value", path.display());
+    .with_context(|| format!("cannot use {}", called(path)))?;
+    if parsed.points.is_empty() {
+        bail!("cannot use {}: it holds no value", called(path));
     }
-    points.sort_by_key(|(at, _)| *at);
-    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    parsed.points.sort_by_key(|(at, _)| *at);
+    let name = called(path);
+    let name = Path::new(&name)
+        .file_name()
+        .map(|n| n.to_string_lossy())
+        .unwrap_or_default();
     let name = name.split('.').next().unwrap_or_default().to_owned();
-    Ok(Series { name, points })
+    Ok(Series {
+        name,
+        notes: parsed.notes(step),
+        points: parsed.points,
+    })
 }
 
-/// The text of a file, unpacked when it is gzip by its first bytes.
-///
-/// # Errors
-/// The file cannot be read, unpacked, or is no UTF-8.
-pub fn read_text(path: &Path) -> Result<String> {
-    let say = || format!("cannot read {}", path.display());
-    text_of(std::fs::read(path).with_context(say)?).with_context(say)
+/// What a file holds.
+#[derive(Default)]
+struct Parsed {
+    points: Vec<(Timestamp, f64)>,
+    /// Lines or items, with a value or not.
+    count: usize,
+    /// How many of them have no time.
+    untimed: usize,
+    /// The value's column by name or number, where there are more than two.
+    column: Option<String>,
 }
 
-/// Text, unpacked when it is gzip by its first bytes.
-///
-/// # Errors
-/// It cannot be unpacked, or is no UTF-8.
-pub fn text_of(bytes: Vec<u8>) -> Result<String> {
-    let mut text = String::new();
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)?;
-    } else {
-        text = String::from_utf8(bytes)?;
+impl Parsed {
+    /// Takes the next value; `None` is a gap.
+    fn push(&mut self, at: Option<Timestamp>, value: Option<f64>, step: Option<Duration>) {
+        let at = at.unwrap_or_else(|| regular(self.count, step.unwrap_or(STEP_DEFAULT)));
+        self.points.extend(value.map(|value| (at, value)));
+        self.count += 1;
     }
-    // A byte order mark is no part of the text.
-    Ok(text.strip_prefix('\u{feff}').map(String::from).unwrap_or(text))
+
+    fn notes(&self, step: Option<Duration>) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(column) = &self.column {
+            notes.push(format!("{column} is taken for the value, and no other column"));
+        }
+        if self.untimed > 0 && step.is_none() {
+            notes.push(format!(
+                "the values have no times: they are taken as {} s apart",
+                STEP_DEFAULT.as_secs()
+            ));
+        }
+        let missing = self.count - self.points.len();
+        if missing > 0 {
+            notes.push(format!("{missing} of {} values are missing", self.count));
+        }
+        notes
+    }
 }
 
-fn parse_csv(text: &str, step: Duration) -> Result<Vec<(Timestamp, f64)>> {
+fn parse_csv(text: &str, step: Option<Duration>) -> Result<Parsed> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .trim(csv::Trim::All)
         .comment(Some(b'#'))
         .from_reader(text.as_bytes());
-    let mut points = Vec::new();
-    let mut first = true;
-    let mut timed = None;
-    let mut index = 0;
+    let mut parsed = Parsed::default();
+    let mut is_first = true;
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        let header = std::mem::take(&mut first);
         let say = || format!("line {line}");
-        let is_timed = record.len() > 1;
-        let is_alike = |timed: &mut Option<bool>| match *timed.get_or_insert(is_timed) == is_timed {
-            true => Ok(()),
-            false if is_timed => bail!("a time and a value, and before it values alone"),
-            false => bail!("no value beside the time: complete or delete the line"),
-        };
-        match (record.get(0), record.get(1)) {
-            (Some(value), None) => {
-                if header && number(value).is_err() {
-                    continue;
-                }
-                is_alike(&mut timed).with_context(say)?;
-                if let Some(value) = number(value).with_context(say)? {
-                    points.push((regular(index, step), value));
-                }
-                index += 1;
+        if std::mem::take(&mut is_first) {
+            if record.len() > 2 {
+                parsed.column = Some(String::from("the second column"));
             }
-            (Some(at), Some(value)) => {
-                if header && time(at).is_err() && number(value).is_err() {
-                    continue;
-                }
-                is_alike(&mut timed).with_context(say)?;
-                let at = time(at).with_context(say)?;
-                points.extend(number(value).with_context(say)?.map(|v| (at, v)));
+            if is_header(&record) {
+                takes_second(&record).with_context(say)?;
+                parsed.column = parsed.column.map(|_| format!("column `{}`", &record[1]));
+                continue;
             }
-            (None, _) => {}
         }
+        take(&mut parsed, &record, step).with_context(say)?;
     }
-    Ok(points)
+    Ok(parsed)
 }
 
-fn parse_json(text: &str, step: Duration) -> Result<Vec<(Timestamp, f64)>> {
-    let Value::Array(items) = serde_json::from_str(text)? else {
-        bail!("give a JSON list of numbers, of [time, value], or of {{\"timestamp\": …, \"value\": …}}");
-    };
-    let mut points = Vec::new();
+/// Whether the first line holds names: no column of ours is a number or a time, and there is a letter.
+fn is_header(record: &csv::StringRecord) -> bool {
+    let is_name =
+        |text: &str| number(text).is_err() && time(text).is_err() && text.contains(char::is_alphabetic);
+    record.iter().take(2).all(is_name)
+}
+
+/// The second column is the value, so it cannot have the name of a time.
+fn takes_second(names: &csv::StringRecord) -> Result<()> {
+    let is_time = |name: &str| TIME_NAMES.contains(&name.to_lowercase().as_str());
+    match (names.get(0), names.get(1)) {
+        (Some(first), Some(second)) if is_time(second) && !is_time(first) => {
+            bail!("`{second}` is the second column: put the time first and the value second")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn take(parsed: &mut Parsed, record: &csv::StringRecord, step: Option<Duration>) -> Result<()> {
+    let is_timed = parsed.count > parsed.untimed;
+    match (record.get(0), record.get(1)) {
+        (Some(_), None) if is_timed => bail!("no value beside the time: complete or delete the line"),
+        (Some(value), None) => {
+            parsed.push(None, number(value)?, step);
+            parsed.untimed += 1;
+        }
+        (Some(_), Some(_)) if parsed.untimed > 0 => bail!("a time and a value, and before it values alone"),
+        (Some(at), Some(value)) => parsed.push(Some(time(at)?), number(value)?, step),
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+fn parse_json(text: &str, step: Option<Duration>) -> Result<Parsed> {
+    let items = items(serde_json::from_str(text).context("this is no JSON document")?)?;
+    let mut parsed = Parsed::default();
     for (index, item) in items.iter().enumerate() {
         let (at, value) = match item {
             Value::Array(pair) => (pair.first(), pair.get(1)),
@@ -152,9 +193,9 @@ fn parse_json(text: &str, step: Duration) -> Result<Vec<(Timestamp, f64)>> {
         };
         let say = || format!("item {index}");
         let at = match at {
-            Some(Value::String(at)) => time(at).with_context(say)?,
-            Some(at) => time(&at.to_string()).with_context(say)?,
-            None => regular(index, step),
+            Some(Value::String(at)) => Some(time(at).with_context(say)?),
+            Some(at) => Some(time(&at.to_string()).with_context(say)?),
+            None => None,
         };
         let value = match value {
             Some(Value::String(value)) => number(value),
@@ -162,9 +203,36 @@ fn parse_json(text: &str, step: Duration) -> Result<Vec<(Timestamp, f64)>> {
             Some(value) => number(&value.to_string()),
             None => Err(anyhow::anyhow!("has no value")),
         };
-        points.extend(value.with_context(say)?.map(|v| (at, v)));
+        parsed.untimed += usize::from(at.is_none());
+        parsed.push(at, value.with_context(say)?, step);
     }
-    Ok(points)
+    Ok(parsed)
+}
+
+/// The points of a JSON document.
+fn items(document: Value) -> Result<Vec<Value>> {
+    let series = match document {
+        Value::Array(items) => return Ok(items),
+        Value::Object(mut answer) => match answer.get_mut("data").and_then(|data| data.get_mut("result")) {
+            Some(Value::Array(series)) => std::mem::take(series),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    match <[Value; 1]>::try_from(series) {
+        Ok([mut one]) => match one.get_mut("values") {
+            Some(Value::Array(points)) => Ok(std::mem::take(points)),
+            _ => bail!("this Prometheus answer holds one point in time: ask with /api/v1/query_range"),
+        },
+        Err(series) if series.is_empty() => bail!(
+            "give a JSON list of numbers, of [time, value], or of {{\"timestamp\": …, \"value\": …}}, or a Prometheus \
+             answer that holds a series"
+        ),
+        Err(series) => bail!(
+            "this Prometheus answer holds {} series: ask for one, with sum() for example",
+            series.len()
+        ),
+    }
 }
 
 fn regular(index: usize, step: Duration) -> Timestamp {
@@ -182,22 +250,34 @@ fn number(text: &str) -> Result<Option<f64>> {
     }
     let value: f64 = text
         .parse()
-        .map_err(|_| anyhow::anyhow!("`{text}` is not a number"))?;
+        .map_err(|_| anyhow::anyhow!("`{text}` is not a number{}", separator_hint(text)))?;
     Ok(value.is_finite().then_some(value))
+}
+
+/// What to do about a line whose columns are not told apart.
+fn separator_hint(text: &str) -> &'static str {
+    match text.trim().contains([';', '\t', ' ']) {
+        true => ": separate columns by commas",
+        false => "",
+    }
 }
 
 fn time(text: &str) -> Result<Timestamp> {
     if let Ok(seconds) = text.parse::<f64>() {
+        if seconds.abs() >= UNIX_SECONDS_END {
+            bail!("`{text}` is out of the range of Unix seconds: divide milliseconds by 1000");
+        }
         return SignedDuration::try_from_secs_f64(seconds)
             .ok()
             .and_then(|d| Timestamp::UNIX_EPOCH.checked_add(d).ok())
-            .with_context(|| format!("`{text}` is out of the range of Unix seconds"));
+            .with_context(|| format!("`{text}` is no time in Unix seconds"));
     }
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
     let civil: DateTime = text.parse().map_err(|_| {
-        anyhow::anyhow!("`{text}` is no time: give ISO 8601 (2026-01-31T12:00:00Z) or Unix seconds")
+        let hint = separator_hint(text);
+        anyhow::anyhow!("`{text}` is no time: give ISO 8601 (2026-01-31T12:00:00Z) or Unix seconds{hint}")
     })?;
     Ok(civil.to_zoned(TimeZone::UTC)?.timestamp())
 }
@@ -224,8 +304,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics_and_values_are_finite(text in ".{0,200}|([0-9:TZ.,eE+-]{0,12}[,\n]){0,20}") {
-            for points in [parse_csv(&text, STEP_DEFAULT), parse_json(&text, STEP_DEFAULT)].into_iter().flatten() {
-                prop_assert!(points.iter().all(|(_, value)| value.is_finite()));
+            for parsed in [parse_csv(&text, None), parse_json(&text, None)].into_iter().flatten() {
+                prop_assert!(parsed.points.iter().all(|(_, value)| value.is_finite()));
             }
         }
 
@@ -235,8 +315,8 @@ mod tests {
             let points: Vec<(i64, f64)> = points.into_iter().map(|(at, v)| (at, v as f64 / 64.0)).collect();
             let text: String = points.iter().map(|(at, value)| format!("{at},{value}\n")).collect();
             let json = serde_json::to_string(&points).unwrap();
-            for read in [parse_csv(&text, STEP_DEFAULT), parse_json(&json, STEP_DEFAULT)] {
-                let read: Vec<_> = read.unwrap().into_iter().map(|(at, v)| (at.as_second(), v)).collect();
+            for read in [parse_csv(&text, None), parse_json(&json, None)] {
+                let read: Vec<_> = read.unwrap().points.into_iter().map(|(at, v)| (at.as_second(), v)).collect();
                 prop_assert_eq!(&read, &points);
             }
         }
@@ -255,6 +335,8 @@ mod tests {
             "\u{feff}[1.5, 2, null, 4]",
             "1.5\n2\nnull\n4",
             "[1.5, 2, null, 4]",
+            r#"{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {},
+                "values": [[0, "1.5"], [60, "2"], [120, "NaN"], [180, "4"]]}]}}"#,
             r#"[[0, 1.5], ["1970-01-01T00:01:00Z", 2], [180, "4"]]"#,
             r#"[{"timestamp": 0, "value": 1.5}, {"t": 60, "v": 2}, {"time": "1970-01-01 00:03:00", "value": 4}]"#,
         ] {
@@ -275,6 +357,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_doubt_is_noted() {
+        for (text, step, expected) in [
+            ("0,1\n60,2\n", None, vec![]),
+            (
+                "1\n2\n",
+                None,
+                vec!["the values have no times: they are taken as 1 s apart"],
+            ),
+            ("[1, 2]", Some(STEP_DEFAULT), vec![]),
+            (
+                "time,cpu,users\n0,1,2\n60,,4\n",
+                None,
+                vec![
+                    "column `cpu` is taken for the value, and no other column",
+                    "1 of 2 values are missing",
+                ],
+            ),
+            (
+                "0,1,2\n60,3,4\n",
+                None,
+                vec!["the second column is taken for the value, and no other column"],
+            ),
+        ] {
+            assert_eq!(
+                parse("x.csv", text.as_bytes(), step).unwrap().notes,
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn an_error_names_the_line() {
         for (text, says) in [
             ("t,v\n0,1\n60,oops\n", "line 3: `oops` is not a number"),
@@ -285,6 +399,24 @@ mod tests {
             ("1\n2\n180,3\n", "line 3: a time and a value"),
             ("[1, {\"t\": 3}]", "item 1: has no value"),
             ("{\"a\": 1}", "give a JSON list"),
+            (
+                "{\"t\": 0, \"v\": 1}\n{\"t\": 60, \"v\": 2}\n",
+                "no JSON document",
+            ),
+            (r#"{"data": {"result": []}}"#, "give a JSON list"),
+            (r#"{"data": {"result": [{"value": [0, "1"]}]}}"#, "query_range"),
+            (
+                r#"{"data": {"result": [{"values": []}, {"values": []}]}}"#,
+                "holds 2 series",
+            ),
+            ("value,time\n1,0\n", "line 1: `time` is the second column"),
+            (
+                "1699999800 106.4\n",
+                "line 1: `1699999800 106.4` is not a number: separate columns",
+            ),
+            ("time;value\n0;1.5\n", "separate columns by commas"),
+            ("2026-01-01T00:00:00Z\t1,5\n", "separate columns by commas"),
+            ("1767225600000,5\n", "divide milliseconds by 1000"),
             ("", "it holds no value"),
         ] {
             let error = format!("{:#}", parse("x.csv", text.as_bytes(), None).unwrap_err());

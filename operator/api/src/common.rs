@@ -13,11 +13,11 @@ use crate::quantity::Quantity;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
-    /// The repository without a tag.
+    /// The repository without a tag, in lower case.
     #[serde(default = "repository_default")]
     #[schemars(
         length(min = 1, max = 255),
-        regex(pattern = r"^[a-zA-Z0-9]([a-zA-Z0-9._:/-]*[a-zA-Z0-9])?$")
+        regex(pattern = r"^[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?$")
     )]
     pub repository: String,
 

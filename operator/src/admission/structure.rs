@@ -1,6 +1,7 @@
 //! A value against a structural schema: types, bounds, patterns, what is required and what is not known.
 
 use super::Refusal;
+use poker_operator_api::quantity;
 use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -146,7 +147,11 @@ impl Check {
         };
         match Regex::new(pattern) {
             Ok(regex) if regex.is_match(text) => {}
-            Ok(_) => self.refuse(path, format!("must match {pattern}, is {text:?}")),
+            Ok(_) => {
+                let is_quantity = pattern == quantity::PATTERN;
+                let example = if is_quantity { " (as 500m, 2 or 1Gi)" } else { "" };
+                self.refuse(path, format!("must match {pattern}{example}, is {text:?}"));
+            }
             Err(_) => self.refuse(path, format!("cannot be checked here: {pattern}")),
         }
     }

@@ -3,7 +3,6 @@
 mod samples;
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,12 +10,12 @@ use anyhow::{Context, Result};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use poker_operator_core::rollout::CLEARING_EVIDENCE;
-use poker_operator_core::rollout::analysis::{Analysis, Judge, Policy, Verdict};
+use poker_operator_core::rollout::analysis::{Analysis, Guard, Judge, Policy, Verdict};
 use serde::Serialize;
 use serde_json::Number;
 
+use crate::input::{called, read_text};
 use crate::plot::{BLUE, GREEN, GREY, Line, ORANGE, Panel, RED, Threshold, draw as draw_panels};
-use crate::series::{read_text, text_of};
 use samples::TimedLook;
 
 /// Replay a rollout's counts through the judge, and print each look's e-value and the verdict
@@ -76,6 +75,8 @@ Example:
   poker-operator analyze --samples docs/examples/rollout-samples.jsonl
   poker-operator analyze --samples docs/examples/rollout-samples.jsonl --json | jq -r .verdict";
 
+/// Times from here on, the year 2001, are those of a clock.
+const UNIX_SECONDS_FROM: i64 = 1_000_000_000;
 /// The first look covers as much time as the second; a single one this much.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(15);
 
@@ -84,6 +85,11 @@ struct Report {
     looks: Vec<Row>,
     verdict: Verdict,
     at: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guard: Option<Guard>,
+    /// The metrics without data at the end.
+    #[serde(skip)]
+    missing: Vec<String>,
 }
 
 /// One metric of one look.
@@ -109,33 +115,23 @@ struct Row {
 /// # Errors
 /// The samples or the options cannot be used.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
-    let name = args.samples.display();
-    let text = read(&args.samples)?;
+    let name = called(&args.samples);
+    let text = read_text(&args.samples)?;
     let looks = samples::parse(&text, args.cumulative).with_context(|| format!("cannot use {name}"))?;
     let judge = judge(args, &looks).with_context(|| format!("cannot judge {name}"))?;
     if !args.cumulative && only_grows(&looks) {
         eprintln!("note: the exposures grow from look to look; if these are totals, add --cumulative");
     }
     let report = replay(&judge, &looks);
-    if let Some(path) = &args.plot {
-        draw(path, &report, &judge)?;
-    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", table(&report, &judge));
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn read(path: &Path) -> Result<String> {
-    if path != Path::new("-") {
-        return read_text(path);
+    if let Some(path) = &args.plot {
+        draw(path, &report, &judge)?;
     }
-    let say = "cannot read standard input";
-    let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes).context(say)?;
-    text_of(bytes).context(say)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn judge(args: &AnalyzeArgs, looks: &[TimedLook]) -> Result<Judge> {
@@ -169,6 +165,8 @@ fn replay(judge: &Judge, looks: &[TimedLook]) -> Report {
         looks: Vec::new(),
         verdict: analysis.verdict,
         at: Number::from(0),
+        guard: None,
+        missing: Vec::new(),
     };
     for TimedLook { t, at, look, metrics } in looks {
         analysis = judge.look(&analysis, *at, look);
@@ -178,6 +176,7 @@ fn replay(judge: &Judge, looks: &[TimedLook]) -> Report {
             report.at = t.clone();
         }
         report.verdict = analysis.verdict;
+        report.guard = analysis.guard;
         let combined = judge.combined(&analysis);
         report.looks.extend(metrics.iter().map(|metric| {
             let evidence = analysis.metrics.get(metric).map(|m| m.evidence.clone());
@@ -196,6 +195,11 @@ fn replay(judge: &Judge, looks: &[TimedLook]) -> Report {
             }
         }));
     }
+    let unmeasured = analysis
+        .metrics
+        .iter()
+        .filter(|(_, metric)| metric.measured_at.is_none());
+    report.missing = unmeasured.map(|(name, _)| name.clone()).collect();
     report
 }
 
@@ -232,8 +236,7 @@ fn draw(path: &Path, report: &Report, judge: &Judge) -> Result<()> {
     let clearing = panel("for it: log10 e", "promotion", CLEARING_EVIDENCE, |row| {
         row.clearing
     });
-    let title = format!("{} at {} s", report.verdict.as_str(), report.at);
-    draw_panels(path, &title, &[against, clearing])
+    draw_panels(path, &report.sentence(), &[against, clearing])
 }
 
 /// The power of ten, within what a chart can show.
@@ -288,11 +291,28 @@ fn table(report: &Report, judge: &Judge) -> String {
         text = text.trim_end().to_owned() + "\n";
     }
     text + &format!(
-        "\nverdict: {} at {} s; rollback is due when e of all metrics is {} or more, promotion when clearing is 20 or more in each\n",
-        report.verdict.as_str(),
-        report.at,
+        "\nverdict: {}\nrollback is due when e of all metrics is {} or more, promotion when clearing is 20 or more in each\n",
+        report.sentence(),
         number(judge.threshold()),
     )
+}
+
+impl Report {
+    /// The verdict, when it came, and what alone led to it.
+    fn sentence(&self) -> String {
+        let mut text = format!("{} at {} s", self.verdict.as_str(), self.at);
+        let at = self.at.as_i64().filter(|second| *second >= UNIX_SECONDS_FROM);
+        if let Some(at) = at.and_then(|second| Timestamp::from_second(second).ok()) {
+            text += &format!(" ({})", at.strftime("%Y-%m-%d %H:%M:%S UTC"));
+        }
+        if let Some(guard) = self.guard {
+            text += &format!(", the guard {guard:?} tripped");
+        }
+        if self.verdict == Verdict::Hold {
+            text += &format!(", no data of {}", self.missing.join(", "));
+        }
+        text
+    }
 }
 
 impl Row {
@@ -439,7 +459,7 @@ mod tests {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(lines(9, BAD, STABLE).as_bytes()).unwrap();
         std::fs::write(&samples, packed.finish().unwrap()).unwrap();
-        assert_eq!(read(&samples).unwrap(), lines(9, BAD, STABLE));
+        assert_eq!(read_text(&samples).unwrap(), lines(9, BAD, STABLE));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use poker_operator_core::scale::forecast::{Basis, Forecaster};
+use poker_operator_core::scale::forecast::{Basis, Forecaster, PEAK_FACTOR};
 use serde::Serialize;
 
 use crate::plot::{BLUE, Band, Line, ORANGE, Panel, draw};
@@ -16,22 +16,30 @@ use crate::series::{STEP_DEFAULT, Series, read};
 
 /// The forecaster works on hours, where steps are that long.
 const STEP_MAX: Duration = Duration::from_secs(3_600);
+/// A plot has a gap where this many values are missing.
+const GAP_STEPS: i64 = 10;
 const HORIZON_MAX: Duration = Duration::from_secs(48 * 3_600);
 
 /// Forecast a recorded load, from minutes to two days ahead
 ///
-/// Reads a series from CSV (time,value), JSON or one value a line, gzip or not, lets the forecaster
-/// see it sample by sample, and prints what it expects after the end: the middle, and quantiles.
-/// Up to an hour every five minutes, beyond that the mean of each hour.
+/// Reads a series from CSV (time,value), JSON (a list, or what Prometheus answers to a range query)
+/// or one value a line, gzip or not, lets the forecaster
+/// see it sample by sample, and prints what it expects after the end. Up to an hour every five minutes,
+/// beyond that the mean of each hour.
+///
+/// The point is the regression's own guess, what errs least on average. A quantile is what the load stayed
+/// below in that share of the forecasts made lately: use it to have enough. It follows what lately went
+/// wrong, so q0.5 may differ from the point. Nothing is forecast above 1.5 times the highest load of the
+/// last weeks.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   poker-operator forecast --input load.csv --horizon 1h --quantiles 0.9,0.99
   poker-operator forecast --input values.txt.gz --step 5m --horizon 24h --plot forecast.svg")]
 pub struct ForecastArgs {
-    /// The series: CSV with time and value, JSON, or one value a line; .gz too
+    /// The series: CSV with time and value, JSON, or one value a line; .gz too; - is standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Distance of two samples, as 30s, 5m, 1h or 1d, or in seconds; found out when the file has times
+    /// Distance of two samples, as 30s, 5m, 1h or 1d, or in seconds [default: as the file's times are apart, 1s without times]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     step: Option<Duration>,
     /// How far ahead, as 90m, 24h or 2d; at most 48h
@@ -73,6 +81,7 @@ struct Row {
 /// The series cannot be read, or is too short to say anything; the plot cannot be written.
 pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     let series = read(&args.input, args.step)?;
+    series.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let report = report(&series, args)?;
     if let Some(path) = &args.plot {
         draw(
@@ -104,6 +113,14 @@ fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
     let rows = rows.with_context(|| too_little(series, step))?;
     if !forecaster.has_quantiles() && rows.iter().any(|row| row.basis == Basis::LastValue) {
         eprintln!("note: the series is too short for quantiles: they equal the point");
+    }
+    let most = forecaster.most();
+    if rows.iter().any(|row| row.quantiles.values().any(|q| *q >= most)) {
+        eprintln!(
+            "note: nothing above {} is forecast, {PEAK_FACTOR} times the highest load of the last weeks: where quantiles \
+             reach it they are cut",
+            figure(most)
+        );
     }
     Ok(Report {
         series: series.name.clone(),
@@ -236,6 +253,10 @@ fn panel(series: &Series, report: &Report, args: &ForecastArgs) -> Panel {
         .unwrap_or(report.end);
     let history: Vec<(Timestamp, f64)> = series.points.iter().filter(|p| p.0 >= from).copied().collect();
     let now = history.last().copied().unwrap_or((report.end, 0.0));
+    let history = interrupted(
+        history,
+        SignedDuration::from_secs(GAP_STEPS * report.step_seconds.cast_signed()),
+    );
     let after = |of: &dyn Fn(&Row) -> f64| -> Vec<(Timestamp, f64)> {
         std::iter::once(now)
             .chain(report.forecast.iter().map(|row| (row.at, of(row))))
@@ -275,6 +296,21 @@ fn panel(series: &Series, report: &Report, args: &ForecastArgs) -> Panel {
         }],
         thresholds: Vec::new(),
     }
+}
+
+/// With a value that is none in each gap, so that no line is drawn across.
+fn interrupted(points: Vec<(Timestamp, f64)>, gap: SignedDuration) -> Vec<(Timestamp, f64)> {
+    let mut drawn: Vec<(Timestamp, f64)> = Vec::with_capacity(points.len());
+    for (at, value) in points {
+        if let Some((before, _)) = drawn
+            .last()
+            .filter(|(before, _)| at.duration_since(*before) > gap)
+        {
+            drawn.push((*before, f64::NAN));
+        }
+        drawn.push((at, value));
+    }
+    drawn
 }
 
 /// A duration as 90, 90s, 5m, 1h30m, 2d.

@@ -1,6 +1,7 @@
 //! `poker-operator plan`
 
 use crate::admission;
+use crate::input::{called, read_text, yaml as read_yaml};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::Timestamp;
@@ -13,13 +14,7 @@ use poker_operator_core::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    fs,
-    marker::PhantomData,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, marker::PhantomData, path::PathBuf, process::ExitCode};
 
 /// Show the objects that a PokerCluster would become, without a cluster.
 ///
@@ -49,8 +44,8 @@ pub struct PlanArgs {
 const API_VERSION: &str = "planningpoker.dev/v1alpha1";
 
 pub fn run(args: &PlanArgs) -> Result<ExitCode> {
-    let input = source(&args.file);
-    let object = parse(&read(&args.file)?).with_context(|| format!("{input} is not valid"))?;
+    let input = called(&args.file);
+    let object = parse(&read_text(&args.file)?).with_context(|| format!("{input} is not valid"))?;
     let refusals = admission::refusals(&object)?;
     for refusal in &refusals {
         eprintln!("error: {input}: {refusal}");
@@ -77,25 +72,12 @@ fn yaml(object: &Value) -> Result<String> {
     Ok(serde_saphyr::to_string(object)?)
 }
 
-/// The file as people call it.
-fn source(file: &Path) -> String {
-    if file == Path::new("-") {
-        "standard input".to_owned()
-    } else {
-        file.display().to_string()
-    }
-}
-
-fn read(file: &Path) -> Result<String> {
-    if file == Path::new("-") {
-        return std::io::read_to_string(std::io::stdin()).context("cannot read standard input");
-    }
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", source(file)))
-}
-
 /// The object as it would be sent, with what is the same in all of them.
 fn parse(text: &str) -> Result<Value> {
-    let mut object: Value = serde_saphyr::from_str(text)?;
+    let mut object = read_yaml(text)?;
+    if object.get("maxReplicas").is_some() && object.get("spec").is_none() {
+        bail!("it is an autoscaling block, not a PokerCluster: put it below spec.shards.autoscaling of one");
+    }
     if !object.is_object() {
         bail!("it is no PokerCluster: give one with metadata.name and spec.version");
     }
@@ -218,12 +200,6 @@ mod tests {
     }
 
     #[test]
-    fn standard_input_is_called_by_its_name() {
-        assert_eq!(source(Path::new("-")), "standard input");
-        assert_eq!(source(Path::new("./-")), "./-");
-    }
-
-    #[test]
     fn minimal_cluster_has_a_plan_without_passwords() {
         let seen = imagined(cluster(MINIMAL));
         let valid = validate::validate(&seen).unwrap();
@@ -274,6 +250,7 @@ mod tests {
             ("kind: Deployment", "kind is Deployment"),
             ("spec: {version: 1.0.0}", "metadata.name is missing"),
             ("- a list", "it is no PokerCluster"),
+            ("maxReplicas: 9", "it is an autoscaling block"),
             (
                 "apiVersion: planningpoker.dev/v2\nmetadata: {name: demo}",
                 "write planningpoker.dev/v1alpha1",

@@ -10,16 +10,32 @@ use poker_operator_core::validate;
 use serde_json::{Value, json};
 
 use crate::admission::{self, Refusal};
+use crate::input::{called, read_text, yaml};
 
 const DEFAULT: &str = include_str!("../../../demo/autoscaling-policy.yaml");
 /// Without a step of its own a policy decides this often.
 const TICK_SECONDS: i64 = 5;
+/// How old the newest sample is.
+pub const LATE_SECONDS: i64 = 15;
 /// What a resize takes at most: the kubelet needs about a second.
 const RESIZE_SECONDS: i64 = 5;
 /// So long a sample from during a fault can still hold a count up: in its scale-in window.
 pub const WINDOWS_AFTER: u8 = 1;
 /// What the default policy looks ahead beyond the start-up: decision period and metric delay.
 const LEAD_BEYOND_START_SECONDS: i64 = 60;
+
+/// Says when a policy's forecast ends before a replica that is asked for now could serve.
+pub fn tell_short_lead(block: &Autoscaling, start_seconds: i64, late_seconds: i64) {
+    let needed = start_seconds + late_seconds;
+    let lead = block.predictive.as_ref().map(|p| i64::from(p.lead_seconds));
+    if let Some(lead) = lead.filter(|lead| *lead < needed) {
+        eprintln!(
+            "note: predictive.leadSeconds is {lead}, but a replica serves {start_seconds} s after the decision and the \
+             metric is {late_seconds} s late: give at least {needed}, better {}",
+            start_seconds + LEAD_BEYOND_START_SECONDS
+        );
+    }
+}
 
 /// A policy with the name of its row.
 #[derive(Clone, Debug)]
@@ -55,7 +71,7 @@ impl Named {
             resize_seconds: self.resize_seconds,
             drain_seconds: 0,
             window_seconds: 60,
-            late_seconds: 15,
+            late_seconds: LATE_SECONDS,
             scrape_seconds: 5,
             tick_seconds: self.tick_seconds,
             history_seconds,
@@ -85,16 +101,20 @@ pub fn default(start_seconds: i64) -> anyhow::Result<Autoscaling> {
 /// The file cannot be read, is no such block, would be refused by the API server or the operator, or has no metric
 /// with a target per replica.
 pub fn read(path: &Path) -> anyhow::Result<Autoscaling> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&text).with_context(|| path.display().to_string())
+    parse(&read_text(path)?).with_context(|| called(path))
 }
 
 fn parse(text: &str) -> anyhow::Result<Autoscaling> {
     const NO_POLICY: &str =
         "no policy: give the autoscaling block of a PokerCluster, as demo/autoscaling-policy.yaml";
-    let block: Value = serde_saphyr::from_str(text).context(NO_POLICY)?;
+    let block = yaml(text).context(NO_POLICY)?;
     if !block.is_object() {
         bail!(NO_POLICY);
+    }
+    for around in ["spec", "autoscaling"] {
+        if block.get(around).is_some() {
+            bail!("give only what stands below autoscaling, without `{around}` around it");
+        }
     }
     let refusals = refusals(&block)?;
     if !refusals.is_empty() {
@@ -208,6 +228,10 @@ mod tests {
                 "maxReplicas: 9\nschedules: [{name: s, cron: '61 0 * * *', minReplicas: 2}]",
                 "schedules: s",
             ),
+            (
+                "spec: {shards: {autoscaling: {maxReplicas: 9}}}",
+                "give only what stands below autoscaling",
+            ),
             ("[]", "no policy"),
             ("'", "no policy"),
         ];
@@ -252,6 +276,13 @@ mod tests {
         fn no_text_breaks_the_reader(text in ".{0,200}") {
             let _ = parse(&text);
             let _ = parse(&format!("maxReplicas: 9\n{text}"));
+        }
+
+        #[test]
+        fn no_name_breaks_the_list_of_policies(text in "(hpa)?.{0,6}|hpa[0-9]{0,12}") {
+            if let Ok(policy) = named(&text, &default(60).unwrap()) {
+                prop_assert!(policies::capacity(&policy.block).is_some_and(|capacity| capacity > 0.0));
+            }
         }
     }
 

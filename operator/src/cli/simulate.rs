@@ -1,6 +1,6 @@
 //! `poker-operator simulate`: one trace against a policy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -10,12 +10,12 @@ use poker_operator_core::simulate::{Demand, Fault, Run, Score, Setup, policies a
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::bench::load::{history_seconds, read_trace, render, run_with};
+use super::bench::load::{Trace, history_seconds, read_trace, render, run_with};
 use super::bench::scaling::LEGEND;
 use super::policies::{self, Named};
 use crate::plot;
 
-/// Replays demand against a scaling policy
+/// Replay demand against a scaling policy
 ///
 /// The decisions are those of the controller, by the same code. The policy is the autoscaling block
 /// of a PokerCluster, so what was simulated can be applied as it is; its first metric is driven by
@@ -27,13 +27,13 @@ use crate::plot;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = LEGEND)]
 pub struct SimulateArgs {
-    /// Demand over time: time,value as CSV, JSON, or one value a second
+    /// Demand over time: time,value as CSV, JSON, or one value a second; - is standard input
     #[arg(long, value_name = "FILE")]
     trace: PathBuf,
     /// The autoscaling block of a PokerCluster, as YAML or JSON
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Policies to put beside it: hpaNN, and reactive, panic, forecast for parts of the policy, joint for it with resizes
+    /// Policies to put beside it: hpaNN, and reactive, panic, forecast for parts of the policy, joint for it with resizes, naive for it without holds
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     compare: Vec<String>,
     /// Draw demand, supply and forecast into an SVG or PNG file
@@ -84,6 +84,10 @@ fn above_zero(text: &str) -> Result<f64, String> {
 #[derive(Serialize)]
 struct Report {
     trace: String,
+    /// What the values of the trace were multiplied by.
+    factor: f64,
+    history_days: f64,
+    scored_days: f64,
     policies: Vec<Row>,
 }
 
@@ -99,8 +103,15 @@ struct Row {
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let block = policies::read(&args.policy)?;
     let target = core_policies::capacity(&block).context("the policy has no target per replica")?;
+    policies::tell_short_lead(&block, args.start_seconds, args.late_seconds);
     let capacity = args.capacity.unwrap_or(target);
-    let (trace, demand) = read_trace(&args.trace, capacity, args.peak_replicas)?;
+    let Trace {
+        name: trace,
+        demand,
+        factor,
+        notes,
+    } = read_trace(&args.trace, capacity, args.peak_replicas)?;
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
     let seconds = demand.second(demand.steps());
     if args
         .history_days
@@ -121,38 +132,46 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         .map(|(i, policy)| one(args, &demand, policy, capacity, i == 0 && args.plot.is_some()))
         .collect();
     if let (Some(path), Some(first)) = (&args.plot, runs.first()) {
-        draw(path, &trace, &demand, first)?;
+        draw(path, &trace, &demand, first, history(args, &demand))?;
     }
+    let days = |seconds: i64| seconds as f64 / 86_400.0;
     let rows = all.into_iter().zip(runs).map(|(policy, run)| Row {
         policy: policy.name,
         score: run.score,
     });
     let report = Report {
         trace,
+        factor,
+        history_days: days(history(args, &demand)),
+        scored_days: days(seconds - history(args, &demand)),
         policies: rows.collect(),
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}\n{LEGEND}", report.table());
+        print!("{}\n{}\n{LEGEND}", report.table(), report.assumed(capacity));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep_points: bool) -> Run {
+/// Seconds that are only history.
+fn history(args: &SimulateArgs, demand: &Demand) -> i64 {
     let days = args.history_days.map(|days| (days * 86_400.0) as i64);
-    let history = days.unwrap_or_else(|| history_seconds(demand));
+    days.unwrap_or_else(|| history_seconds(demand))
+}
+
+fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep_points: bool) -> Run {
     let setup = Setup {
         drain_seconds: args.drain_seconds,
         window_seconds: args.window_seconds,
         late_seconds: args.late_seconds,
         scrape_seconds: args.scrape_seconds,
-        ..policy.setup(capacity, args.start_seconds, history)
+        ..policy.setup(capacity, args.start_seconds, history(args, demand))
     };
     run_with(demand, policy, &setup, args.metric_fault, keep_points)
 }
 
-fn draw(path: &std::path::Path, trace: &str, demand: &Demand, run: &Run) -> anyhow::Result<()> {
+fn draw(path: &Path, trace: &str, demand: &Demand, run: &Run, history: i64) -> anyhow::Result<()> {
     let at = |step: usize| demand.start() + SignedDuration::from_secs(demand.second(step));
     let line = |label: &str, color, value: fn(&poker_operator_core::simulate::Point) -> f64| plot::Line {
         label: label.to_owned(),
@@ -164,21 +183,48 @@ fn draw(path: &std::path::Path, trace: &str, demand: &Demand, run: &Run) -> anyh
             .map(|(step, point)| (at(step), value(point)))
             .collect(),
     };
+    let has_forecast = run.points.iter().any(|point| point.forecast.is_some());
+    let mut lines = vec![line("supply", plot::GREEN, |point| point.supply)];
+    if has_forecast {
+        lines.push(line("expected at most", plot::ORANGE, |point| {
+            point.forecast.unwrap_or(f64::NAN)
+        }));
+    }
+    lines.push(line("demand", plot::BLUE, |point| point.demand));
     let panel = plot::Panel {
         unit: "demand".to_owned(),
-        lines: vec![
-            line("supply", plot::GREEN, |point| point.supply),
-            line("expected at most", plot::ORANGE, |point| {
-                point.forecast.unwrap_or(f64::NAN)
-            }),
-            line("demand", plot::BLUE, |point| point.demand),
-        ],
+        lines,
         ..plot::Panel::default()
     };
-    plot::draw(path, &format!("{trace}: demand, supply and forecast"), &[panel])
+    let what = if has_forecast {
+        "demand, supply and forecast"
+    } else {
+        "demand and supply"
+    };
+    let scored = match history {
+        0 => String::new(),
+        _ => format!(", scored after {:.1} days", history as f64 / 86_400.0),
+    };
+    plot::draw(path, &format!("{trace}: {what}{scored}"), &[panel])
 }
 
 impl Report {
+    /// What the figures rest on.
+    fn assumed(&self, capacity: f64) -> String {
+        let mut text = match self.factor == 1.0 {
+            true => format!("{} as it is", self.trace),
+            false => format!("{} × {:.4} (--peak-replicas)", self.trace, self.factor),
+        };
+        text += &format!(
+            "; a replica serves {capacity}; {:.1} days are scored",
+            self.scored_days
+        );
+        if self.history_days > 0.0 {
+            text += &format!(", after {:.1} that are only history", self.history_days);
+        }
+        text + ".\n"
+    }
+
     /// One column per policy.
     fn table(&self) -> String {
         let mut head = vec![self.trace.clone(), String::new()];

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use poker_operator_core::scale::vectors::{self, FileReport, VectorError};
 use serde::Serialize;
 
-/// Runs test vectors against the decisions of this program
+/// Run test vectors against the decisions of this program
 #[derive(Args, Debug)]
 pub struct VectorsArgs {
     #[command(subcommand)]
@@ -250,6 +250,15 @@ mod tests {
         let bad = GOOD.replace("334", "335");
         std::fs::write(dir.path().join("bad.json"), &bad).unwrap();
         assert_eq!(hpa(dir.path()).unwrap(), ExitCode::from(1));
+        let files = run_folder(dir.path()).unwrap();
+        let report = serde_json::to_value(Report { files }).unwrap();
+        let file = &report["files"]["bad.json"];
+        assert_eq!(
+            (&file["passed"], &file["failed"], &file["upstream_broken"]),
+            (&0.into(), &1.into(), &0.into())
+        );
+        let failure = &file["failures"][0];
+        assert!(failure["name"] == "a" && failure["why"].is_string(), "{report}");
         let broken = bad.replace("\"name\"", "\"upstream_broken\": true, \"name\"");
         std::fs::write(dir.path().join("bad.json"), broken).unwrap();
         assert_eq!(hpa(dir.path()).unwrap(), ExitCode::SUCCESS);

@@ -2,20 +2,23 @@
 
 use jiff::Timestamp;
 
-/// The step of a simulation, unless the trace itself is finer.
+/// The step of a simulation; one second where the trace is finer, so that every decision falls on a step.
 const STEP_SECONDS_MAX: i64 = 5;
 /// A year of one-minute values and more.
 const STEPS_MAX: usize = 8_000_000;
+
+/// Leaves room for sums and products.
+const DEMAND_MAX: f64 = 1e100;
 
 /// Why a trace cannot be simulated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TraceError {
     #[error("a trace needs at least two values, there are {0}")]
     TooShort(usize),
-    #[error("the times of a trace must rise: value {0} is not later than the one before")]
-    NotRising(usize),
-    #[error("a trace cannot hold {value} (value {place}): demand is finite and not negative")]
-    NotDemand { place: usize, value: f64 },
+    #[error("the times of a trace must rise: {0} is not later than the time before")]
+    NotRising(Timestamp),
+    #[error("demand is from 0 to {}, and here {value} at {at}", DEMAND_MAX)]
+    NotDemand { at: Timestamp, value: f64 },
     #[error("the trace would take more than {} steps: cut it", STEPS_MAX)]
     TooLong,
 }
@@ -40,15 +43,19 @@ impl Demand {
             return Err(TraceError::TooShort(points.len()));
         };
         for (place, (at, value)) in points.iter().enumerate() {
-            if !value.is_finite() || *value < 0.0 {
-                return Err(TraceError::NotDemand { place, value: *value });
+            let value = factor * value;
+            if !(0.0..=DEMAND_MAX).contains(&value) {
+                return Err(TraceError::NotDemand { at: *at, value });
             }
             if place > 0 && *at <= points[place - 1].0 {
-                return Err(TraceError::NotRising(place));
+                return Err(TraceError::NotRising(*at));
             }
         }
         let spacing = points[1].0.duration_since(first.0).as_secs();
-        let step_seconds = spacing.clamp(1, STEP_SECONDS_MAX);
+        let step_seconds = match spacing >= STEP_SECONDS_MAX {
+            true => STEP_SECONDS_MAX,
+            false => 1,
+        };
         let steps = last.0.duration_since(first.0).as_secs() / step_seconds + 1;
         let steps = usize::try_from(steps).unwrap_or(usize::MAX);
         if steps > STEPS_MAX {

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::Autoscaling;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -44,6 +45,39 @@ fn block(window: i32) -> Autoscaling {
         },
     }))
     .unwrap()
+}
+
+proptest! {
+    #[test]
+    fn any_points_are_a_demand_or_told(
+        points in prop::collection::vec((-9_000..9_000_i64, prop_oneof![0.0..9.0, any::<f64>()]), 0..30),
+        rising in any::<bool>(),
+        factor in prop_oneof![0.0..9.0, any::<f64>()],
+    ) {
+        let mut points: Vec<_> = points.into_iter().map(|(s, value)| (Timestamp::from_second(s).unwrap(), value)).collect();
+        if rising {
+            points.sort_by_key(|(at, _)| *at);
+            points.dedup_by_key(|(at, _)| *at);
+        }
+        if let Ok(demand) = Demand::new(&points, factor) {
+            let length = points[points.len() - 1].0.duration_since(points[0].0).as_secs();
+            prop_assert_eq!(demand.second(demand.steps() - 1), length - length % demand.step_seconds());
+            prop_assert!((0..demand.steps()).all(|step| demand.at(step).is_finite() && demand.at(step) >= 0.0));
+        }
+    }
+
+    #[test]
+    fn no_text_but_its_name_is_a_fault(text in "[a-z0-9]{0,9}|.{0,20}") {
+        let known = Fault::ALL.iter().any(|fault| fault.as_str() == text);
+        prop_assert_eq!(text.parse::<Fault>().is_ok(), known);
+    }
+}
+
+#[test]
+fn a_decision_falls_on_a_step_however_far_values_are_apart() {
+    for (spacing, step) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 5), (7, 5), (60, 5)] {
+        assert_eq!(demand([1.0; 9], spacing).step_seconds(), step, "{spacing}");
+    }
 }
 
 #[test]
@@ -248,7 +282,7 @@ fn what_is_no_demand_is_refused() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let table = [
         (vec![(at(0), 1.0)], TraceError::TooShort(1)),
-        (vec![(at(0), 1.0), (at(0), 1.0)], TraceError::NotRising(1)),
+        (vec![(at(0), 1.0), (at(0), 1.0)], TraceError::NotRising(at(0))),
         (
             vec![(at(0), 1.0), (at(i64::from(i32::MAX)), 1.0)],
             TraceError::TooLong,
@@ -256,7 +290,7 @@ fn what_is_no_demand_is_refused() {
         (
             vec![(at(0), 1.0), (at(1), -1.0)],
             TraceError::NotDemand {
-                place: 1,
+                at: at(1),
                 value: -1.0,
             },
         ),

@@ -12,13 +12,13 @@ use super::load::{Load, LoadArgs, run_beside, run_with};
 use super::progress;
 use crate::cli::policies::{Named, WINDOWS_AFTER};
 
-/// Counts the scale-ins that a faulty source of metrics causes
+/// Count the scale-ins that a faulty source of metrics causes
 ///
-/// Every file in DIR is one trace, run with the assumptions of `bench scaling`, once with a source that
-/// works and once with every kind of fault, ten minutes of each seven hours. A scale-in counts as caused by
-/// the fault when it comes during it, or up to --windows-after scale-in windows after its end, and leaves fewer
-/// replicas than there were with the source that works within a window before and after. Exits with 1 when there
-/// is any.
+/// Every file in DIR is one trace, run with the assumptions of `bench scaling`, once with a source
+/// that works and once with every kind of fault, ten minutes of each seven hours. A scale-in counts
+/// as caused by the fault when it comes during it, or up to --windows-after scale-in windows after
+/// its end, and leaves fewer replicas than there were with the source that works within a window
+/// before and after. Exits with 1 when there is any.
 ///
 /// Examples:
 ///   poker-operator bench faults --load testdata/load

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::cli::forecast::duration;
 
@@ -24,24 +24,21 @@ use crate::cli::forecast::duration;
 /// --series walks a folder and makes, every five minutes of the second half of each file, the
 /// forecasts of the next hour; errors, unused capacity and violations of the 99 % quantile stand
 /// beside those of the last value with the same scale and calibrator; `by chance` is where 95 of 100 files as
-/// long would lie if every forecast were exceeded with a chance of exactly 1 %. Each file is judged as it is and with faults: a tenth of the samples lost, two hours lost, a spike,
-/// a level shift, three days of history.
+/// long would lie if every forecast were exceeded with a chance of exactly 1 %. Each file is judged as it is
+/// and with faults: a tenth of the samples lost, two hours lost, a spike, a level shift, three days of history.
+/// A ratio is `-`, null in JSON, where the last value is never wrong; a horizon that is no whole number of the
+/// file's steps is left out.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(group = ArgGroup::new("data").required(true), after_help = "Examples:
   poker-operator bench forecast --m4 testdata/forecast/m4_hourly
   poker-operator bench forecast --series testdata/forecast --json")]
 pub struct ForecastArgs {
     /// Folder with hourly_train, hourly_test and hourly_naive2 (.csv or .csv.gz; one series a line,
     /// its name first)
-    #[arg(
-        long,
-        value_name = "DIR",
-        required_unless_present = "series",
-        conflicts_with = "series"
-    )]
+    #[arg(long, value_name = "DIR", group = "data")]
     m4: Option<PathBuf>,
     /// Folder with series (CSV, JSON, one value a line; gzip or not); folders in it are walked
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = "data")]
     series: Option<PathBuf>,
     /// Time between the values of a file that holds one value a line
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, requires = "series")]

@@ -26,7 +26,7 @@ pub struct LoadArgs {
     /// The autoscaling block to measure as `default`, instead of the one built in
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Seconds from a decision until a new replica serves
+    /// Seconds from a decision until a new replica serves; at most 1740, the default policy looks a minute further, at most half an hour
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=1_740))]
     start_seconds: i64,
     /// Print JSON instead of a table
@@ -49,7 +49,11 @@ impl LoadArgs {
     /// There is no trace, or a file cannot be used.
     pub fn read(&self) -> anyhow::Result<Load> {
         let block = match &self.policy {
-            Some(path) => policies::read(path)?,
+            Some(path) => {
+                let block = policies::read(path)?;
+                policies::tell_short_lead(&block, self.start_seconds, policies::LATE_SECONDS);
+                block
+            }
             None => policies::default(self.start_seconds)?,
         };
         let capacity = core_policies::capacity(&block).context("no target per replica")?;
@@ -132,7 +136,7 @@ fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> 
     let mut traces = Vec::new();
     for path in &files {
         match read_trace(path, capacity, PEAK_REPLICAS) {
-            Ok(trace) => traces.push(trace),
+            Ok(trace) => traces.push((trace.name, trace.demand)),
             Err(error) => eprintln!("left out: {error:#}"),
         }
     }
@@ -142,12 +146,29 @@ fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> 
     Ok(traces)
 }
 
+/// Demand from a file.
+pub struct Trace {
+    pub name: String,
+    pub demand: Demand,
+    /// What its values were multiplied by.
+    pub factor: f64,
+    /// How the file was understood, where it leaves doubt; for people.
+    pub notes: Vec<String>,
+}
+
 /// A trace scaled so that its peak needs `peak` replicas of this capacity; unscaled for 0.
 ///
 /// # Errors
 /// The file cannot be read or holds no demand.
-pub fn read_trace(path: &Path, capacity: f64, peak: f64) -> anyhow::Result<(String, Demand)> {
+pub fn read_trace(path: &Path, capacity: f64, peak: f64) -> anyhow::Result<Trace> {
     let mut series = series::read(path, None)?;
+    let count = series.points.len();
+    series.points.retain(|(_, value)| *value >= 0.0);
+    let negative = count - series.points.len();
+    if negative > 0 {
+        let note = format!("{negative} negative values are left out: demand is never negative");
+        series.notes.push(note);
+    }
     series.points.dedup_by_key(|(at, _)| *at);
     let largest = series.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
     if largest <= 0.0 {
@@ -160,7 +181,12 @@ pub fn read_trace(path: &Path, capacity: f64, peak: f64) -> anyhow::Result<(Stri
     };
     let demand =
         Demand::new(&series.points, factor).with_context(|| format!("cannot use {}", path.display()))?;
-    Ok((series.name, demand))
+    Ok(Trace {
+        name: series.name,
+        demand,
+        factor,
+        notes: series.notes,
+    })
 }
 
 /// Three days, when more than half a day is left to score.

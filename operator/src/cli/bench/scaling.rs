@@ -26,7 +26,7 @@ What the figures say, over the time that is scored; demand and supply count repl
 θ, τ, υ and η are those of SPEC-RG-2016-01.
 ";
 
-/// Compares scaling policies on recorded demand
+/// Compare scaling policies on recorded demand
 ///
 /// Every series in DIR is one trace. A replica serves a twentieth of its peak; the metric is the mean
 /// over 60 s, 15 s late; the first three days of a longer trace are only history. It takes about a
@@ -236,6 +236,45 @@ mod tests {
         let means = means(&[row(1.0, 0.0), row(4.0, 0.1)]);
         assert_eq!(means["p"].cost_ratio, 2.0);
         assert!((means["p"].tau_u - 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_report_has_the_fields_that_are_promised() {
+        let rows = vec![Row::new("t", "p", &Score::default())];
+        let report = Report {
+            geomean: means(&rows),
+            traces: rows,
+        };
+        let report = serde_json::to_value(report).unwrap();
+        for field in [
+            "cost_ratio",
+            "theta_u",
+            "theta_o",
+            "tau_u",
+            "tau_o",
+            "instability",
+            "elastic_speedup",
+            "actions",
+            "reversals",
+            "scale_ins_on_fault",
+        ] {
+            assert!(report["traces"][0][field].is_number(), "{field}: {report}");
+        }
+        assert_eq!(
+            (&report["traces"][0]["trace"], &report["traces"][0]["policy"]),
+            (&"t".into(), &"p".into())
+        );
+        for field in ["cost_ratio", "tau_u"] {
+            assert!(report["geomean"]["p"][field].is_number(), "{field}: {report}");
+        }
+        let names: Vec<String> = policies(&policies::default(60).unwrap(), false)
+            .unwrap()
+            .into_iter()
+            .map(|policy| policy.name)
+            .collect();
+        for name in ["hpa70", "hpa85", "reactive", "default"] {
+            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+        }
     }
 
     #[test]

@@ -35,10 +35,12 @@ use super::packed;
 use features::Scale;
 use grid::{Closed, Grid};
 use limits::{
-    DAY_SECONDS, HORIZONS_MINUTES, HOURS_COUNT_MAX, MEAN_HALF_LIFE_DAYS, PEAK_FACTOR, PEAK_HALF_LIFE_DAYS,
-    SCALE_OF_MEAN, USUAL_LOADS, VALUE_MAX,
+    DAY_SECONDS, HORIZONS_MINUTES, HOURS_COUNT_MAX, MEAN_HALF_LIFE_DAYS, PEAK_HALF_LIFE_DAYS, SCALE_OF_MEAN,
+    USUAL_LOADS, VALUE_MAX,
 };
 use minutes::{Minutes, Outlook};
+
+pub use limits::PEAK_FACTOR;
 
 /// What a forecast rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -179,6 +181,11 @@ impl Forecaster {
 
     fn cap(&self) -> f64 {
         PEAK_FACTOR * self.peak
+    }
+
+    /// Nothing above this is ever forecast: so many times the highest load of the last weeks.
+    pub fn most(&self) -> f64 {
+        self.cap() * if self.unit > 0.0 { self.unit } else { 1.0 }
     }
 
     /// The load `horizon` after the last complete minute and its `quantile`, between 0 and 1; beyond

@@ -1,4 +1,5 @@
-//! Label selectors as a scale reports them: `a=b,c!=d,e in (f,g),!h,i`.
+//! Label selectors as a scale reports them: `a=b,c!=d,e in (f,g),!h,i`. A `LabelSelector`, which they are made from,
+//! knows no `>` and `<`.
 
 use std::collections::BTreeMap;
 

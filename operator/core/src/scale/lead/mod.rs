@@ -48,7 +48,7 @@ pub struct Distribution {
     pub skilled: bool,
 }
 
-/// The state of one series, below 64 kB.
+/// The state of one series, below 64 kB of memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lead {
     lead_slots: usize,

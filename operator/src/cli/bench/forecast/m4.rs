@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{Format, table};
 use crate::cli::bench::progress;
-use crate::series::read_text;
+use crate::input::read_text;
 
 const SEASON: usize = 24;
 /// The hourly model says nothing from less.
@@ -388,6 +388,10 @@ mod tests {
         assert!(scores.smape < 2.0 && scores.smape_naive2 > 20.0, "{scores:?}");
         let report = report(&[scores]);
         assert!(report.owa < 0.1, "{report:?}");
+        let fields = serde_json::to_value(report).unwrap();
+        for name in ["series", "smape", "mase", "owa", "msis95", "ms_mean", "ms_max"] {
+            assert!(fields[name].is_number(), "{name}: {fields}");
+        }
     }
 
     #[test]

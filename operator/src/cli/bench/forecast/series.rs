@@ -174,20 +174,20 @@ fn tables(report: &Report, format: Format) -> String {
     let mut rows = Vec::new();
     for fault in Fault::ALL {
         for horizon in HORIZONS_MINUTES {
-            let scores = report
-                .results
-                .iter()
-                .filter(|s| s.faults == fault.name() && s.horizon_minutes == horizon);
-            let above: Vec<f64> = scores.map(|s| 100.0 * s.violations99).collect();
+            let of_both = |s: &&Score| s.faults == fault.name() && s.horizon_minutes == horizon;
+            let scores: Vec<&Score> = report.results.iter().filter(of_both).collect();
+            let above: Vec<f64> = scores.iter().map(|s| 100.0 * s.violations99).collect();
             if let Some(means) = means(&report.results, horizon, fault) {
                 let (low, high) = above
                     .iter()
                     .fold((f64::INFINITY, 0.0), |(l, h), v| (v.min(l), v.max(h)));
+                let worst = scores.iter().filter_map(|s| s.pinball95_ratio).reduce(f64::max);
                 rows.push(vec![
                     fault.name().to_owned(),
                     horizon.to_string(),
                     ratio(means.nmae_ratio),
                     ratio(means.pinball95_ratio),
+                    ratio(worst),
                     ratio(means.headroom99_ratio),
                     format!("{low:.2}-{high:.2}"),
                 ]);
@@ -199,6 +199,7 @@ fn tables(report: &Report, format: Format) -> String {
         "minutes",
         "nMAE ratio",
         "pinball ratio",
+        "worst",
         "headroom ratio",
         "above 99 %, %",
     ];
@@ -240,6 +241,36 @@ mod tests {
             .collect();
         assert_eq!(found, ["broken.csv", "inner/load.csv"]);
         run(dir.path(), MINUTE, Format::Text).unwrap();
+    }
+
+    #[test]
+    fn the_report_has_the_fields_that_are_promised() {
+        let points: Vec<_> = (0..4_000)
+            .map(|i| (jiff::Timestamp::from_second(60 * i).unwrap(), (50 + i % 7) as f64))
+            .collect();
+        let results = judge("load", &points, MINUTE, Fault::None);
+        let means = means(&results, 15, Fault::None).unwrap();
+        let report = serde_json::to_value(Report {
+            results,
+            geomean: [(15, means)].into(),
+        })
+        .unwrap();
+        for field in [
+            "file",
+            "horizon_minutes",
+            "faults",
+            "nmae",
+            "nmae_ratio",
+            "pinball95_ratio",
+            "headroom99",
+            "headroom99_ratio",
+            "violations99",
+        ] {
+            assert!(!report["results"][0][field].is_null(), "{field}: {report}");
+        }
+        for field in ["nmae_ratio", "pinball95_ratio", "headroom99_ratio"] {
+            assert!(report["geomean"]["15"][field].is_f64(), "{field}: {report}");
+        }
     }
 
     #[test]
