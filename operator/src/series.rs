@@ -71,7 +71,11 @@ pub fn read(path: &Path, step: Option<Duration>) -> Result<Series> {
         .file_name()
         .map(|n| n.to_string_lossy())
         .unwrap_or_default();
-    let name = name.split('.').next().unwrap_or_default().to_owned();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let ending = [".csv", ".txt", ".json"]
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending));
+    let name = ending.unwrap_or(name).to_owned();
     Ok(Series {
         name,
         notes: parsed.notes(step),
@@ -354,6 +358,10 @@ mod tests {
         let series = parse("x.txt", b"1\n2\n3\n", None).unwrap();
         assert_eq!(seconds_and_values(&series), [(0, 1.0), (1, 2.0), (2, 3.0)]);
         assert_eq!((series.name.as_str(), series.step()), ("x", Some(STEP_DEFAULT)));
+        assert_eq!(
+            parse("web.2026.csv.gz", b"1\n2\n", None).unwrap().name,
+            "web.2026"
+        );
     }
 
     #[test]

@@ -263,8 +263,8 @@ pub struct Predictive {
     pub shortage_cost: i32,
 
     /// Headroom in percent of the measured demand while there is no forecast, and for minutes after
-    /// a metric fell suddenly. Over a day forecasts add no more than this either: where demand cannot
-    /// be predicted they give up safety, not money.
+    /// a metric fell suddenly. Over a day forecasts cost no more than a plain autoscaler with this
+    /// headroom would: where demand cannot be predicted they give up safety, not money.
     #[serde(default = "headroom_percent")]
     #[schemars(range(min = 0, max = 1000))]
     pub headroom_percent: i32,

@@ -94,7 +94,15 @@ impl<'a> Evidence<'a> {
         };
         let window = scale_down_window(&behavior, policy::defaults());
         let after_fall = falls::fell_within(memory, window + lingers(window), input.now);
-        let expected = predict::all(block, &demands, input.forecasts, after_fall, memory, input.now);
+        let expected = predict::all(
+            block,
+            &demands,
+            input.forecasts,
+            after_fall,
+            window,
+            memory,
+            input.now,
+        );
         let is_preview = block
             .predictive
             .as_ref()
@@ -222,7 +230,9 @@ impl<'a> Evidence<'a> {
             Some((Reason::NoneReady, Restraint::NoneReady))
         } else if is_held || self.forecast_lost || !falls::all_renewed(memory, now) {
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if falls::fell_within(memory, lingers(window), now) {
+        } else if falls::fell_within(memory, lingers(window), now)
+            || falls::undone_within(memory, window, now)
+        {
             Some((Reason::Stabilized, Restraint::SuddenFall))
         } else {
             None

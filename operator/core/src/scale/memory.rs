@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hpa::history::{History, Recommendation, ScaleEvent};
 use super::limits::{FAULT_LINGERS, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
+use super::packed;
 use super::predict::Spend;
 
 /// A value of a metric and when it was measured.
@@ -24,6 +25,16 @@ pub struct Newest {
     pub seen: Timestamp,
 }
 
+/// A sudden fall of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fall {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The value after over the value before.
+    #[serde(with = "packed::bits")]
+    pub left: f64,
+}
+
 /// Memory of one component. The default is that of a fresh start: the next decision takes the
 /// current count as the recommendation just made and does not scale in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +47,12 @@ pub struct ScaleMemory {
     /// The last time at which a metric fell too suddenly to be believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fell_at: Option<Timestamp>,
+    /// The last time at which a rise took back such a fall: the values between were wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone_at: Option<Timestamp>,
+    /// By metric name, the last sudden fall.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub falls: BTreeMap<String, Fall>,
     /// By metric name, to notice sudden falls and values that are not renewed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub newest: BTreeMap<String, Newest>,
@@ -68,7 +85,7 @@ impl ScaleMemory {
         }
         compact_events(&mut self.history.scale_ups, period, now);
         compact_events(&mut self.history.scale_downs, period, now);
-        for held in [&mut self.held_at, &mut self.fell_at] {
+        for held in [&mut self.held_at, &mut self.fell_at, &mut self.undone_at] {
             *held = held.filter(|at| now.duration_since(*at) <= window * 2 + FAULT_LINGERS);
         }
     }

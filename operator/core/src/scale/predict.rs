@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::Autoscaling;
 use poker_operator_api::autoscaling::{Predictive, PredictiveMode};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::Proposal;
 use super::burst::Demand;
 use super::lead::{Distribution, EXCEEDANCES};
-use super::limits::{FORECAST_AGE_SECONDS_MAX, FORECAST_LOST_SECONDS, FORECAST_REPLICAS_MAX, SPEND_SECONDS};
+use super::limits::{
+    DOWNSCALE_WINDOW_SECONDS, FORECAST_AGE_SECONDS_MAX, FORECAST_LOST_SECONDS, FORECAST_REPLICAS_MAX,
+    SPEND_SECONDS, TOLERANCE_FRACTION_DEFAULT,
+};
 use super::memory::ScaleMemory;
 use super::message::number;
 
@@ -56,24 +59,33 @@ pub enum Basis {
     HeadroomAfterFall,
 }
 
-/// What the headroom and the forecast at each price would have asked for on average over a day.
+/// What a plain autoscaler with the headroom, and the forecast at each price, would have cost over a day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spend {
     at: Timestamp,
     seconds: f64,
-    headroom: f64,
-    forecast: [f64; PRICE_STEPS.len()],
+    headroom: Held,
+    forecast: [Held; PRICE_STEPS.len()],
+}
+
+/// A count that holds until a higher one comes, or for a window, and its mean over time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Held {
+    replicas: i32,
+    since: Timestamp,
+    mean: f64,
 }
 
 /// The proposal of every metric with a target per replica, the largest first. `after_fall`: a metric fell so
 /// suddenly and so lately that what comes after is told from a fault by nothing; no forecast asks for less
-/// than headroom then.
+/// than headroom then. `window`: how long a higher count holds.
 pub fn all(
     block: &Autoscaling,
     demands: &[Demand],
     forecasts: &Forecasts,
     after_fall: bool,
+    window: SignedDuration,
     memory: &mut ScaleMemory,
     now: Timestamp,
 ) -> Vec<Expected> {
@@ -90,7 +102,7 @@ pub fn all(
         .iter()
         .map(|demand| {
             let forecast = forecasts.get(demand.name).filter(|f| usable(f, demand.at));
-            one(predictive, demand, forecast, after_fall, memory, now)
+            one(predictive, demand, forecast, after_fall, window, memory, now)
         })
         .collect();
     expected.sort_by_key(|e| std::cmp::Reverse(e.replicas));
@@ -110,6 +122,7 @@ fn one(
     demand: &Demand,
     forecast: Option<&Distribution>,
     after_fall: bool,
+    window: SignedDuration,
     memory: &mut ScaleMemory,
     now: Timestamp,
 ) -> Expected {
@@ -125,13 +138,9 @@ fn one(
     };
     let price = f64::from(predictive.shortage_cost);
     let planned = cheapest(forecast, demand.per_replica, PRICE_STEPS.map(|step| price / step));
-    let spend = memory.spend.entry(demand.name.to_owned()).or_insert(Spend {
-        at: now,
-        seconds: 0.0,
-        headroom: 0.0,
-        forecast: [0.0; PRICE_STEPS.len()],
-    });
-    spend.add(headroom, &planned, now);
+    let spend = memory.spend.entry(demand.name.to_owned());
+    let spend = spend.or_insert_with(|| Spend::new(now));
+    spend.add(with_headroom / demand.per_replica, &planned, window, now);
     let (replicas, level) = (
         spend.affordable().map_or(headroom, |place| planned[place]),
         forecast.levels[SHOWN],
@@ -186,14 +195,47 @@ fn exceedance(forecast: &Distribution, value: f64) -> f64 {
     }
 }
 
+impl Held {
+    fn new(now: Timestamp) -> Held {
+        Held {
+            replicas: 0,
+            since: now,
+            mean: 0.0,
+        }
+    }
+
+    fn ask(&mut self, replicas: i32, window: SignedDuration, weight: f64, now: Timestamp) {
+        if replicas >= self.replicas || now.duration_since(self.since) > window {
+            (self.replicas, self.since) = (replicas, now);
+        }
+        self.mean += (f64::from(self.replicas) - self.mean) * weight;
+    }
+}
+
 impl Spend {
-    /// Averages over the time that passed, the last day at most.
-    fn add(&mut self, headroom: i32, planned: &[i32; PRICE_STEPS.len()], now: Timestamp) {
+    fn new(now: Timestamp) -> Spend {
+        Spend {
+            at: now,
+            seconds: 0.0,
+            headroom: Held::new(now),
+            forecast: [Held::new(now); PRICE_STEPS.len()],
+        }
+    }
+
+    /// Averages over the time that passed, the last day at most. `needed`: the demand with headroom, in replicas,
+    /// which a plain autoscaler follows with its tolerance and its window; plans hold for `window`.
+    fn add(
+        &mut self,
+        needed: f64,
+        planned: &[i32; PRICE_STEPS.len()],
+        window: SignedDuration,
+        now: Timestamp,
+    ) {
         let passed = now
             .duration_since(self.at)
             .as_secs_f64()
             .clamp(0.0, SPEND_SECONDS);
-        let is_first = self.seconds == 0.0 && self.headroom == 0.0;
+        let is_first = self.headroom.replicas == 0;
         self.seconds = (self.seconds + passed).min(SPEND_SECONDS);
         self.at = now;
         let weight = if is_first {
@@ -201,16 +243,22 @@ impl Spend {
         } else {
             passed / self.seconds.max(1.0)
         };
-        self.headroom += (f64::from(headroom) - self.headroom) * weight;
-        for (mean, planned) in self.forecast.iter_mut().zip(planned) {
-            *mean += (f64::from(*planned) - *mean) * weight;
+        let kept = self.headroom.replicas;
+        let is_near = (needed / f64::from(kept) - 1.0).abs() <= TOLERANCE_FRACTION_DEFAULT;
+        let wish = if is_near { kept } else { replicas_for(needed, 1.0) };
+        let usual = SignedDuration::from_secs(DOWNSCALE_WINDOW_SECONDS);
+        self.headroom.ask(wish, usual, weight, now);
+        for (held, planned) in self.forecast.iter_mut().zip(planned) {
+            held.ask(*planned, window, weight, now);
         }
     }
 
     /// The highest price at which forecasts cost no more than headroom would; `None` when even the
     /// lowest is too dear.
     fn affordable(&self) -> Option<usize> {
-        self.forecast.iter().position(|mean| *mean <= self.headroom)
+        self.forecast
+            .iter()
+            .position(|held| held.mean <= self.headroom.mean)
     }
 }
 
@@ -320,7 +368,8 @@ mod tests {
         for second in (0..seconds).step_by(15) {
             let now = Timestamp::from_second(second).unwrap();
             let forecasts = BTreeMap::from([("people".to_owned(), Distribution { at: now, ..wide() })]);
-            paid += all(&block, &[demand], &forecasts, false, &mut memory, now)[0].replicas;
+            let window = SignedDuration::from_secs(180);
+            paid += all(&block, &[demand], &forecasts, false, window, &mut memory, now)[0].replicas;
         }
         f64::from(paid) / f64::from(i32::try_from(seconds).unwrap() / 15)
     }

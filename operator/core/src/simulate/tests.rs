@@ -228,6 +228,23 @@ fn no_fault_scales_in() {
 }
 
 #[test]
+fn a_reset_that_hides_a_peak_takes_nothing_away() {
+    for period in [24, 48] {
+        let saw = demand(
+            (0..720).map(|i| 333.0 + 1_667.0 * f64::from(i % period) / f64::from(period)),
+            5,
+        );
+        let healthy = run(&saw, &block(180), &setup(), None, false);
+        let faulty = Setup {
+            fault: Some(Fault::Reset),
+            ..setup()
+        };
+        let score = run(&saw, &block(180), &faulty, Some(&healthy), false).score;
+        assert_eq!(score.scale_ins_on_fault, 0, "{period}");
+    }
+}
+
+#[test]
 fn a_policy_that_takes_missing_for_zero_is_found_out() {
     let found: Vec<&str> = Fault::ALL
         .into_iter()

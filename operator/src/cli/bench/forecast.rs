@@ -26,7 +26,7 @@ use crate::cli::forecast::duration;
 /// beside those of the last value with the same scale and calibrator; `by chance` is where 95 of 100 files as
 /// long would lie if every forecast were exceeded with a chance of exactly 1 %. Each file is judged as it is
 /// and with faults: a tenth of the samples lost, two hours lost, a spike, a level shift, three days of history.
-/// A ratio is `-`, null in JSON, where the last value is never wrong; a horizon that is no whole number of the
+/// A ratio is `-`, null in JSON, where only the last value is never wrong; a horizon that is no whole number of the
 /// file's steps is left out.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("data").required(true), after_help = "Examples:

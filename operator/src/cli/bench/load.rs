@@ -1,6 +1,5 @@
 //! Recorded demand under a policy: what `bench scaling`, `bench faults` and `simulate` share.
 
-use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -9,7 +8,7 @@ use poker_operator_api::Autoscaling;
 use poker_operator_core::simulate::{Demand, Fault, Run, Setup, policies as core_policies, run as simulate};
 use serde::Serialize;
 
-use super::may_be_series;
+use super::walk;
 use crate::cli::policies::{self, Named};
 use crate::series;
 
@@ -20,7 +19,7 @@ const HISTORY_SECONDS: i64 = 3 * 86_400;
 /// What a bench of policies is given.
 #[derive(Args, Debug)]
 pub struct LoadArgs {
-    /// Folder of traces (csv, csv.gz, txt, json)
+    /// Folder of traces (csv, csv.gz, txt, json); folders in it are walked
     #[arg(long, value_name = "DIR")]
     load: PathBuf,
     /// The autoscaling block to measure as `default`, instead of the one built in
@@ -123,19 +122,14 @@ pub fn run_beside(
     simulate(demand, &policy.block, &setup, Some(healthy), keep_points)
 }
 
-/// Every trace in a folder, scaled so that its peak needs [`PEAK_REPLICAS`] of this capacity.
+/// Every trace below a folder, scaled so that its peak needs [`PEAK_REPLICAS`] of this capacity.
 ///
 /// # Errors
 /// The folder cannot be read, or holds none.
 fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> {
-    let say = || format!("cannot read folder {}", dir.display());
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(dir).with_context(say)?.collect();
-    let mut files: Vec<PathBuf> = entries.with_context(say)?.iter().map(DirEntry::path).collect();
-    files.retain(|path| may_be_series(path));
-    files.sort();
     let mut traces = Vec::new();
-    for path in &files {
-        match read_trace(path, capacity, PEAK_REPLICAS) {
+    for path in walk(dir)? {
+        match read_trace(&path, capacity, PEAK_REPLICAS) {
             Ok(trace) => traces.push((trace.name, trace.demand)),
             Err(error) => eprintln!("left out: {error:#}"),
         }

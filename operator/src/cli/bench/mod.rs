@@ -6,9 +6,10 @@ pub mod load;
 pub mod scaling;
 mod verdicts;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -29,7 +30,7 @@ enum Bench {
 
 /// # Errors
 /// As the bench that runs.
-pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: BenchArgs) -> Result<ExitCode> {
     match args.bench {
         Bench::Faults(args) => faults::run(&args),
         Bench::Forecast(args) => forecast::run(&args),
@@ -45,6 +46,22 @@ fn progress(length: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// The files below a folder that may be series, in the order of their names.
+fn walk(dir: &Path) -> Result<Vec<PathBuf>> {
+    let say = || format!("cannot read folder {}", dir.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(say)? {
+        let path = entry.with_context(say)?.path();
+        if path.is_dir() {
+            found.extend(walk(&path)?);
+        } else if may_be_series(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Whether a file of a folder with recorded data may be a series, by its name: not what tells of the others.

@@ -62,10 +62,11 @@ fn bins_per_slot(bin_seconds: i64) -> i64 {
 }
 
 impl Grid {
-    /// For samples about every `step` seconds: the narrowest bins that hold one and join to whole hours.
+    /// For samples about every `step` seconds: the narrowest bins that hold one and join to slots of five minutes, or,
+    /// where they are longer, to whole hours.
     pub fn for_step(step: i64) -> Self {
         let step = step.clamp(BIN_SECONDS_MIN, BIN_SECONDS_MAX);
-        let joins = |bin: &i64| HOUR_SECONDS % (bin * bins_per_slot(*bin)) == 0;
+        let joins = |bin: &i64| SLOT_SECONDS % bin == 0 || *bin > SLOT_SECONDS && HOUR_SECONDS % bin == 0;
         Grid::new((step..HOUR_SECONDS).find(joins).unwrap_or(HOUR_SECONDS))
     }
 

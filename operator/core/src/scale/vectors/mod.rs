@@ -58,9 +58,9 @@ struct File {
 
 #[derive(Deserialize)]
 struct Head {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "input::null_as_default")]
     upstream_broken: bool,
     #[serde(default)]
     kind: String,

@@ -17,8 +17,8 @@ const OUTCOMES_COUNT_MIN: usize = 50;
 
 type Points = [(Timestamp, f64)];
 
-/// One file at one horizon. Ratios are to the last value with the same scale and calibrator; they
-/// are absent where the last value is never wrong.
+/// One file at one horizon. Ratios are to the last value with the same scale and calibrator: 1 where neither is ever
+/// wrong, absent where only the last value never is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
     pub file: String,
@@ -160,7 +160,11 @@ fn score<'a>(
         load += outcome;
     }
     let per_load = |sum: f64| if load > 0.0 { sum / load } else { 0.0 };
-    let ratio = |own: f64, other: f64| (load > 0.0 && other > 1e-12 * load).then(|| own / other);
+    let is_none = |sum: f64| load == 0.0 || sum <= 1e-12 * load;
+    let ratio = |own: f64, other: f64| match is_none(other) {
+        true => is_none(own).then_some(1.0),
+        false => Some(own / other),
+    };
     (outcomes >= OUTCOMES_COUNT_MIN).then(|| Score {
         file: file.to_owned(),
         horizon_minutes,
@@ -215,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn a_series_of_zeros_has_no_ratio() {
+    fn a_series_of_zeros_is_forecast_as_well_by_its_last_value() {
         let zeros: Vec<_> = daily().into_iter().map(|(at, _)| (at, 0.0)).collect();
         for score in judge("zeros", &zeros, Duration::from_secs(60), Fault::None) {
             assert_eq!(
                 (score.nmae, score.violations99, score.nmae_ratio),
-                (0.0, 0.0, None)
+                (0.0, 0.0, Some(1.0))
             );
         }
     }

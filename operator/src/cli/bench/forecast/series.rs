@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -12,11 +12,11 @@ use super::chance::shares_above;
 use super::faults::Fault;
 use super::rolling::{HORIZONS_MINUTES, Score, judge};
 use super::{Format, table};
-use crate::cli::bench::{may_be_series, progress};
+use crate::cli::bench::{progress, walk};
 use crate::series::read;
 
 /// Files with several series a line, as those of M4.
-const WIDE_PREFIX: &str = "hourly_";
+const WIDE_PREFIXES: [&str; 2] = ["hourly_", "published_"];
 
 #[derive(Serialize)]
 struct Report {
@@ -88,31 +88,22 @@ pub fn run(dir: &Path, step: Duration, format: Format) -> Result<()> {
     Ok(())
 }
 
-/// The files below a folder in the order of their names.
+/// The files below a folder, but for those with several series a line.
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read folder {}", dir.display()))?;
-    for entry in entries {
-        let path = entry
-            .with_context(|| format!("cannot read folder {}", dir.display()))?
-            .path();
-        let file = path
-            .file_name()
-            .map(|n| n.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
-        if path.is_dir() {
-            found.extend(files(&path)?);
-        } else if file.starts_with(WIDE_PREFIX) || file.starts_with("published_") {
+    let mut files = walk(dir)?;
+    files.retain(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+        let name = name.unwrap_or_default();
+        let is_wide = WIDE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if is_wide {
             eprintln!(
                 "left out: {} holds many series a line; judge it with --m4",
                 path.display()
             );
-        } else if may_be_series(&path) {
-            found.push(path);
         }
-    }
-    found.sort();
-    Ok(found)
+        !is_wide
+    });
+    Ok(files)
 }
 
 /// The path below the folder, as text.
