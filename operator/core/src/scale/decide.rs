@@ -230,10 +230,10 @@ impl<'a> Evidence<'a> {
             Some((Reason::NoneReady, Restraint::NoneReady))
         } else if is_held || self.forecast_lost || !falls::all_renewed(memory, now) {
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if falls::fell_within(memory, lingers(window), now)
-            || falls::undone_within(memory, window, now)
-        {
+        } else if falls::fell_within(memory, lingers(window), now) {
             Some((Reason::Stabilized, Restraint::SuddenFall))
+        } else if falls::rose_within(memory, window, now) {
+            Some((Reason::Stabilized, Restraint::SuddenRise))
         } else {
             None
         }

@@ -146,6 +146,9 @@ fn words(restraint: Restraint, bounds: Bounds) -> String {
         Restraint::Burst => "held by a recent burst".to_owned(),
         Restraint::MissingMetrics => "held until samples are complete again".to_owned(),
         Restraint::SuddenFall => "held until a sudden fall of a metric has lasted".to_owned(),
+        Restraint::SuddenRise => {
+            "held because what came before a sudden rise of a metric may be wrong".to_owned()
+        }
         Restraint::NoneReady => "held while none is ready".to_owned(),
         Restraint::ColdStart => "held because the operator has just started".to_owned(),
         Restraint::ScaleInPaused => "held by pausedScaleIn".to_owned(),

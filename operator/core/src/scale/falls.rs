@@ -1,29 +1,24 @@
-//! Values that nothing goes on: they fell too suddenly, or were not renewed lately.
+//! Values that nothing goes on: they fell or rose too suddenly, or were not renewed lately.
 //!
 //! Demand as a mean over a minute moves little from one sample to the next. Counters that start again, a target
 //! that is scraped no more, a query over fewer series make a metric fall at once, and nothing in its value says
 //! so. Right after such a fall nothing goes for as long as such a fault shows in an averaged metric, and a forecast,
-//! which may take it for the beginning of more, lowers nothing for a window longer. When a rise takes back at once
-//! what a fall took, the values between were wrong and may have hidden a peak: nothing goes until a window of right
-//! ones has passed. And a value that is not renewed says nothing about the time since: it passes for fresh until it
-//! is stale.
-
-use std::collections::BTreeMap;
+//! which may take it for the beginning of more, lowers nothing for a window longer. A rise as sudden says
+//! that the values before it may have been wrong, and may have hidden a peak: nothing goes until a window of right ones
+//! has passed. And a value that is not renewed says nothing about the time since: it passes for fresh until it is
+//! stale.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::limits::{FAULT_LINGERS, RENEWED_WITHIN, SUDDEN_FALL_SHARE};
+use super::limits::{RENEWED_WITHIN, SUDDEN_FALL_SHARE};
 use super::measure::Measured;
-use super::memory::{Fall, Newest, ScaleMemory};
+use super::memory::{Newest, ScaleMemory};
 
-/// Remembers the newest value of every metric, and when one fell suddenly.
+/// Remembers the newest value of every metric, and when one fell or rose suddenly.
 pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
     memory
         .newest
         .retain(|name, _| measured.iter().any(|m| m.name == *name));
-    memory
-        .falls
-        .retain(|_, fall| now.duration_since(fall.at) <= FAULT_LINGERS);
     for metric in measured {
         let Some((value, at)) = metric.value else { continue };
         match memory.newest.get_mut(&metric.name) {
@@ -32,37 +27,28 @@ pub fn note(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
                 if is_sudden(newest.value, value) {
                     // Since the sample before: not a moment longer than recommendations hold.
                     memory.fell_at = Some(now - at.duration_since(newest.at).max(SignedDuration::ZERO));
-                    fell(&mut memory.falls, &metric.name, value / newest.value, now);
-                } else if is_sudden(value, newest.value)
-                    && let Some(fall) = memory.falls.remove(&metric.name)
-                    && now.duration_since(fall.at) <= FAULT_LINGERS
-                    && is_undone(fall.left, value / newest.value)
-                {
-                    memory.undone_at = Some(now);
+                } else if is_sudden(value, newest.value + newest.change.max(0.0)) {
+                    // Beyond its course: a steep rise is no sudden one.
+                    memory.rose_at = Some(now);
                 }
-                *newest = Newest { value, at, seen: now };
+                *newest = Newest {
+                    value,
+                    change: value - newest.value,
+                    at,
+                    seen: now,
+                };
             }
             None => {
-                let newest = Newest { value, at, seen: now };
+                let newest = Newest {
+                    value,
+                    change: 0.0,
+                    at,
+                    seen: now,
+                };
                 memory.newest.insert(metric.name.clone(), newest);
             }
         }
     }
-}
-
-/// Remembers a fall, one with the fall right before it.
-fn fell(falls: &mut BTreeMap<String, Fall>, name: &str, left: f64, now: Timestamp) {
-    let before = falls
-        .get(name)
-        .filter(|fall| now.duration_since(fall.at) <= RENEWED_WITHIN);
-    let left = before.map_or(1.0, |fall| fall.left) * left;
-    falls.insert(name.to_owned(), Fall { at: now, left });
-}
-
-/// Whether a rise takes back what a fall took, but for what demand may do meanwhile.
-fn is_undone(left: f64, risen: f64) -> bool {
-    let usual = (1.0 - SUDDEN_FALL_SHARE).powi(2);
-    (usual..=1.0 / usual).contains(&(left * risen))
 }
 
 /// Whether a clock that ran ahead was set back: a sample that is only a little older came late.
@@ -80,9 +66,9 @@ pub fn fell_within(memory: &ScaleMemory, span: SignedDuration, now: Timestamp) -
     memory.fell_at.is_some_and(|at| now.duration_since(at) < span)
 }
 
-/// Whether values turned out to be wrong so lately that a higher one may have gone unseen.
-pub fn undone_within(memory: &ScaleMemory, span: SignedDuration, now: Timestamp) -> bool {
-    memory.undone_at.is_some_and(|at| now.duration_since(at) < span)
+/// Whether a metric rose suddenly so lately.
+pub fn rose_within(memory: &ScaleMemory, span: SignedDuration, now: Timestamp) -> bool {
+    memory.rose_at.is_some_and(|at| now.duration_since(at) < span)
 }
 
 /// Whether every metric has a sample that came lately, by our own clock.

@@ -17,22 +17,14 @@ pub struct TimedValue {
     pub at: Timestamp,
 }
 
-/// The newest value of a metric, when it was measured, and when it came, by our own clock.
+/// The newest value of a metric, how much it changed, when it was measured, and when it came, by our own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Newest {
     pub value: f64,
+    #[serde(with = "packed::bits")]
+    pub change: f64,
     pub at: Timestamp,
     pub seen: Timestamp,
-}
-
-/// A sudden fall of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fall {
-    /// When it ended.
-    pub at: Timestamp,
-    /// The value after over the value before.
-    #[serde(with = "packed::bits")]
-    pub left: f64,
 }
 
 /// Memory of one component. The default is that of a fresh start: the next decision takes the
@@ -47,12 +39,9 @@ pub struct ScaleMemory {
     /// The last time at which a metric fell too suddenly to be believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fell_at: Option<Timestamp>,
-    /// The last time at which a rise took back such a fall: the values between were wrong.
+    /// The last time at which a metric rose too suddenly for the values before it to be believed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub undone_at: Option<Timestamp>,
-    /// By metric name, the last sudden fall.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub falls: BTreeMap<String, Fall>,
+    pub rose_at: Option<Timestamp>,
     /// By metric name, to notice sudden falls and values that are not renewed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub newest: BTreeMap<String, Newest>,
@@ -85,7 +74,7 @@ impl ScaleMemory {
         }
         compact_events(&mut self.history.scale_ups, period, now);
         compact_events(&mut self.history.scale_downs, period, now);
-        for held in [&mut self.held_at, &mut self.fell_at, &mut self.undone_at] {
+        for held in [&mut self.held_at, &mut self.fell_at, &mut self.rose_at] {
             *held = held.filter(|at| now.duration_since(*at) <= window * 2 + FAULT_LINGERS);
         }
     }

@@ -143,6 +143,7 @@ pub enum Restraint {
     Burst,
     MissingMetrics,
     SuddenFall,
+    SuddenRise,
     NoneReady,
     ColdStart,
     ScaleInPaused,

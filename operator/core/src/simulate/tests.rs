@@ -245,6 +245,25 @@ fn a_reset_that_hides_a_peak_takes_nothing_away() {
 }
 
 #[test]
+fn a_reset_that_a_rise_hides_takes_nothing_away() {
+    // The first fault begins after twenty minutes, right in the rise.
+    let values = (0..720).map(|i| match i {
+        ..200 => 1_500.0,
+        200..228 => 10.0,
+        228..248 => 200.0 * f64::from(i - 227),
+        _ => 4_000.0,
+    });
+    let ramp = demand(values, 5);
+    let healthy = run(&ramp, &block(180), &setup(), None, false);
+    let faulty = Setup {
+        fault: Some(Fault::Reset),
+        ..setup()
+    };
+    let score = run(&ramp, &block(180), &faulty, Some(&healthy), false).score;
+    assert_eq!(score.scale_ins_on_fault, 0);
+}
+
+#[test]
 fn a_policy_that_takes_missing_for_zero_is_found_out() {
     let found: Vec<&str> = Fault::ALL
         .into_iter()
