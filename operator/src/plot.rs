@@ -25,7 +25,7 @@ const TITLE_HEIGHT_PIXELS: u32 = 48;
 /// More points than this are drawn as the extremes of so many spans: the eye sees the same.
 const SPANS_COUNT_MAX: usize = 1_500;
 /// Times before this, the year 1980, are no clock's: the data has times of its own, or none.
-const CLOCK_SECONDS_FROM: f64 = 315_532_800.0;
+pub const CLOCK_SECONDS_FROM: f64 = 315_532_800.0;
 const THICK_POINTS_COUNT_MAX: usize = 400;
 const FONT: &[u8] = include_bytes!("../assets/DejaVuSans.ttf");
 const INK: RGBColor = RGBColor(40, 44, 52);

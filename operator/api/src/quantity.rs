@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// What the API server's own parser accepts, without a sign: no quantity of ours is negative.
-/// What the schema asks of the text of a quantity.
+/// What the schema asks of a quantity's text: what the API server's own parser accepts, without a sign, as no quantity
+/// of ours is negative.
 pub const PATTERN: &str = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$";
 
 /// A fixed-point number such as `500m`, `64Mi` or `100`.

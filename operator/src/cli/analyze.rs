@@ -15,7 +15,9 @@ use serde::Serialize;
 use serde_json::Number;
 
 use crate::input::{called, read_text};
-use crate::plot::{BLUE, GREEN, GREY, Line, ORANGE, Panel, RED, Threshold, draw as draw_panels};
+use crate::plot::{
+    BLUE, CLOCK_SECONDS_FROM, GREEN, GREY, Line, ORANGE, Panel, RED, Threshold, draw as draw_panels,
+};
 use samples::TimedLook;
 
 /// Replay a rollout's counts through the judge, and print each look's e-value and the verdict
@@ -75,8 +77,6 @@ Example:
   poker-operator analyze --samples docs/examples/rollout-samples.jsonl
   poker-operator analyze --samples docs/examples/rollout-samples.jsonl --json | jq -r .verdict";
 
-/// Times from here on, the year 2001, are those of a clock.
-const UNIX_SECONDS_FROM: i64 = 1_000_000_000;
 /// The first look covers as much time as the second; a single one this much.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(15);
 
@@ -301,15 +301,17 @@ impl Report {
     /// The verdict, when it came, and what alone led to it.
     fn sentence(&self) -> String {
         let mut text = format!("{} at {} s", self.verdict.as_str(), self.at);
-        let at = self.at.as_i64().filter(|second| *second >= UNIX_SECONDS_FROM);
-        if let Some(at) = at.and_then(|second| Timestamp::from_second(second).ok()) {
+        let at = self.at.as_f64().filter(|second| *second >= CLOCK_SECONDS_FROM);
+        if let Some(at) = at.and_then(|second| Timestamp::from_second(second as i64).ok()) {
             text += &format!(" ({})", at.strftime("%Y-%m-%d %H:%M:%S UTC"));
         }
         if let Some(guard) = self.guard {
             text += &format!(", the guard {guard:?} tripped");
         }
-        if self.verdict == Verdict::Hold {
-            text += &format!(", no data of {}", self.missing.join(", "));
+        match (self.verdict, self.missing.as_slice()) {
+            (Verdict::Hold, []) => text += ", no data of any metric",
+            (Verdict::Hold, missing) => text += &format!(", no data of {}", missing.join(", ")),
+            _ => {}
         }
         text
     }
@@ -407,6 +409,23 @@ mod tests {
             let report = report(&text);
             assert_eq!((report.verdict, report.at), (verdict, Number::from(at)));
             assert_eq!(report.looks.len(), text.lines().count());
+        }
+    }
+
+    #[test]
+    fn the_verdict_is_told_with_what_led_to_it() {
+        for (text, says) in [
+            (lines(9, "null", STABLE), "Hold at 135 s, no data of errors"),
+            (
+                "{\"t\": 15, \"guards\": {}}".to_owned(),
+                "Hold at 15 s, no data of any metric",
+            ),
+            (
+                "{\"t\": 1767225615.5, \"guards\": {\"crashLoop\": true}}".to_owned(),
+                "Rollback at 1767225615.5 s (2026-01-01 00:00:15 UTC), the guard CrashLoop tripped",
+            ),
+        ] {
+            assert_eq!(report(&text).sentence(), says);
         }
     }
 

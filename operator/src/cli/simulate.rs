@@ -126,13 +126,23 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     for name in &args.compare {
         all.push(policies::named(name, &block)?);
     }
+    let history = history(args, &demand);
     let runs: Vec<Run> = all
         .par_iter()
         .enumerate()
-        .map(|(i, policy)| one(args, &demand, policy, capacity, i == 0 && args.plot.is_some()))
+        .map(|(i, policy)| {
+            let setup = setup(args, policy, capacity, history);
+            run_with(
+                &demand,
+                policy,
+                &setup,
+                args.metric_fault,
+                i == 0 && args.plot.is_some(),
+            )
+        })
         .collect();
     if let (Some(path), Some(first)) = (&args.plot, runs.first()) {
-        draw(path, &trace, &demand, first, history(args, &demand))?;
+        draw(path, &trace, &demand, first, history)?;
     }
     let days = |seconds: i64| seconds as f64 / 86_400.0;
     let rows = all.into_iter().zip(runs).map(|(policy, run)| Row {
@@ -142,8 +152,8 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let report = Report {
         trace,
         factor,
-        history_days: days(history(args, &demand)),
-        scored_days: days(seconds - history(args, &demand)),
+        history_days: days(history),
+        scored_days: days(seconds - history),
         policies: rows.collect(),
     };
     if args.json {
@@ -160,15 +170,14 @@ fn history(args: &SimulateArgs, demand: &Demand) -> i64 {
     days.unwrap_or_else(|| history_seconds(demand))
 }
 
-fn one(args: &SimulateArgs, demand: &Demand, policy: &Named, capacity: f64, keep_points: bool) -> Run {
-    let setup = Setup {
+fn setup(args: &SimulateArgs, policy: &Named, capacity: f64, history: i64) -> Setup {
+    Setup {
         drain_seconds: args.drain_seconds,
         window_seconds: args.window_seconds,
         late_seconds: args.late_seconds,
         scrape_seconds: args.scrape_seconds,
-        ..policy.setup(capacity, args.start_seconds, history(args, demand))
-    };
-    run_with(demand, policy, &setup, args.metric_fault, keep_points)
+        ..policy.setup(capacity, args.start_seconds, history)
+    }
 }
 
 fn draw(path: &Path, trace: &str, demand: &Demand, run: &Run, history: i64) -> anyhow::Result<()> {

@@ -125,7 +125,7 @@ impl Forecaster {
         if self.unit == 0.0 && value > 0.0 && value.is_finite() {
             self.unit = unit_for(value);
         }
-        let value = if self.unit > 0.0 { value / self.unit } else { value };
+        let value = value / self.unit();
         let closed = self.grid.observe(at, value);
         if self.grid.is_new() {
             // What was foretold before a gap that long, or by a clock set back since, is not judged by what comes now.
@@ -185,7 +185,11 @@ impl Forecaster {
 
     /// Nothing above this is ever forecast: so many times the highest load of the last weeks.
     pub fn most(&self) -> f64 {
-        self.cap() * if self.unit > 0.0 { self.unit } else { 1.0 }
+        self.cap() * self.unit()
+    }
+
+    fn unit(&self) -> f64 {
+        if self.unit > 0.0 { self.unit } else { 1.0 }
     }
 
     /// The load `horizon` after the last complete minute and its `quantile`, between 0 and 1; beyond
@@ -264,10 +268,9 @@ impl Forecaster {
     }
 
     fn in_load(&self, prediction: Prediction) -> Prediction {
-        let unit = if self.unit > 0.0 { self.unit } else { 1.0 };
         Prediction {
-            point: (prediction.point * unit).min(f64::MAX),
-            upper: (prediction.upper * unit).min(f64::MAX),
+            point: (prediction.point * self.unit()).min(f64::MAX),
+            upper: (prediction.upper * self.unit()).min(f64::MAX),
             ..prediction
         }
     }

@@ -21,22 +21,22 @@ struct MetricVector {
     now: Timestamp,
     current_replicas: i32,
     tolerance: ToleranceInput,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     resource: String,
     container: Option<String>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     target_utilization_percent: i32,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     target_value_milli: i64,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     cpu_initialization_seconds: i64,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     initial_readiness_delay_seconds: i64,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     pods: Vec<PodInput>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     metrics: Vec<SampleInput>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     metric_values_milli: Vec<i64>,
 }
 
@@ -165,9 +165,9 @@ pub fn group(vector: &Value) -> Actual {
         resource: String,
         cpu_initialization_seconds: i64,
         initial_readiness_delay_seconds: i64,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         pods: Vec<PodInput>,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         metrics: Vec<SampleInput>,
     }
     let vector = GroupVector::deserialize(vector)?;
@@ -193,7 +193,7 @@ pub fn requests(vector: &Value) -> Actual {
         resource: String,
         container: Option<String>,
         pod_level_resources_enabled: bool,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         pods: Vec<PodInput>,
     }
     let vector = RequestsVector::deserialize(vector)?;
@@ -220,13 +220,13 @@ pub fn per_pod_usage(vector: &Value) -> Actual {
 
 #[derive(Deserialize)]
 struct RatioVector {
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     metrics: BTreeMap<String, i64>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     requests: BTreeMap<String, i64>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     target_utilization_percent: i32,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     target_value_milli: i64,
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::scale::hpa::behavior::{PartialRules, Policy, PolicyKind, Rules, SelectPolicy};
 use crate::scale::hpa::history::{History, Recommendation, ScaleEvent};
@@ -11,11 +12,18 @@ use crate::scale::hpa::metric::{ContainerSample, ResourceSample};
 use crate::scale::hpa::pods::{Container, Phase, Pod, PodSample, PodSamples, Readiness};
 use crate::scale::hpa::tolerance::Tolerance;
 
-/// Lists, maps and flags that are `null` are empty, as some writers put it.
-pub fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
+/// The value without the fields that are `null`: as some writers put what is empty or absent.
+pub fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let known = fields.iter().filter(|(_, field)| !field.is_null());
+            known
+                .map(|(name, field)| (name.clone(), without_nulls(field)))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        value => value.clone(),
+    }
 }
 
 /// Seconds relative to the vector's `now`; negative is the past.
@@ -45,10 +53,10 @@ impl From<ToleranceInput> for Tolerance {
 
 #[derive(Deserialize)]
 struct ContainerInput {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     name: String,
     request_milli: Option<i64>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     restart_always: bool,
 }
 
@@ -69,18 +77,18 @@ impl ContainerInput {
 #[derive(Deserialize)]
 pub struct PodInput {
     name: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     phase: String,
     ready: Option<bool>,
     ready_transition_offset_seconds: Option<i64>,
     start_time_offset_seconds: Option<i64>,
     deletion_timestamp_offset_seconds: Option<i64>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     containers: Vec<ContainerInput>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     init_containers: Vec<ContainerInput>,
     pod_level_request_milli: Option<i64>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     labels: BTreeMap<String, String>,
 }
 
@@ -124,7 +132,7 @@ pub fn pods(input: &[PodInput], resource: &str, now: Timestamp) -> Vec<Pod> {
 
 #[derive(Deserialize)]
 struct ContainerUsage {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     name: String,
     usage_milli: Option<i64>,
 }
@@ -132,15 +140,15 @@ struct ContainerUsage {
 /// A sample of any kind: by container, or one value, of a pod or of nothing.
 #[derive(Deserialize)]
 pub struct SampleInput {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     pod: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     timestamp_offset_seconds: i64,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     window_seconds: i64,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     containers: Vec<ContainerUsage>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     pub value_milli: i64,
 }
 
@@ -225,7 +233,7 @@ impl RulesInput {
 pub struct EventInput {
     replica_change: i32,
     timestamp_offset_seconds: i64,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default)]
     outdated: bool,
 }
 

@@ -58,9 +58,9 @@ struct File {
 
 #[derive(Deserialize)]
 struct Head {
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     name: String,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     upstream_broken: bool,
     #[serde(default)]
     kind: String,
@@ -77,9 +77,10 @@ pub fn run_file(text: &str) -> Result<FileReport, VectorError> {
     }
     let mut report = FileReport::default();
     for vector in &file.vectors {
-        let head = Head::deserialize(vector)?;
+        let question = input::without_nulls(vector);
+        let head = Head::deserialize(&question)?;
         report.upstream_broken += usize::from(head.upstream_broken);
-        match run(&head.kind, vector) {
+        match run(&head.kind, &question, &vector["expect"]) {
             Ok(()) => report.passed += 1,
             Err(why) => {
                 report.failed += 1;
@@ -100,7 +101,7 @@ pub fn run_file(text: &str) -> Result<FileReport, VectorError> {
 }
 
 /// Works out what the vector asks for and compares it with what it expects.
-fn run(kind: &str, vector: &Value) -> Result<(), String> {
+fn run(kind: &str, vector: &Value, expected: &Value) -> Result<(), String> {
     let actual = match kind {
         "resource" | "container_resource" => calculator::resource(vector),
         "pods" => calculator::pods(vector),
@@ -117,16 +118,14 @@ fn run(kind: &str, vector: &Value) -> Result<(), String> {
         "scale_down_limit" => rules::scale_limit(vector, rules::Direction::Down),
         "behavior_windows" => rules::behavior_windows(vector),
         "downscale_window" => rules::downscale_window(vector),
-        "store_event" => return rules::store_events(vector, &vector["expect"]),
+        "store_event" => return rules::store_events(vector, expected),
         "behavior_defaults" => rules::defaults(vector),
         "status_quantity" => rules::status_quantity(vector),
         "reconcile" => reconcile::run(vector),
         other => return Err(format!("unknown kind {other:?}")),
     };
-    compare::expect(
-        &vector["expect"],
-        &actual.map_err(|e| format!("cannot read the vector: {e}"))?,
-    )
+    let actual = actual.map_err(|e| format!("cannot read the vector: {e}"))?;
+    compare::expect(expected, &actual)
 }
 
 #[cfg(test)]

@@ -27,13 +27,13 @@ struct ReconcileVector {
     scale_target: TargetInput,
     hpa: HpaInput,
     recommendations: Option<Vec<RecommendationInput>>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     scale_up_events: Vec<EventInput>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     scale_down_events: Vec<EventInput>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     other_hpas: Vec<OtherInput>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     pods: Vec<PodInput>,
 }
 
@@ -59,7 +59,7 @@ struct FeaturesInput {
 struct TargetInput {
     spec_replicas: i32,
     status_replicas: i32,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     selector: String,
     /// True, or when reading fails.
     #[serde(default)]
@@ -71,7 +71,7 @@ struct TargetInput {
 struct HpaInput {
     min_replicas: Option<i32>,
     max_replicas: i32,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     metrics: Vec<MetricInput>,
     behavior: Option<BehaviorInput>,
     status: StatusInput,
@@ -88,9 +88,9 @@ struct StatusInput {
     current_replicas: i32,
     desired_replicas: i32,
     last_scale_time_offset_seconds: Option<i64>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     conditions: Vec<ConditionInput>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     current_metrics: Vec<CurrentMetricInput>,
 }
 
@@ -99,7 +99,7 @@ struct ConditionInput {
     #[serde(rename = "type")]
     kind: String,
     status: bool,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     reason: String,
 }
 
@@ -107,7 +107,7 @@ struct ConditionInput {
 struct CurrentMetricInput {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(alias = "metric", default, deserialize_with = "input::null_as_default")]
+    #[serde(alias = "metric", default)]
     resource: String,
     utilization_percent: Option<i32>,
     average_value_milli: Option<i64>,
@@ -118,17 +118,17 @@ struct CurrentMetricInput {
 struct MetricInput {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     resource: String,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     container: String,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     metric: String,
     object: Option<ObjectInput>,
     target: Option<MetricTargetInput>,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     fetch_error: bool,
-    #[serde(default, deserialize_with = "input::null_as_default")]
+    #[serde(default)]
     samples: Vec<SampleInput>,
 }
 

@@ -30,9 +30,9 @@ pub fn behavior_rate(vector: &Value) -> Actual {
         max_replicas: i32,
         scale_up: RulesInput,
         scale_down: RulesInput,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         scale_up_events: Vec<EventInput>,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         scale_down_events: Vec<EventInput>,
     }
     let v = RateVector::deserialize(vector)?;
@@ -85,9 +85,9 @@ pub fn scale_limit(vector: &Value, direction: Direction) -> Actual {
         now: Timestamp,
         current_replicas: i32,
         rules: RulesInput,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         scale_up_events: Vec<EventInput>,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         scale_down_events: Vec<EventInput>,
     }
     let v = LimitVector::deserialize(vector)?;
@@ -174,11 +174,11 @@ fn store_event(vector: &Value, direction: Direction) -> Actual {
     struct EventVector {
         now: Timestamp,
         previous_replicas: i32,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         new_replicas_up: i32,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         new_replicas_down: i32,
-        #[serde(default, deserialize_with = "input::null_as_default")]
+        #[serde(default)]
         events: Vec<EventInput>,
         rules: Option<RulesInput>,
         period_seconds: i32,
