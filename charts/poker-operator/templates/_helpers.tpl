@@ -18,7 +18,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end }}
 
-{{/* What the operator may do where it watches: own its API, and write the kinds it makes. */}}
+{{/* Permissions in the watched namespaces: the PokerCluster API, and the kinds of the children. */}}
 {{- define "poker-operator.rules" -}}
 - apiGroups: [planningpoker.dev]
   resources: [pokerclusters]
@@ -26,7 +26,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [planningpoker.dev]
   resources: [pokerclusters/status]
   verbs: [patch]
-# Where owner references are guarded, children that block the deletion of their owner need this.
+# Required by the OwnerReferencesPermissionEnforcement admission plugin for blockOwnerDeletion.
 - apiGroups: [planningpoker.dev]
   resources: [pokerclusters/finalizers]
   verbs: [update]
@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [apps]
   resources: [deployments, statefulsets]
   verbs: [get, list, watch, create, patch, delete]
-# To see what keeps them from running; those that drain are asked.
+# To report pod failures, and to find the pods whose drain status is read.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
