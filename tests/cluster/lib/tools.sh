@@ -60,15 +60,22 @@ kube_folder() {
 
 writer_folder() { build_module image-writer "$ROOT/images/writer" .; }
 
-# tools_folder: one folder for PATH with what tests and people call.
+# helm_program: charts are checked and packaged without a cluster, so Helm alone is built for that.
+helm_program() {
+	local helm
+	helm=$(install_tool helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION")
+	printf '%s\n' "$helm/helm"
+}
+
+# tools_folder: one folder for PATH with the programs that tests and people call.
 tools_folder() {
 	local kube kind helm
 	kube=$(kube_folder)
 	kind=$(install_tool kind sigs.k8s.io/kind "$KIND_VERSION")
-	helm=$(install_tool helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION")
+	helm=$(helm_program)
 	mkdir -p "$TOOLS"
 	ln -sfn "$kube/kubectl" "$TOOLS/kubectl"
 	ln -sfn "$kind/kind" "$TOOLS/kind"
-	ln -sfn "$helm/helm" "$TOOLS/helm"
+	ln -sfn "$helm" "$TOOLS/helm"
 	printf '%s\n' "$TOOLS"
 }
