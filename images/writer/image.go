@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"runtime"
 	"sort"
 	"strings"
 	"time"
@@ -21,6 +20,15 @@ type runConfig struct {
 	User       string   `json:"User,omitempty"`
 	WorkingDir string   `json:"WorkingDir,omitempty"`
 	StopSignal string   `json:"StopSignal,omitempty"`
+
+	Labels map[string]string `json:"Labels,omitempty"`
+}
+
+// image is what is known of an image besides its layers.
+type image struct {
+	names    []string
+	platform platform
+	config   runConfig
 }
 
 type descriptor struct {
@@ -46,7 +54,7 @@ const (
 
 // writeImage writes one tar that is an OCI layout and a docker-archive at once, and returns the
 // digest of the image's manifest.
-func writeImage(out io.Writer, names []string, config runConfig, layers []blob) (string, error) {
+func writeImage(out io.Writer, image image, layers []blob) (string, error) {
 	entries := map[string]any{} // path in the tar → []byte or blob
 	add := func(document any) (string, int64, error) {
 		raw, err := json.Marshal(document)
@@ -58,7 +66,7 @@ func writeImage(out io.Writer, names []string, config runConfig, layers []blob) 
 		entries[blobFolder+digest] = raw
 		return digest, int64(len(raw)), nil
 	}
-	configDigest, configSize, err := add(imageConfig(config, layers))
+	configDigest, configSize, err := add(imageConfig(image, layers))
 	if err != nil {
 		return "", err
 	}
@@ -79,10 +87,10 @@ func writeImage(out io.Writer, names []string, config runConfig, layers []blob) 
 		return "", err
 	}
 	manifests := []descriptor{}
-	for _, name := range names {
+	for _, name := range image.names {
 		manifests = append(manifests, descriptor{
 			MediaType: manifestType, Digest: "sha256:" + manifestDigest, Size: manifestSize,
-			Platform: &platform{runtime.GOARCH, "linux"},
+			Platform: &image.platform,
 			Annotations: map[string]string{
 				"io.containerd.image.name":          name,
 				"org.opencontainers.image.ref.name": name[strings.LastIndex(name, ":")+1:],
@@ -92,7 +100,7 @@ func writeImage(out io.Writer, names []string, config runConfig, layers []blob) 
 	for path, document := range map[string]any{
 		"oci-layout":    map[string]string{"imageLayoutVersion": "1.0.0"},
 		"index.json":    map[string]any{"schemaVersion": 2, "mediaType": indexType, "manifests": manifests},
-		"manifest.json": []any{map[string]any{"Config": blobFolder + configDigest, "RepoTags": names, "Layers": layerPaths}},
+		"manifest.json": []any{map[string]any{"Config": blobFolder + configDigest, "RepoTags": image.names, "Layers": layerPaths}},
 	} {
 		if entries[path], err = json.Marshal(document); err != nil {
 			return "", err
@@ -101,7 +109,7 @@ func writeImage(out io.Writer, names []string, config runConfig, layers []blob) 
 	return "sha256:" + manifestDigest, writeEntries(out, entries)
 }
 
-func imageConfig(config runConfig, layers []blob) map[string]any {
+func imageConfig(image image, layers []blob) map[string]any {
 	diffs := []string{}
 	history := []map[string]string{}
 	for _, layer := range layers {
@@ -110,9 +118,9 @@ func imageConfig(config runConfig, layers []blob) map[string]any {
 	}
 	return map[string]any{
 		"created":      "1970-01-01T00:00:00Z",
-		"architecture": runtime.GOARCH,
-		"os":           "linux",
-		"config":       config,
+		"architecture": image.platform.Architecture,
+		"os":           image.platform.OS,
+		"config":       image.config,
 		"rootfs":       map[string]any{"type": "layers", "diff_ids": diffs},
 		"history":      history,
 	}

@@ -93,7 +93,8 @@ func TestSameFilesGiveTheSameBytes(t *testing.T) {
 func TestImageIsBothFormats(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "image.tar")
 	args := []string{"--out", out, "--name", "localhost/a:1", "--name", "localhost/b:2", "--layer", tree(t, time.Now()),
-		"--layer", tree(t, time.Now()), "--env", "A=1", "--user", "65532", "--stop-signal", "SIGINT", "--own", "/tmp=5:6"}
+		"--layer", tree(t, time.Now()), "--env", "A=1", "--user", "65532", "--stop-signal", "SIGINT", "--own", "/tmp=5:6",
+		"--arch", "arm64", "--label", "org.opencontainers.image.version=1.0"}
 	if err := run(args); err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +135,14 @@ func TestImageIsBothFormats(t *testing.T) {
 	if got := index.Manifests[1].Annotations["org.opencontainers.image.ref.name"]; got != "2" {
 		t.Errorf("tag: %q", got)
 	}
-	if config := entries[archive[0].Config]; !strings.Contains(config, `"User":"65532"`) || !strings.Contains(config, `"A=1"`) {
-		t.Errorf("config: %s", config)
+	if got := index.Manifests[0].Platform.Architecture; got != "arm64" {
+		t.Errorf("architecture: %q", got)
+	}
+	config := entries[archive[0].Config]
+	for _, want := range []string{`"User":"65532"`, `"A=1"`, `"architecture":"arm64"`, `"org.opencontainers.image.version":"1.0"`} {
+		if !strings.Contains(config, want) {
+			t.Errorf("config without %s: %s", want, config)
+		}
 	}
 }
 
@@ -173,6 +180,7 @@ func TestLayerEntries(t *testing.T) {
 
 func TestBadUse(t *testing.T) {
 	for _, args := range [][]string{{}, {"--out", "x"}, {"--out", "x", "--name", "a:1", "--layer", ".", "--own", "tmp=1"},
+		{"--out", "x", "--name", "a:1", "--layer", ".", "--label", "version"},
 		{"--out", "/nowhere/x", "--name", "a:1", "--layer", "."}} {
 		if err := run(args); err == nil {
 			t.Errorf("%v was accepted", args)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 )
 
 const usage = `usage: image-writer --out FILE.tar --name NAME:TAG --layer DIR [flags]
@@ -35,7 +37,7 @@ func main() {
 
 func run(args []string) error {
 	var config runConfig
-	var names, layers, ownerTexts, entrypoint, command, env texts
+	var names, layers, ownerTexts, entrypoint, command, env, labels texts
 	flags := flag.NewFlagSet("image-writer", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
 	out := flags.String("out", "", "the tar to write")
@@ -45,6 +47,8 @@ func run(args []string) error {
 	flags.Var(&entrypoint, "entrypoint", "one word of the command that always runs (list)")
 	flags.Var(&command, "cmd", "one word of its default arguments (list)")
 	flags.Var(&env, "env", "NAME=VALUE (list)")
+	flags.Var(&labels, "label", "NAME=VALUE (list)")
+	arch := flags.String("arch", runtime.GOARCH, "architecture of the programs in the layers, such as amd64 or arm64")
 	flags.StringVar(&config.User, "user", "", "UID or UID:GID")
 	flags.StringVar(&config.WorkingDir, "workdir", "", "folder to start in")
 	flags.StringVar(&config.StopSignal, "stop-signal", "", "signal that ends the container, such as SIGINT")
@@ -63,7 +67,17 @@ func run(args []string) error {
 		owners[path] = who
 	}
 	config.Entrypoint, config.Cmd, config.Env = entrypoint, command, env
-	digest, err := build(*out, names, config, layers, owners)
+	for _, label := range labels {
+		name, value, found := strings.Cut(label, "=")
+		if !found {
+			return fmt.Errorf("label %q: write NAME=VALUE", label)
+		}
+		if config.Labels == nil {
+			config.Labels = map[string]string{}
+		}
+		config.Labels[name] = value
+	}
+	digest, err := build(*out, image{names, platform{*arch, "linux"}, config}, layers, owners)
 	if err != nil {
 		return err
 	}
@@ -72,7 +86,7 @@ func run(args []string) error {
 }
 
 // build writes beside the target and renames, so that an interrupted run leaves no half image.
-func build(out string, names []string, config runConfig, folders []string, owners map[string]owner) (string, error) {
+func build(out string, image image, folders []string, owners map[string]owner) (string, error) {
 	work, err := os.MkdirTemp(filepath.Dir(out), ".image-")
 	if err != nil {
 		return "", err
@@ -91,7 +105,7 @@ func build(out string, names []string, config runConfig, folders []string, owner
 		return "", err
 	}
 	defer file.Close()
-	digest, err := writeImage(file, names, config, layers)
+	digest, err := writeImage(file, image, layers)
 	if err != nil {
 		return "", err
 	}
