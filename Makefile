@@ -13,6 +13,9 @@ export RUST_LIB_BACKTRACE := 0
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 WEB := poker-app/web
 
+# Of our programs, for `build`, `images`, `demo` and the benchmarks: dev is compiled sooner, release is what is published.
+export PROFILE ?= dev
+
 .PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions web build
 
 help: ## Show what each target does
@@ -71,5 +74,5 @@ web: ## Build the page that the server embeds
 	scripts/web
 	@scripts/own-target
 
-build: web ## Build both programs
-	scripts/step "build" cargo build --workspace --bins
+build: web ## Build the programs; PROFILE=release as they are published
+	scripts/step "build" cargo build --workspace --bins --profile $(PROFILE)
