@@ -16,7 +16,8 @@ WEB := poker-app/web
 # Of our programs, for `build`, `images`, `demo` and the benchmarks: dev is compiled sooner, release is what is published.
 export PROFILE ?= dev
 
-.PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions web build
+.PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions \
+	release-artifacts check-reproducible web build
 
 help: ## Show what each target does
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +32,7 @@ test: ## Everything CI checks: lint, unit, integration, web-test, e2e
 	scripts/test-all
 
 unit: web ## Tests that need no server
-	python3 tests/scripts/own_target_test.py
+	scripts/step "tests of scripts" python3 -m unittest discover --start-directory tests/scripts --pattern '*_test.py'
 	scripts/step "unit tests" cargo test --workspace --lib --bins --test properties --test scenarios
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
@@ -68,6 +69,12 @@ cluster-down: ## Remove the cluster: all that runs; what was built once stays (t
 
 bench-decisions: build ## Judge forecasts, scaling and verdicts on recorded data; writes docs/decisions.md
 	scripts/bench-decisions
+
+release-artifacts: web ## All that a release publishes, VERSION=…; --help: scripts/release/artifacts --help
+	scripts/release/artifacts
+
+check-reproducible: ## Build the release twice in fresh clones and compare the bytes
+	scripts/release/check-reproducible
 
 web: ## Build the page that the server embeds
 	@scripts/toolchain

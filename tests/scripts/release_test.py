@@ -1,0 +1,107 @@
+"""The scripts that make a release, without building one."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASE = ROOT / "scripts" / "release"
+
+
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+class InFolder(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def write(self, name: str, text: str) -> Path:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+
+class Notes(InFolder):
+    def notes(self, files: dict[str, str]) -> subprocess.CompletedProcess:
+        script = self.folder / "scripts" / "release" / "notes"
+        script.parent.mkdir(parents=True)
+        shutil.copy(RELEASE / "notes", script)
+        for name, text in files.items():
+            self.write(f"release-notes/unreleased/{name}", text)
+        return run(script, "1.2.3", "registry.example/poker")
+
+    def test_each_file_is_an_item_of_the_section_that_its_name_says(self) -> None:
+        made = self.notes({"fixed-b.md": "B.\n", "fixed-a.md": "A\ngoes on.\n", "added-c.md": "C.\n"})
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertIn("## Added\n\n- C.\n\n## Fixed\n\n- A\n  goes on.\n- B.\n\n## Install", made.stdout)
+        self.assertIn("registry.example/poker/poker-app:1.2.3", made.stdout)
+
+    def test_a_file_of_an_unknown_kind_is_refused(self) -> None:
+        made = self.notes({"improved-a.md": "A.\n"})
+        self.assertEqual(made.returncode, 1)
+        self.assertIn("improved-a.md: the name of a release note begins with", made.stderr)
+
+    def test_a_file_with_a_heading_is_refused(self) -> None:
+        self.assertIn("without a heading", self.notes({"fixed-a.md": "# A\n"}).stderr)
+
+
+class Compare(InFolder):
+    def test_equal_folders_are_equal(self) -> None:
+        self.write("a/x", "1")
+        self.write("b/x", "1")
+        self.assertEqual(run(RELEASE / "compare", self.folder / "a", self.folder / "b").returncode, 0)
+
+    def test_files_that_differ_or_are_missing_are_named(self) -> None:
+        self.write("a/same", "1")
+        self.write("b/same", "1")
+        self.write("a/other", "1")
+        self.write("b/other", "2")
+        self.write("a/missing", "1")
+        compared = run(RELEASE / "compare", self.folder / "a", self.folder / "b")
+        self.assertEqual(compared.returncode, 1)
+        self.assertIn("  other", compared.stderr)
+        self.assertIn("  missing", compared.stderr)
+        self.assertNotIn("  same", compared.stderr)
+
+    def test_nothing_is_not_reproducible(self) -> None:
+        for name in ("a", "b"):
+            (self.folder / name).mkdir()
+        self.assertIn("no artifacts", run(RELEASE / "compare", self.folder / "a", self.folder / "b").stderr)
+
+
+class Sbom(InFolder):
+    def test_two_runs_on_two_machines_give_the_same_document(self) -> None:
+        printed = []
+        for serial, time in (("urn:uuid:1", "2026-01-01T00:00:00Z"), ("urn:uuid:2", "2026-01-02T00:00:00Z")):
+            document = {"serialNumber": serial, "metadata": {"timestamp": time}, "name": f"path+file://{ROOT}/operator"}
+            file = self.write("sbom.json", json.dumps(document))
+            made = run(RELEASE / "normalize-sbom", file, SOURCE_DATE_EPOCH="0")
+            printed.append(made.stdout)
+        self.assertEqual(printed[0], printed[1])
+        self.assertEqual(
+            json.loads(printed[0]),
+            {"metadata": {"timestamp": "1970-01-01T00:00:00Z"}, "name": "path+file:///src/operator"},
+        )
+
+
+class Artifacts(unittest.TestCase):
+    def test_a_version_that_is_not_the_programs_is_refused(self) -> None:
+        made = run(RELEASE / "artifacts", VERSION="99.0.0")
+        self.assertEqual(made.returncode, 1)
+        self.assertIn("VERSION is 99.0.0, and Cargo.toml has version", made.stderr)
+
+    def test_without_a_version_it_prints_what_to_write(self) -> None:
+        made = run(RELEASE / "artifacts", VERSION="")
+        self.assertEqual(made.returncode, 2)
+        self.assertIn("usage: make release-artifacts VERSION=", made.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
