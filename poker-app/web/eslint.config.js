@@ -25,6 +25,20 @@ export default tseslint.config(
       'max-lines': ['error', 500],
     },
   },
+  // The layers of the page: each folder imports only from those below it.
+  imports('connection', ['protocol']),
+  imports('i18n', ['settings']),
+  imports('ui', ['i18n', 'settings', 'router']),
+  imports('room', ['connection', 'history', 'i18n', 'protocol', 'router', 'settings', 'ui']),
   { files: ['scripts/**', 'eslint.config.js'], languageOptions: { globals: globals.node } },
   { files: ['src/settings/before-paint.js'], languageOptions: { globals: globals.browser } },
 )
+
+function imports(folder, allowed) {
+  const message = `${folder} may import only from ${allowed.join(', ')}.`
+  const others = `^\\.\\./(?!(${allowed.join('|')})(/|$))`
+  return {
+    files: [`src/${folder}/**`],
+    rules: { 'no-restricted-imports': ['error', { patterns: [{ regex: others, message }] }] },
+  }
+}

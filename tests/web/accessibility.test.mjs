@@ -13,7 +13,7 @@ import {
   fillRoom,
   join,
   launch,
-  lead,
+  pressPrimary,
   newPage,
   primary,
   screenshot,
@@ -136,11 +136,11 @@ test('the room in every state', async () => {
   const eve = await join(browser, url, 'Eve', { observer: true, ...lenient })
   await seats(ada).nth(3).waitFor()
   for (const page of [ada, ben, chen, dia]) await vote(page, '5')
-  await lead(ada)
+  await pressPrimary(ada)
   await primary(ada).getByText('Save 5').waitFor()
-  await lead(ada)
+  await pressPrimary(ada)
   await primary(ada).getByText('Next story').waitFor()
-  await lead(ada)
+  await pressPrimary(ada)
   await ada.getByRole('heading', { name: 'PAY-481' }).waitFor()
 
   await vote(ada, '5')
@@ -152,13 +152,13 @@ test('the room in every state', async () => {
   await check(eve, 'room-observer')
   await vote(chen, '5')
   const box = await primary(ada).boundingBox()
-  await lead(ada)
+  await pressPrimary(ada)
   await primary(ada).getByText('Save 5').waitFor()
   assert.deepEqual(await primary(ada).boundingBox(), box, 'the primary action moved')
   await check(ada, 'room-revealed')
   await check(ben, 'room-revealed-voter')
   await check(eve, 'room-revealed-observer')
-  await lead(ada)
+  await pressPrimary(ada)
   await primary(ada).getByText('Next story').waitFor()
   assert.deepEqual(await primary(ada).boundingBox(), box, 'the primary action moved')
   await check(ada, 'room-saved')
@@ -169,7 +169,7 @@ test('the room in every state', async () => {
   assert.deepEqual(await primary(ada).boundingBox(), thumb, 'the primary action moved')
   await ada.setViewportSize(WIDE)
   await vote(ada, '8')
-  await lead(ada)
+  await pressPrimary(ada)
   await ada.getByTestId('result').waitFor()
 
   await ada.getByRole('button', { name: 'Timer' }).click()

@@ -8,7 +8,7 @@ import {
   hand,
   join,
   launch,
-  lead,
+  pressPrimary,
   live,
   newPage,
   primary,
@@ -111,7 +111,7 @@ test('the focus stays near a control that goes with its press', async () => {
     await page.keyboard.press('Enter')
   }
   await vote(ada, '8')
-  await lead(ada)
+  await pressPrimary(ada)
   await press(ada, 'Vote again')
   await ada.getByText('0 of 2 have voted').waitFor()
   assert.match(await focused(ada), /^Reveal/)
@@ -154,7 +154,7 @@ test('the live region tells what happens', async () => {
   await region.getByText('Ben joined.').waitFor({ state: 'attached' })
   await vote(ben, '5')
   await region.getByText('Ben voted, 1 of 2.').waitFor({ state: 'attached' })
-  await lead(ada)
+  await pressPrimary(ada)
   await region
     .getByText('Revealed: median 5, agreement 100 per cent.')
     .waitFor({ state: 'attached' })

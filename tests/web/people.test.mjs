@@ -6,7 +6,7 @@ import {
   hand,
   join,
   launch,
-  lead,
+  pressPrimary,
   live,
   primary,
   seat,
@@ -63,7 +63,7 @@ test('the lead is handed over', async () => {
   await ada.getByRole('button', { name: /Make facilitator/ }).click()
   await ada.getByText('Ben reveals the cards').waitFor()
   await vote(ben, '5')
-  await lead(ben)
+  await pressPrimary(ben)
   await ada.getByTestId('result').waitFor()
 })
 
@@ -75,7 +75,7 @@ test('the lead can be taken over from someone who left', async () => {
   await ben.locator('.actions').getByText('Ada is away.').waitFor()
   await vote(ben, '5')
   await ben.getByRole('button', { name: 'Take over' }).click()
-  await lead(ben)
+  await pressPrimary(ben)
   await ben.getByTestId('result').waitFor()
 })
 

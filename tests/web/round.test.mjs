@@ -8,7 +8,7 @@ import {
   hand,
   join,
   launch,
-  lead,
+  pressPrimary,
   live,
   newPage,
   pageIn,
@@ -52,13 +52,13 @@ test('a round: create, join, vote, reveal, save, next story', async () => {
   await vote(chen, '5')
   await ada.getByText('Everyone has voted').waitFor()
 
-  await lead(ada)
+  await pressPrimary(ada)
   for (const page of [ada, ben, chen]) {
     const result = page.getByTestId('result')
     await result.waitFor()
     assert.equal(
       await page.getByTestId('summary').textContent(),
-      'Ben 13, Ada and Chen 5: talk first.',
+      'Ben 13, Ada and Chen 5: discuss first.',
     )
     assert.match(
       await result.locator('.figures').innerText(),
@@ -72,10 +72,10 @@ test('a round: create, join, vote, reveal, save, next story', async () => {
   assert.match(await primary(ada).innerText(), /Save 5/)
   await card(ada, '8').click()
   assert.match(await primary(ada).innerText(), /Save 8/)
-  await lead(ada)
+  await pressPrimary(ada)
   await ben.locator('.story').first().getByText('estimated 8').waitFor({ state: 'attached' })
   await primary(ada).getByText('Next story').waitFor()
-  await lead(ada)
+  await pressPrimary(ada)
   for (const page of [ada, ben, chen]) {
     await page.getByRole('heading', { name: 'PAY-481' }).waitFor()
     await page.getByText('0 of 3 have voted').waitFor()
@@ -116,7 +116,7 @@ test('before the reveal no vote is in anything that another browser gets', async
   delete snapshot.room.deck
   assert.ok(!JSON.stringify(snapshot).includes('mango'))
 
-  await lead(ada)
+  await pressPrimary(ada)
   await seat(ben, 'Ada').getByText('chose mango').waitFor({ state: 'attached' })
 })
 
@@ -160,7 +160,7 @@ test('a vote can be taken back, and given again after the reveal', async () => {
   await status(ada).getByText('No card chosen').waitFor()
   await ada.getByText('0 of 1 have voted').waitFor()
   await vote(ada, '5')
-  await lead(ada)
+  await pressPrimary(ada)
   await ada.getByTestId('summary').getByText('One estimate: 5.').waitFor()
   await ada.getByRole('button', { name: 'Vote again' }).click()
   await ada.getByText('0 of 1 have voted').waitFor()
@@ -172,12 +172,12 @@ test('after a reload an estimate of an earlier round is not taken for that of th
   await createTeam(ada)
   await addStories(ada, ['PAY-480'])
   await vote(ada, '5')
-  await lead(ada)
-  await lead(ada)
+  await pressPrimary(ada)
+  await pressPrimary(ada)
   await ada.getByRole('button', { name: 'Vote again' }).click()
   await ada.getByText('0 of 1 have voted').waitFor()
   await vote(ada, '8')
-  await lead(ada)
+  await pressPrimary(ada)
   await ada.getByTestId('summary').getByText('One estimate: 8.').waitFor()
   await ada.reload()
   await live(ada)
@@ -280,7 +280,7 @@ test('a double click on Reveal reveals, and presses nothing that comes after', a
   await primary(ada).evaluate((button) => {
     if (button.dataset.fresh !== undefined) button.click()
   })
-  await lead(ada)
+  await pressPrimary(ada)
   await primary(ada).getByText('Next story').waitFor()
   const saves = sentBy(ada).filter((text) => text.includes('"save_estimate"'))
   assert.equal(saves.length, 1)
@@ -355,9 +355,9 @@ test('history is listed, downloads as CSV and opens as JSON', async () => {
   await ada.locator('.story').first().getByRole('button').first().click()
   await ada.getByRole('heading', { name: 'Refund' }).waitFor()
   await vote(ada, '8')
-  await lead(ada)
+  await pressPrimary(ada)
   await primary(ada).getByText('Save 8').waitFor()
-  await lead(ada)
+  await pressPrimary(ada)
   await primary(ada).getByText('New round').waitFor()
   await ada.getByRole('link', { name: 'History and export' }).click()
   const round = ada.locator('.history-round')

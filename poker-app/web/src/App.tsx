@@ -3,7 +3,7 @@ import { useTexts } from './i18n'
 import { TeamPage } from './join/TeamPage'
 import { useRoute } from './router'
 import { Link } from './ui/Link'
-import { MessagePage } from './ui/Message'
+import { MessagePage } from './ui/MessagePage'
 
 export function App() {
   const route = useRoute()

@@ -1,4 +1,4 @@
-/** Two routes: `/` and `/t/:slug`. The hash `#history` shows a team's history within the second. */
+/** Two routes: `/` and `/t/:slug`. The hash `#history` of the second shows the team's history. */
 import { useSyncExternalStore } from 'react'
 
 export type Route =

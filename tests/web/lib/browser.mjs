@@ -94,13 +94,14 @@ async function enter(page, name) {
 }
 
 export async function live(page) {
-  await page.locator('[data-testid=pill][data-kind=live]').waitFor()
+  await page.locator('[data-testid=connection-status][data-kind=live]').waitFor()
   await page.locator('.round, .history').first().waitFor()
 }
 
 export const primary = (page) => page.getByTestId('primary')
 /** Presses the primary action once it takes a press: not right after it has become another one. */
-export const lead = (page) => page.locator('[data-testid=primary]:not([data-fresh])').click()
+export const pressPrimary = (page) =>
+  page.locator('[data-testid=primary]:not([data-fresh])').click()
 export const hand = (page) => page.locator('#hand')
 export const card = (page, name) => hand(page).getByRole('radio', { name, exact: true })
 export const seats = (page) => page.getByTestId('seat')

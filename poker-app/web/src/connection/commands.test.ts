@@ -1,31 +1,31 @@
 import { describe, expect, it } from 'vitest'
 import type { Command, ServerMessage } from '../protocol/protocol'
-import { vote, snapshot, welcome, run, received, closed, command, live } from './example'
-import { COMMANDS_ON_THE_WAY_MAX, PENDING_COMMANDS_MAX } from './limits'
+import { vote, snapshot, welcome, run, received, closed, command, live } from './fixtures'
+import { COMMANDS_IN_FLIGHT_MAX, PENDING_COMMANDS_MAX } from './limits'
 import { create, nextDeadlineMs, type Effect, type Input } from './machine'
 
 describe('commands', () => {
-  const forNow = (id: string, retryAfterMs: number): ServerMessage => ({
+  const retryLater = (id: string, retryAfterMs: number): ServerMessage => ({
     type: 'error',
     id,
     code: 'rate_limited',
     message: '',
     retryAfterMs,
   })
-  const sent = (id: string, wanted: Command): Effect => ({
+  const sent = (id: string, command: Command): Effect => ({
     type: 'send',
-    message: { type: 'command', id, command: wanted },
+    message: { type: 'command', id, command },
   })
 
-  it('go out at once and leave the list with their acknowledgement', () => {
+  it('are sent at once and pending until acknowledged', () => {
     const [machine, effects] = run([[10, command('a', vote('5'))]], live())
     expect(effects).toEqual([sent('a', vote('5'))])
-    const [done, more] = run([[11, received({ type: 'ack', id: 'a', seq: 6 })]], machine)
-    expect(done.pending).toEqual([])
+    const [acked, more] = run([[11, received({ type: 'ack', id: 'a', seq: 6 })]], machine)
+    expect(acked.pending).toEqual([])
     expect(more).toEqual([])
   })
 
-  it('without acknowledgement are sent again after a reconnect, with the same id', () => {
+  it('are resent with the same id after a reconnect until acknowledged', () => {
     const [, effects] = run(
       [
         [10, command('a', vote('5'))],
@@ -40,7 +40,7 @@ describe('commands', () => {
     expect(effects.slice(1)).toEqual([sent('a', vote('5'))])
   })
 
-  it('of an offline voter wait, and only the last vote counts', () => {
+  it('wait while offline, and a newer vote replaces an older one', () => {
     const [machine, effects] = run(
       [
         [10, closed()],
@@ -54,7 +54,7 @@ describe('commands', () => {
     expect(machine.pending.map(({ id }) => id)).toEqual(['c'])
   })
 
-  it('are bounded', () => {
+  it('are refused beyond the limit of pending commands', () => {
     const many: [number, Input][] = Array.from({ length: PENDING_COMMANDS_MAX + 9 }, (_, n) => [
       20 + n,
       command(`c${n}`, { type: 'stop_timer' }),
@@ -62,25 +62,25 @@ describe('commands', () => {
     const [machine, effects] = run([[10, closed()], ...many], live())
     expect(machine.pending).toHaveLength(PENDING_COMMANDS_MAX)
     expect(machine.pending.at(-1)?.id).toBe(`c${PENDING_COMMANDS_MAX - 1}`)
-    const told = { type: 'refused', command: { type: 'stop_timer' }, code: 'unavailable' }
-    expect(effects).toEqual([told])
+    const refused = { type: 'refused', command: { type: 'stop_timer' }, code: 'unavailable' }
+    expect(effects).toEqual([refused])
   })
 
-  it('beyond those on the way wait for an answer', () => {
-    const many: [number, Input][] = Array.from({ length: COMMANDS_ON_THE_WAY_MAX + 2 }, (_, n) => [
+  it('beyond the limit in flight wait for an answer', () => {
+    const many: [number, Input][] = Array.from({ length: COMMANDS_IN_FLIGHT_MAX + 2 }, (_, n) => [
       20 + n,
       command(`c${n}`, { type: 'stop_timer' }),
     ])
     const [machine] = run(many, live())
-    expect(machine.pending.filter((one) => one.sent)).toHaveLength(COMMANDS_ON_THE_WAY_MAX)
-    const next = sent(`c${COMMANDS_ON_THE_WAY_MAX}`, { type: 'stop_timer' })
+    expect(machine.pending.filter((one) => one.sent)).toHaveLength(COMMANDS_IN_FLIGHT_MAX)
+    const next = sent(`c${COMMANDS_IN_FLIGHT_MAX}`, { type: 'stop_timer' })
     expect(run([[99, received({ type: 'ack', id: 'c0', seq: 6 })]], machine)[1]).toEqual([next])
     const refusal = { type: 'error', id: 'c0', code: 'stale_round', message: '' } as const
     expect(run([[99, received(refusal)]], machine)[1]).toContainEqual(next)
   })
 
-  it('refused for now make way for a vote that was sent after them', () => {
-    const later = forNow('a', 300)
+  it('to be retried are replaced by a vote that was sent after them', () => {
+    const later = retryLater('a', 300)
     const [machine] = run(
       [
         [10, command('a', vote('5'))],
@@ -93,7 +93,7 @@ describe('commands', () => {
     expect(run([[400, { type: 'tick' }]], machine)[1]).not.toContainEqual(sent('a', vote('5')))
   })
 
-  it('refused for good are told to the user', () => {
+  it('refused by the server are reported', () => {
     const refusal = { type: 'error', id: 'a', code: 'stale_round', message: '' } as const
     const [machine, effects] = run(
       [
@@ -106,8 +106,8 @@ describe('commands', () => {
     expect(effects).toEqual([{ type: 'refused', command: vote('5'), code: 'stale_round' }])
   })
 
-  it('refused for now are sent again when the server said, and keep their order', () => {
-    const later = forNow('a', 300)
+  it('to be retried wait as long as the server asks, and keep their order', () => {
+    const later = retryLater('a', 300)
     const [machine] = run(
       [
         [10, command('a', vote('5'))],
@@ -124,8 +124,8 @@ describe('commands', () => {
     ])
   })
 
-  it('whose answers an overflow may have taken are sent again after the snapshot', () => {
-    const later = forNow('b', 90)
+  it('are resent after a snapshot, which may have replaced their answers', () => {
+    const later = retryLater('b', 90)
     const [machine, effects] = run(
       [
         [10, command('a', vote('5'))],
@@ -139,7 +139,7 @@ describe('commands', () => {
     expect(machine.pending.map(({ sent }) => sent)).toEqual([true, false])
   })
 
-  it('too large for the server are given up, and only those', () => {
+  it('too large for the server are refused, and only those', () => {
     const titles = Array.from({ length: 200 }, () => '故'.repeat(200))
     const [machine, effects] = run(
       [
@@ -156,15 +156,15 @@ describe('commands', () => {
     expect(machine.link.kind).toBe('waiting')
   })
 
-  it('kept from before a reload are sent when live', () => {
-    const kept = { id: 'k', command: vote('3'), queuedAtMs: 0, sent: true, notBeforeMs: 0 }
+  it('stored before a reload are sent when live', () => {
+    const stored = { id: 'k', command: vote('3'), queuedAtMs: 0, sent: true, notBeforeMs: 0 }
     const [, effects] = run(
       [
         [0, { type: 'start' }],
         [1, { type: 'opened' }],
         [2, received(snapshot(1))],
       ],
-      create([kept]),
+      create([stored]),
     )
     expect(effects.slice(1)).toEqual([sent('k', vote('3'))])
   })

@@ -1,27 +1,27 @@
-/** Timings and caps of the connection; all in milliseconds or pieces. */
+/** Timings and limits of the connection. */
 
-/** How often an idle connection is asked for a sign of life. */
+/** Interval between pings on an idle connection. */
 export const PING_EVERY_MS = 10_000
-/** How long a ping may stay unanswered: dead after PING_EVERY_MS + this = 15 s of silence. */
+/** Timeout of a ping. A silent connection is closed after PING_EVERY_MS + PONG_TIMEOUT_MS = 15 s. */
 export const PONG_TIMEOUT_MS = 5_000
-/** After this without an answer the pill stops saying that all is well. */
-export const DOUBT_AFTER_MS = 2_500
-/** Shorter patience when the device itself reports a change (woken up, network gone). */
+/** A ping unanswered for this long shows as "Checking…". */
+export const CHECKING_AFTER_MS = 2_500
+/** Timeout of a ping after the device reports a change (woke up, lost its network). */
 export const PROBE_TIMEOUT_MS = 3_000
-/** How long a socket may take from opening to the first picture of the room. */
+/** Timeout from opening a socket to the first snapshot of the room. */
 export const CONNECT_TIMEOUT_MS = 10_000
 
 /** Backoff with full jitter: random in [0, min(cap, base × 2^attempt)]. */
 export const BACKOFF_BASE_MS = 500
 export const BACKOFF_CAP_MS = 15_000
-/** A connection that lived this long starts the backoff anew. */
+/** A connection that lived this long resets the backoff. */
 export const STABLE_AFTER_MS = 5_000
-/** Longest wait a server can ask for; protects against a senseless value. */
+/** The longest delay accepted from the server. */
 export const RETRY_AFTER_MAX_MS = 120_000
 
-/** A command that waits longer than this for its acknowledgement shows as "Saving…". */
+/** A command unacknowledged for this long shows as "Saving…". */
 export const SAVING_AFTER_MS = 400
-/** Commands kept for a server that cannot be reached; beyond, further ones are refused. */
+/** Commands queued while the server is unreachable; further commands are refused. */
 export const PENDING_COMMANDS_MAX = 64
-/** Commands sent and not yet answered; further ones wait. The server remembers more than these. */
-export const COMMANDS_ON_THE_WAY_MAX = 16
+/** Commands sent and not yet answered; further commands wait. The server deduplicates more than these. */
+export const COMMANDS_IN_FLIGHT_MAX = 16

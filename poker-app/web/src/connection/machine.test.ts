@@ -10,19 +10,11 @@ import {
   RETRY_AFTER_MAX_MS,
   STABLE_AFTER_MS,
 } from './limits'
-import {
-  backoffMs,
-  create,
-  nextDeadlineMs,
-  retryAfterMs,
-  type Input,
-  type Machine,
-} from './machine'
-import { vote, snapshot, welcome, event, run, received, closed, command, live } from './example'
-import { pill } from './pill'
+import { backoffMs, nextDeadlineMs, parseRetryAfterMs, type Machine } from './machine'
+import { snapshot, welcome, event, run, received, closed, live } from './fixtures'
 
 describe('joining', () => {
-  it('opens, says hello, and is live with the first picture of the room', () => {
+  it('opens a socket, sends hello, and is live after the snapshot', () => {
     expect(run([[0, { type: 'start' }]])[1]).toEqual([{ type: 'open' }])
     const [opened, hello] = run([
       [0, { type: 'start' }],
@@ -33,7 +25,7 @@ describe('joining', () => {
     expect(live()).toMatchObject({ link: { kind: 'live' }, resume: { epoch: 1, seq: 5 } })
   })
 
-  it('gives up a socket that never gets anywhere', () => {
+  it('closes a socket that times out before the snapshot', () => {
     const [machine, effects] = run([
       [0, { type: 'start' }],
       [CONNECT_TIMEOUT_MS, { type: 'tick' }],
@@ -47,29 +39,29 @@ describe('joining', () => {
     [4001, 'team_not_found'],
     [4002, 'removed'],
     [4003, 'too_many'],
-  ])('stays away after close code %i', (code, stop) => {
+  ])('stops after close code %i', (code, reason) => {
     const [machine] = run([
       [0, { type: 'start' }],
       [1, closed(code)],
     ])
-    expect(machine.link).toEqual({ kind: 'stopped', stop })
+    expect(machine.link).toEqual({ kind: 'stopped', reason })
     expect(nextDeadlineMs(machine)).toBeNull()
     expect(run([[9, { type: 'visible' }]], machine)[1]).toEqual([])
     expect(run([[9, { type: 'retry_now' }]], machine)[1]).toEqual([{ type: 'open' }])
   })
 
-  it('says that the page is outdated when the protocol was refused', () => {
+  it('stops as outdated when the server refuses the protocol version', () => {
     const [machine] = run([
       [0, { type: 'start' }],
       [1, received({ type: 'error', code: 'unsupported_protocol', message: '' })],
       [2, closed(4000)],
     ])
-    expect(machine.link).toEqual({ kind: 'stopped', stop: 'unsupported_protocol' })
+    expect(machine.link).toEqual({ kind: 'stopped', reason: 'unsupported_protocol' })
   })
 })
 
-describe('coming back', () => {
-  it('waits with full jitter, longer after each failure, up to the cap', () => {
+describe('reconnecting', () => {
+  it('backs off exponentially with full jitter, up to the cap', () => {
     expect(backoffMs(0, 0)).toBe(0)
     expect(backoffMs(0, 1)).toBe(BACKOFF_BASE_MS)
     expect(backoffMs(3, 1)).toBe(BACKOFF_BASE_MS * 8)
@@ -77,24 +69,24 @@ describe('coming back', () => {
     expect(backoffMs(50, 0.1)).toBe(BACKOFF_CAP_MS / 10)
   })
 
-  it('counts failures in a row and forgets them after a stable connection', () => {
-    const [soon] = run([[4, closed()]], live(), 1)
-    expect(soon).toMatchObject({ attempt: 1, link: { untilMs: 4 + BACKOFF_BASE_MS } })
-    const [again] = run(
+  it('counts consecutive failures and resets after a stable connection', () => {
+    const [first] = run([[4, closed()]], live(), 1)
+    expect(first).toMatchObject({ attempt: 1, link: { untilMs: 4 + BACKOFF_BASE_MS } })
+    const [second] = run(
       [
         [600, { type: 'tick' }],
         [601, closed()],
       ],
-      soon,
+      first,
       1,
     )
-    expect(again).toMatchObject({ attempt: 2, link: { untilMs: 601 + 2 * BACKOFF_BASE_MS } })
-    const worn: Machine = { ...live(), attempt: 6 }
-    const [stable] = run([[3 + STABLE_AFTER_MS, closed()]], worn, 1)
+    expect(second).toMatchObject({ attempt: 2, link: { untilMs: 601 + 2 * BACKOFF_BASE_MS } })
+    const failing: Machine = { ...live(), attempt: 6 }
+    const [stable] = run([[3 + STABLE_AFTER_MS, closed()]], failing, 1)
     expect(stable.attempt).toBe(1)
   })
 
-  it('comes back when the server asks for, not earlier', () => {
+  it('waits as long as the server asks', () => {
     const [machine] = run([[10, closed(1012, '{"retryAfterMs":700}')]], live())
     expect(machine.link).toEqual({ kind: 'waiting', untilMs: 710 })
     expect(run([[709, { type: 'tick' }]], machine)[1]).toEqual([])
@@ -109,11 +101,11 @@ describe('coming back', () => {
     ['null', null],
     ['{"retryAfterMs":0}', 0],
     ['{"retryAfterMs":1e12}', RETRY_AFTER_MAX_MS],
-  ])('reads the close reason %j as %j', (reason, expected) => {
-    expect(retryAfterMs(reason)).toBe(expected)
+  ])('parses the close reason %j as %j', (reason, expected) => {
+    expect(parseRetryAfterMs(reason)).toBe(expected)
   })
 
-  it('tells the last event it has seen, and goes on where the server resumes', () => {
+  it('sends the last event it has seen, and continues where the server resumes', () => {
     const [, hello] = run(
       [
         [10, closed()],
@@ -137,27 +129,38 @@ describe('coming back', () => {
     expect(effects).toEqual([{ type: 'deliver', message: event(6) }])
   })
 
-  it('tries at once when the device or the user says so', () => {
+  it('reconnects at once when the device or the user asks', () => {
     const [waiting] = run([[10, closed()]], live())
     for (const type of ['online', 'visible', 'retry_now'] as const) {
       expect(run([[11, { type }]], waiting)[1]).toEqual([{ type: 'open' }])
     }
   })
+
+  it('continues while offline, for a server on the same machine', () => {
+    const [machine] = run(
+      [
+        [10, { type: 'offline' }],
+        [11, closed()],
+      ],
+      live(),
+    )
+    expect(nextDeadlineMs(machine)).not.toBeNull()
+  })
 })
 
 describe('events', () => {
-  it('are passed on once each, in order', () => {
+  it('are delivered once and in order', () => {
     expect(run([[10, received(event(6))]], live())[1]).toHaveLength(1)
     expect(run([[10, received(event(5))]], live())[1]).toEqual([])
   })
 
-  it.each([event(7), event(6, 2)])('with a gap make it come back', (message) => {
+  it.each([event(7), event(6, 2)])('with a gap cause a reconnect', (message) => {
     const [machine, effects] = run([[10, received(message)]], live())
     expect(effects).toEqual([{ type: 'close' }])
     expect(machine).toMatchObject({ link: { kind: 'waiting' }, resume: { epoch: 1, seq: 5 } })
   })
 
-  it('go on after a snapshot of a new epoch on the same socket', () => {
+  it('continue after a snapshot of a new epoch on the same socket', () => {
     const [machine, effects] = run(
       [
         [10, received(snapshot(2, 2))],
@@ -169,7 +172,7 @@ describe('events', () => {
     expect(effects).toHaveLength(1)
   })
 
-  it('of a newer server are ignored when unknown', () => {
+  it('unknown to this page are ignored', () => {
     const unknown = { type: 'confetti' } as unknown as ServerMessage
     expect(run([[10, received(unknown)]], live())[1]).toEqual([])
   })
@@ -178,18 +181,18 @@ describe('events', () => {
 describe('heartbeat', () => {
   const dueMs = 3 + PING_EVERY_MS
 
-  it('asks after 10 s of quiet and calls the line dead after 15', () => {
+  it('pings after 10 s of silence and reconnects after 15 s', () => {
     expect(nextDeadlineMs(live())).toBe(dueMs)
-    const [asked, effects] = run([[dueMs, { type: 'tick' }]], live())
+    const [pinged, effects] = run([[dueMs, { type: 'tick' }]], live())
     expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
-    expect(nextDeadlineMs(asked)).toBe(dueMs + PONG_TIMEOUT_MS)
-    expect(run([[dueMs + 4999, { type: 'tick' }]], asked)[0].link.kind).toBe('live')
-    const [dead, gone] = run([[dueMs + PONG_TIMEOUT_MS, { type: 'tick' }]], asked)
+    expect(nextDeadlineMs(pinged)).toBe(dueMs + PONG_TIMEOUT_MS)
+    expect(run([[dueMs + 4999, { type: 'tick' }]], pinged)[0].link.kind).toBe('live')
+    const [dead, gone] = run([[dueMs + PONG_TIMEOUT_MS, { type: 'tick' }]], pinged)
     expect(dead.link.kind).toBe('waiting')
     expect(gone).toEqual([{ type: 'close' }])
   })
 
-  it('is satisfied by any message', () => {
+  it('restarts with any message', () => {
     const [machine] = run(
       [
         [dueMs, { type: 'tick' }],
@@ -201,83 +204,17 @@ describe('heartbeat', () => {
     expect(nextDeadlineMs(machine)).toBe(dueMs + 100 + PING_EVERY_MS)
   })
 
-  it('does not call a line dead only because a hidden page slept', () => {
+  it('keeps a connection whose page slept without a ping', () => {
     const [machine, effects] = run([[3_600_000, { type: 'tick' }]], live())
     expect(machine.link.kind).toBe('live')
     expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
   })
 
-  it('checks at once after waking up and when the device says it is offline', () => {
+  it('pings at once when the device wakes up or its network changes', () => {
     for (const type of ['visible', 'offline', 'online'] as const) {
       const [machine, effects] = run([[50, { type }]], live())
       expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
       expect(nextDeadlineMs(machine)).toBe(50 + PROBE_TIMEOUT_MS)
     }
-  })
-})
-
-describe('pill', () => {
-  const at = (machine: Machine, nowMs: number) => pill(machine, nowMs)
-
-  it('says live only while nothing speaks against it', () => {
-    expect(at(live(), 10)).toEqual({ kind: 'live' })
-    const [asked] = run([[50, { type: 'visible' }]], live())
-    expect(at(asked, 60)).toEqual({ kind: 'live' })
-    expect(at(asked, 2600)).toEqual({ kind: 'checking' })
-    const [voted] = run([[100, command('a', vote('5'))]], live())
-    expect(at(voted, 200)).toEqual({ kind: 'live' })
-    expect(at(voted, 500)).toEqual({ kind: 'saving' })
-    const notice = { type: 'notice', code: 'store_unavailable', message: '' } as const
-    expect(at(run([[5, received(notice)]], live())[0], 6)).toEqual({ kind: 'saving' })
-  })
-
-  it('says live again after a failover that told nobody that the store is back', () => {
-    const notice = { type: 'notice', code: 'store_unavailable', message: '' } as const
-    const [moved] = run(
-      [
-        [5, received(notice)],
-        [9, received(snapshot(1, 2))],
-      ],
-      live(),
-    )
-    expect(at(moved, 10)).toEqual({ kind: 'live' })
-  })
-
-  it('says that a vote from before a reload is not saved yet', () => {
-    const kept = { id: 'k', command: vote('3'), queuedAtMs: 1e12, sent: true, notBeforeMs: 0 }
-    const inputs: [number, Input][] = [
-      [900, { type: 'start' }],
-      [901, { type: 'opened' }],
-      [902, received(snapshot(1))],
-    ]
-    expect(at(run(inputs, create([kept]))[0], 903)).toEqual({ kind: 'saving' })
-  })
-
-  it('counts down to the next try', () => {
-    const [waiting] = run([[1000, closed(1012, '{"retryAfterMs":2500}')]], live())
-    expect(at(waiting, 1000)).toEqual({ kind: 'reconnecting', seconds: 3 })
-    expect(at(waiting, 2100)).toEqual({ kind: 'reconnecting', seconds: 2 })
-    expect(at(run([[3500, { type: 'tick' }]], waiting)[0], 3500)).toEqual({ kind: 'connecting' })
-  })
-
-  it('says that the vote is kept while offline', () => {
-    const gone: [number, Input][] = [
-      [10, { type: 'offline' }],
-      [11, closed()],
-    ]
-    expect(at(run(gone, live())[0], 12)).toEqual({ kind: 'offline', voteKept: false })
-    const [voted] = run([...gone, [12, command('a', vote('5'))]], live())
-    expect(at(voted, 13)).toEqual({ kind: 'offline', voteKept: true })
-  })
-
-  it('still tries while offline, for a server on the same machine', () => {
-    const [machine] = run(
-      [
-        [10, { type: 'offline' }],
-        [11, closed()],
-      ],
-      live(),
-    )
-    expect(nextDeadlineMs(machine)).not.toBeNull()
   })
 })

@@ -1,12 +1,12 @@
 /**
- * The connection to a room as a pure state machine: what happened goes in, what to do comes out.
- * Time and chance are parameters; sockets and timers live in `client.ts`.
+ * The connection to a room as a pure state machine: inputs go in, effects come out.
+ * Time and randomness are parameters; `room/client.ts` owns the socket and the timer.
  */
 import type { ClientMessage, Command, ErrorCode, Resume, ServerMessage } from '../protocol/protocol'
 import {
   BACKOFF_BASE_MS,
   BACKOFF_CAP_MS,
-  COMMANDS_ON_THE_WAY_MAX,
+  COMMANDS_IN_FLIGHT_MAX,
   CONNECT_TIMEOUT_MS,
   PENDING_COMMANDS_MAX,
   PING_EVERY_MS,
@@ -15,18 +15,18 @@ import {
   RETRY_AFTER_MAX_MS,
   STABLE_AFTER_MS,
 } from './limits'
-import { utf8Bytes } from './size'
+import { utf8Bytes } from './utf8'
 
-export type Stop =
+export type StopReason =
   'bad_hello' | 'team_not_found' | 'removed' | 'too_many' | 'unsupported_protocol' | 'left'
 
 export interface PendingCommand {
   id: string
   command: Command
   queuedAtMs: number
-  /** Sent on the present socket. */
+  /** Sent on the current socket. */
   sent: boolean
-  /** The server asked for patience until then. */
+  /** Not sent before this time, as the server asked. */
   notBeforeMs: number
 }
 
@@ -34,21 +34,21 @@ export type Link =
   | { kind: 'connecting'; sinceMs: number }
   | { kind: 'live'; sinceMs: number }
   | { kind: 'waiting'; untilMs: number }
-  | { kind: 'stopped'; stop: Stop }
+  | { kind: 'stopped'; reason: StopReason }
 
 export interface Machine {
   link: Link
-  /** Failed tries in a row. */
+  /** Consecutive failed attempts. */
   attempt: number
   resume: Resume | null
   pending: readonly PendingCommand[]
-  /** The last time that the server was heard or the socket opened. */
+  /** When the last message arrived or the socket was opened. */
   heardAtMs: number
   ping: { sentAtMs: number; deadlineMs: number } | null
-  /** What the device says about its network. */
+  /** The device reports a network. */
   online: boolean
   storeAvailable: boolean
-  /** Why the server refused this person, when it said so before closing. */
+  /** The error that the server sent before it closed the connection, if any. */
   refusal: ErrorCode | null
 }
 
@@ -68,10 +68,9 @@ export type Input =
 export type Effect =
   | { type: 'open' }
   | { type: 'close' }
-  /** Say hello with `resume`. */
   | { type: 'hello'; resume: Resume | null }
   | { type: 'send'; message: ClientMessage }
-  /** Give to the room's state. */
+  /** Pass to the room's state. */
   | { type: 'deliver'; message: ServerMessage }
   | { type: 'refused'; command: Command | null; code: ErrorCode }
 
@@ -88,7 +87,7 @@ export function create(pending: readonly PendingCommand[] = [], online = true): 
     link: { kind: 'waiting', untilMs: 0 },
     attempt: 0,
     resume: null,
-    // Kept from before a reload: times of another clock mean nothing to this one.
+    // Loaded after a reload: the monotonic clock has restarted, so the old times mean nothing.
     pending: pending.map((entry) => ({ ...entry, queuedAtMs: 0, sent: false, notBeforeMs: 0 })),
     heardAtMs: 0,
     ping: null,
@@ -112,7 +111,7 @@ export function step(machine: Machine, input: Input, context: Context): Step {
     case 'received':
       return received(machine, input.message, context)
     case 'command':
-      return command(machine, input.id, input.command, context)
+      return enqueue(machine, input.id, input.command, context)
     case 'tick':
       return tick(machine, context)
     case 'online':
@@ -126,7 +125,7 @@ export function step(machine: Machine, input: Input, context: Context): Step {
   }
 }
 
-/** When `tick` is due next, or null while nothing is. */
+/** When the next `tick` is due, or null. */
 export function nextDeadlineMs(machine: Machine): number | null {
   switch (machine.link.kind) {
     case 'stopped':
@@ -137,8 +136,8 @@ export function nextDeadlineMs(machine: Machine): number | null {
       return machine.link.sinceMs + CONNECT_TIMEOUT_MS
     case 'live': {
       const heartbeat = machine.ping?.deadlineMs ?? machine.heardAtMs + PING_EVERY_MS
-      const held = machine.pending.find((entry) => !entry.sent)
-      return held ? Math.min(heartbeat, held.notBeforeMs) : heartbeat
+      const next = machine.pending.find((entry) => !entry.sent)
+      return next ? Math.min(heartbeat, next.notBeforeMs) : heartbeat
     }
   }
 }
@@ -158,11 +157,12 @@ function connect(machine: Machine, { nowMs }: Context): Step {
   return [next, [{ type: 'open' }]]
 }
 
-function stopped(machine: Machine, stop: Stop): Machine {
-  return { ...machine, link: { kind: 'stopped', stop }, ping: null, attempt: 0 }
+function stopped(machine: Machine, reason: StopReason): Machine {
+  return { ...machine, link: { kind: 'stopped', reason }, ping: null, attempt: 0 }
 }
 
-const STOPPING_CODES: Record<number, Stop> = {
+/** Close codes after which the page does not reconnect by itself. */
+const STOP_REASONS: Record<number, StopReason> = {
   4000: 'bad_hello',
   4001: 'team_not_found',
   4002: 'removed',
@@ -175,18 +175,18 @@ const MESSAGE_TOO_BIG = 1009
 function closed(machine: Machine, code: number, reason: string, context: Context): Step {
   if (machine.link.kind === 'waiting') return [machine, []]
   if (code === MESSAGE_TOO_BIG) {
-    const [lighter, effects] = dropLargest(machine)
-    return [waitAfterLoss(lighter, null, context), effects]
+    const [rest, effects] = dropLargest(machine)
+    return [waitAfterLoss(rest, null, context), effects]
   }
-  const stop = STOPPING_CODES[code]
-  if (stop !== undefined) {
+  const stopReason = STOP_REASONS[code]
+  if (stopReason !== undefined) {
     const outdated = machine.refusal === 'unsupported_protocol'
-    return [stopped(machine, outdated ? 'unsupported_protocol' : stop), []]
+    return [stopped(machine, outdated ? 'unsupported_protocol' : stopReason), []]
   }
-  return [waitAfterLoss(machine, retryAfterMs(reason), context), []]
+  return [waitAfterLoss(machine, parseRetryAfterMs(reason), context), []]
 }
 
-/** The server takes no frame of this size: sent again, it would close every socket to come. */
+/** The server refuses a frame of this size; sent again, it would close each new socket too. */
 function dropLargest(machine: Machine): Step {
   const size = ({ command }: PendingCommand) => utf8Bytes(JSON.stringify(command))
   const [largest] = machine.pending.filter(({ sent }) => sent).sort((a, b) => size(b) - size(a))
@@ -196,11 +196,11 @@ function dropLargest(machine: Machine): Step {
   return [{ ...machine, pending }, [{ type: 'refused', command, code: 'message_too_large' }]]
 }
 
-function waitAfterLoss(machine: Machine, askedMs: number | null, context: Context): Machine {
+function waitAfterLoss(machine: Machine, retryAfterMs: number | null, context: Context): Machine {
   const { link } = machine
   const stable = link.kind === 'live' && context.nowMs - link.sinceMs >= STABLE_AFTER_MS
   const attempt = stable ? 0 : machine.attempt
-  const delayMs = askedMs ?? backoffMs(attempt, context.random)
+  const delayMs = retryAfterMs ?? backoffMs(attempt, context.random)
   return {
     ...machine,
     link: { kind: 'waiting', untilMs: context.nowMs + delayMs },
@@ -210,21 +210,21 @@ function waitAfterLoss(machine: Machine, askedMs: number | null, context: Contex
   }
 }
 
-/** The wait that a close reason asks for, `{"retryAfterMs": n}`, or null. */
-export function retryAfterMs(reason: string): number | null {
+/** The delay in a close reason, `{"retryAfterMs": n}`, or null. */
+export function parseRetryAfterMs(reason: string): number | null {
   try {
     const parsed: unknown = JSON.parse(reason)
     if (typeof parsed !== 'object' || parsed === null || !('retryAfterMs' in parsed)) return null
-    const { retryAfterMs: asked } = parsed
-    if (typeof asked !== 'number' || !(asked >= 0)) return null
-    return Math.min(asked, RETRY_AFTER_MAX_MS)
+    const { retryAfterMs } = parsed
+    if (typeof retryAfterMs !== 'number' || !(retryAfterMs >= 0)) return null
+    return Math.min(retryAfterMs, RETRY_AFTER_MAX_MS)
   } catch {
     return null
   }
 }
 
-/** Gives the socket up without waiting for its close event, which can take minutes on a dead line. */
-function giveUp(machine: Machine, context: Context): Step {
+/** Closes the socket without waiting for its close event, which can take minutes on a dead connection. */
+function reconnect(machine: Machine, context: Context): Step {
   return [waitAfterLoss(machine, null, context), [{ type: 'close' }]]
 }
 
@@ -237,10 +237,12 @@ function tick(machine: Machine, context: Context): Step {
     case 'waiting':
       return nowMs >= link.untilMs ? connect(machine, context) : [machine, []]
     case 'connecting':
-      return nowMs >= link.sinceMs + CONNECT_TIMEOUT_MS ? giveUp(machine, context) : [machine, []]
+      return nowMs >= link.sinceMs + CONNECT_TIMEOUT_MS
+        ? reconnect(machine, context)
+        : [machine, []]
     case 'live': {
-      // Silence counts from a ping that was really sent: timers of a hidden page may run late.
-      if (ping && nowMs >= ping.deadlineMs) return giveUp(machine, context)
+      // A connection is dead only after an unanswered ping: timers of a hidden page may run late.
+      if (ping && nowMs >= ping.deadlineMs) return reconnect(machine, context)
       const [flushed, effects] = flush(machine, context)
       if (ping || nowMs < machine.heardAtMs + PING_EVERY_MS) return [flushed, effects]
       const [pinged, more] = sendPing(flushed, PONG_TIMEOUT_MS, context)
@@ -259,7 +261,7 @@ function probe(machine: Machine, context: Context): Step {
   return sendPing(machine, PROBE_TIMEOUT_MS, context)
 }
 
-/** The device came back: try at once instead of waiting, or check a line that may have died. */
+/** The device woke up: reconnect at once, or check a connection that may have died. */
 function wake(machine: Machine, context: Context): Step {
   if (machine.link.kind === 'waiting') return connect(machine, context)
   return probe(machine, context)
@@ -276,13 +278,13 @@ function received(machine: Machine, message: ServerMessage, context: Context): S
       const resume = { epoch: message.epoch, seq: message.seq }
       const known: Machine = { ...heard, resume }
       return known.link.kind === 'live'
-        ? startAnew(known, message, context)
+        ? resync(known, message, context)
         : enterLive(known, message, context)
     }
     case 'event':
       return event(heard, message, context)
     case 'ack':
-      return settled(heard, message.id, context)
+      return answered(heard, message.id, context)
     case 'error':
       return refused(heard, message, context)
     case 'notice':
@@ -290,7 +292,7 @@ function received(machine: Machine, message: ServerMessage, context: Context): S
     case 'your_vote':
       return [heard, deliver(message)]
     default:
-      // A newer server may say more than this page understands.
+      // A newer server may send message types that this page does not know.
       return [heard, []]
   }
 }
@@ -299,8 +301,8 @@ function deliver(message: ServerMessage): Effect[] {
   return [{ type: 'deliver', message }]
 }
 
-/** A snapshot on a live line replaces what was on its way, answers too: what has none is sent again. */
-function startAnew(machine: Machine, message: ServerMessage, context: Context): Step {
+/** A snapshot on a live connection replaces queued messages, acks included: resend what is unanswered. */
+function resync(machine: Machine, message: ServerMessage, context: Context): Step {
   const pending = machine.pending.map((entry) => ({ ...entry, sent: false }))
   const known: Machine = { ...machine, pending, storeAvailable: true }
   const [flushed, effects] = flush(known, context)
@@ -330,12 +332,12 @@ function event(
       return [next, deliver(message)]
     }
   }
-  // Something was missed: come back with what is known, and the server fills the gap.
-  return giveUp(machine, context)
+  // An event is missing: reconnect with `resume`, and the server sends the missing events.
+  return reconnect(machine, context)
 }
 
-/** The command `id` needs no answer any more. */
-function settled(machine: Machine, id: string, context: Context): Step {
+/** The server has answered the command `id`. */
+function answered(machine: Machine, id: string, context: Context): Step {
   const pending = machine.pending.filter((candidate) => candidate.id !== id)
   return flush({ ...machine, pending }, context)
 }
@@ -349,9 +351,9 @@ function refused(
   if (entry && message.retryAfterMs !== undefined) {
     const notBeforeMs = context.nowMs + Math.min(message.retryAfterMs, RETRY_AFTER_MAX_MS)
     const later = machine.pending.slice(machine.pending.indexOf(entry) + 1)
-    // Sent again it would come after the vote that replaced it.
+    // Sent again, it would arrive after the vote that replaces it.
     if (later.some(({ command: newer }) => replaces(newer, entry.command))) {
-      return settled(machine, entry.id, context)
+      return answered(machine, entry.id, context)
     }
     const pending = machine.pending.map((candidate) =>
       candidate === entry ? { ...entry, sent: false, notBeforeMs } : candidate,
@@ -365,33 +367,33 @@ function refused(
   }
   if (machine.link.kind === 'connecting') return [next, []]
   const [flushed, effects] = flush(next, context)
-  const told: Effect = { type: 'refused', command: entry?.command ?? null, code: message.code }
-  return [flushed, [told, ...effects]]
+  const command = entry?.command ?? null
+  return [flushed, [{ type: 'refused', command, code: message.code }, ...effects]]
 }
 
-function command(machine: Machine, id: string, wanted: Command, context: Context): Step {
-  const entry = { id, command: wanted, queuedAtMs: context.nowMs, sent: false, notBeforeMs: 0 }
-  const kept = machine.pending.filter((queued) => queued.sent || !replaces(wanted, queued.command))
+function enqueue(machine: Machine, id: string, command: Command, context: Context): Step {
+  const entry = { id, command, queuedAtMs: context.nowMs, sent: false, notBeforeMs: 0 }
+  const kept = machine.pending.filter((queued) => queued.sent || !replaces(command, queued.command))
   if (kept.length >= PENDING_COMMANDS_MAX) {
-    return [machine, [{ type: 'refused', command: wanted, code: 'unavailable' }]]
+    return [machine, [{ type: 'refused', command, code: 'unavailable' }]]
   }
   return flush({ ...machine, pending: [...kept, entry] }, context)
 }
 
-/** A vote that never left makes way for the newer one. */
+/** A newer vote replaces a vote that was not sent. */
 function replaces(newer: Command, older: Command): boolean {
   const isVote = (one: Command) => one.type === 'vote' || one.type === 'clear_vote'
   return isVote(newer) && isVote(older)
 }
 
-/** Sends, in order, what is due; a command that must wait holds back those behind it. */
+/** Sends due commands in order; one that must wait delays those behind it. */
 function flush(machine: Machine, { nowMs }: Context): Step {
   if (machine.link.kind !== 'live') return [machine, []]
-  const held = machine.pending.findIndex((entry) => !entry.sent && entry.notBeforeMs > nowMs)
-  const places = COMMANDS_ON_THE_WAY_MAX - machine.pending.filter((entry) => entry.sent).length
-  const due = (held === -1 ? machine.pending : machine.pending.slice(0, held))
+  const delayed = machine.pending.findIndex((entry) => !entry.sent && entry.notBeforeMs > nowMs)
+  const free = COMMANDS_IN_FLIGHT_MAX - machine.pending.filter((entry) => entry.sent).length
+  const due = (delayed === -1 ? machine.pending : machine.pending.slice(0, delayed))
     .filter((entry) => !entry.sent)
-    .slice(0, Math.max(places, 0))
+    .slice(0, Math.max(free, 0))
   const effects = due.map(({ id, command }): Effect => ({
     type: 'send',
     message: { type: 'command', id, command },

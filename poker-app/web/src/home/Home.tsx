@@ -1,12 +1,12 @@
 import { useState, type SubmitEvent } from 'react'
 import { useTexts } from '../i18n'
-import { navigate, teamPath } from '../router'
+import { createTeam } from '../room/createTeam'
 import { TEAM_NAME_CHARS_MAX } from '../room/limits'
+import { navigate, teamPath } from '../router'
 import { forgetTeam, knownTeams } from '../settings/teams'
 import { IconButton } from '../ui/IconButton'
 import { Link } from '../ui/Link'
 import { Logo } from '../ui/Logo'
-import { createTeam } from './create'
 
 export function Home() {
   const t = useTexts()
@@ -63,7 +63,7 @@ function StartForm() {
           autoComplete="organization"
           aria-invalid={problem !== ''}
           aria-describedby="team-name-problem"
-          // The page's one question: whoever comes here comes to answer it.
+          // The only field of the page, and the reason to open it.
           // eslint-disable-next-line jsx-a11y/no-autofocus
           autoFocus
           onChange={(event) => {

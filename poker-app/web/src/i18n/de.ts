@@ -1,5 +1,3 @@
-import type { Announcement } from '../room/announce'
-import type { Talk } from '../room/talk'
 import type { Catalogue } from './en'
 
 const list = new Intl.ListFormat('de', { type: 'conjunction' })
@@ -25,10 +23,11 @@ export const de: Catalogue = {
     failed: 'Der Server antwortet nicht. Versuch es gleich noch einmal.',
   },
   join: {
-    looking: 'Das Team wird gesucht…',
+    loading: 'Das Team wird gesucht…',
     title: (team) => `${team} beitreten`,
     untitled: 'Dem Team beitreten',
-    away: 'Der Server findet das Team gerade nicht. Tritt trotzdem ein: Die Seite versucht es weiter.',
+    unavailable:
+      'Der Server findet das Team gerade nicht. Tritt trotzdem ein: Die Seite versucht es weiter.',
     create: (team) => `Willkommen bei ${team}`,
     name: 'Dein Name',
     nameMissing: 'Sag den anderen, wer du bist.',
@@ -39,7 +38,7 @@ export const de: Catalogue = {
     observerHint: 'Dabei sein, ohne Karte',
     submit: 'Eintreten',
   },
-  pill: {
+  connection: {
     label: 'Verbindung',
     live: 'Live',
     saving: 'Speichert…',
@@ -56,7 +55,6 @@ export const de: Catalogue = {
     share: 'Teilen',
     settings: 'Einstellungen',
     stories: 'Storys',
-    keys: 'Tasten',
     dark: 'Dunkel',
     light: 'Hell',
   },
@@ -105,7 +103,7 @@ export const de: Catalogue = {
     noFacilitator: 'Niemand leitet diese Runde.',
     facilitatorAway: (name) => `${name} ist nicht da.`,
   },
-  people: {
+  participants: {
     title: 'Personen',
     you: 'du',
     facilitator: 'Leitung',
@@ -144,20 +142,14 @@ export const de: Catalogue = {
     none: '–',
     histogram: 'Stimmen je Karte',
     votes: (n) => plural(n, 'Stimme', 'Stimmen'),
-    talk: (talk: Talk): string => {
-      switch (talk.kind) {
-        case 'agreed':
-          return `Alle wählten ${talk.card}.`
-        case 'alone':
-          return `Eine Schätzung: ${talk.card}.`
-        case 'close':
-          return `Knapp: ${talk.low} oder ${talk.high}.`
-        case 'apart':
-          return `${who(talk.high.names)} ${talk.high.card}, ${who(talk.low.names)} ${talk.low.card}: erst reden.`
-        case 'no_estimate':
-          return 'Noch keine Schätzung: erst reden.'
-      }
-    },
+  },
+  discussion: {
+    agreed: (card) => `Alle wählten ${card}.`,
+    single: (card) => `Eine Schätzung: ${card}.`,
+    close: (low, high) => `Knapp: ${low} oder ${high}.`,
+    apart: (high, low) =>
+      `${some(high.names)} ${high.card}, ${some(low.names)} ${low.card}: erst reden.`,
+    no_estimate: 'Noch keine Schätzung: erst reden.',
   },
   timer: {
     label: 'Uhr',
@@ -208,7 +200,7 @@ export const de: Catalogue = {
     autoRevealHint: 'Sobald alle, die da sind, gewählt haben.',
     facilitatorOnly: 'Das ändert nur die Leitung.',
   },
-  keys: {
+  shortcuts: {
     title: 'Tasten',
     off: 'Einzelne Tasten sind in den Einstellungen ausgeschaltet.',
     digits: '0 … 9',
@@ -290,38 +282,27 @@ export const de: Catalogue = {
     unknown_participant: 'Diese Person ist gegangen.',
     other: 'Das ging nicht. Versuch es noch einmal.',
   },
-  announce: (what: Announcement): string => {
-    switch (what.kind) {
-      case 'voted':
-        return `${what.name} hat gewählt, ${what.voted} von ${what.voters}.`
-      case 'unvoted':
-        return `${what.name} hat die Karte zurückgenommen, ${what.voted} von ${what.voters}.`
-      case 'revealed':
-        return what.median === null
-          ? 'Aufgedeckt: keine Schätzung.'
-          : `Aufgedeckt: Median ${what.median}, Einigkeit ${what.agreement} Prozent.`
-      case 'round':
-        return what.title === null ? 'Neue Runde.' : `Neue Runde: ${what.title}.`
-      case 'saved':
-        return `${what.card} gespeichert.`
-      case 'time_up':
-        return 'Die Zeit ist um.'
-      case 'joined':
-        return `${what.name} ist da.`
-      case 'left':
-        return `${what.name} ist gegangen.`
-      case 'away':
-        return `${what.name} ist nicht da.`
-      case 'back':
-        return `${what.name} ist zurück.`
-      case 'facilitates':
-        return `${what.name} leitet jetzt.`
-    }
+  announcement: {
+    voted: (name, voted, voters) => `${name} hat gewählt, ${voted} von ${voters}.`,
+    unvoted: (name, voted, voters) =>
+      `${name} hat die Karte zurückgenommen, ${voted} von ${voters}.`,
+    revealed: (median, agreement) =>
+      `Aufgedeckt: Median ${median}, Einigkeit ${agreement} Prozent.`,
+    revealedWithoutEstimate: 'Aufgedeckt: keine Schätzung.',
+    round: 'Neue Runde.',
+    roundOf: (story) => `Neue Runde: ${story}.`,
+    saved: (card) => `${card} gespeichert.`,
+    time_up: 'Die Zeit ist um.',
+    joined: (name) => `${name} ist da.`,
+    left: (name) => `${name} ist gegangen.`,
+    away: (name) => `${name} ist nicht da.`,
+    back: (name) => `${name} ist zurück.`,
+    facilitates: (name) => `${name} leitet jetzt.`,
   },
 }
 
 /** Höchstens zwei Namen, damit der Satz einer bleibt. */
-function who(names: string[]): string {
+function some(names: string[]): string {
   return names.length > 2
     ? list.format([...names.slice(0, 2), `${names.length - 2} weitere`])
     : list.format(names)

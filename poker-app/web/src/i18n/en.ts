@@ -1,8 +1,11 @@
-/** Every text of the page in English; the shape that all catalogues share. */
-import type { Announcement } from '../room/announce'
-import type { Talk } from '../room/talk'
-
+/** The English texts of the page; the other catalogues have the same shape. */
 const list = new Intl.ListFormat('en', { type: 'conjunction' })
+
+interface Opinion {
+  names: string[]
+  card: string
+}
+
 const plural = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`
 
 export const en = {
@@ -25,10 +28,11 @@ export const en = {
     failed: 'The server did not answer. Try again in a moment.',
   },
   join: {
-    looking: 'Looking for the team…',
+    loading: 'Looking for the team…',
     title: (team: string) => `Join ${team}`,
     untitled: 'Join the team',
-    away: 'The server cannot find the team right now. Come in all the same: the page keeps trying.',
+    unavailable:
+      'The server cannot find the team right now. Come in all the same: the page keeps trying.',
     create: (team: string) => `Welcome to ${team}`,
     name: 'Your name',
     nameMissing: 'Tell the others who you are.',
@@ -39,7 +43,7 @@ export const en = {
     observerHint: 'Watch, without a card',
     submit: 'Enter the room',
   },
-  pill: {
+  connection: {
     label: 'Connection',
     live: 'Live',
     saving: 'Saving…',
@@ -56,7 +60,6 @@ export const en = {
     share: 'Share',
     settings: 'Settings',
     stories: 'Stories',
-    keys: 'Keys',
     dark: 'Switch to dark',
     light: 'Switch to light',
   },
@@ -106,7 +109,7 @@ export const en = {
     noFacilitator: 'Nobody leads this round.',
     facilitatorAway: (name: string) => `${name} is away.`,
   },
-  people: {
+  participants: {
     title: 'People',
     you: 'you',
     facilitator: 'facilitator',
@@ -145,20 +148,14 @@ export const en = {
     none: '–',
     histogram: 'Votes per card',
     votes: (n: number) => plural(n, 'vote', 'votes'),
-    talk: (talk: Talk): string => {
-      switch (talk.kind) {
-        case 'agreed':
-          return `Everyone chose ${talk.card}.`
-        case 'alone':
-          return `One estimate: ${talk.card}.`
-        case 'close':
-          return `Close: ${talk.low} or ${talk.high}.`
-        case 'apart':
-          return `${who(talk.high.names)} ${talk.high.card}, ${who(talk.low.names)} ${talk.low.card}: talk first.`
-        case 'no_estimate':
-          return 'No estimate yet: talk first.'
-      }
-    },
+  },
+  discussion: {
+    agreed: (card: string) => `Everyone chose ${card}.`,
+    single: (card: string) => `One estimate: ${card}.`,
+    close: (low: string, high: string) => `Close: ${low} or ${high}.`,
+    apart: (high: Opinion, low: Opinion) =>
+      `${some(high.names)} ${high.card}, ${some(low.names)} ${low.card}: discuss first.`,
+    no_estimate: 'No estimate yet: discuss first.',
   },
   timer: {
     label: 'Timer',
@@ -209,7 +206,7 @@ export const en = {
     autoRevealHint: 'As soon as everyone here has voted.',
     facilitatorOnly: 'Only the facilitator changes these.',
   },
-  keys: {
+  shortcuts: {
     title: 'Keys',
     off: 'Single-letter keys are switched off in the settings.',
     digits: '0 … 9',
@@ -291,38 +288,27 @@ export const en = {
     unknown_participant: 'That person has left.',
     other: 'That did not work. Try again.',
   },
-  announce: (what: Announcement): string => {
-    switch (what.kind) {
-      case 'voted':
-        return `${what.name} voted, ${what.voted} of ${what.voters}.`
-      case 'unvoted':
-        return `${what.name} took the vote back, ${what.voted} of ${what.voters}.`
-      case 'revealed':
-        return what.median === null
-          ? 'Revealed: no estimate.'
-          : `Revealed: median ${what.median}, agreement ${what.agreement} per cent.`
-      case 'round':
-        return what.title === null ? 'New round.' : `New round: ${what.title}.`
-      case 'saved':
-        return `Saved ${what.card}.`
-      case 'time_up':
-        return 'Time is up.'
-      case 'joined':
-        return `${what.name} joined.`
-      case 'left':
-        return `${what.name} left.`
-      case 'away':
-        return `${what.name} is away.`
-      case 'back':
-        return `${what.name} is back.`
-      case 'facilitates':
-        return `${what.name} facilitates now.`
-    }
+  announcement: {
+    voted: (name: string, voted: number, voters: number) => `${name} voted, ${voted} of ${voters}.`,
+    unvoted: (name: string, voted: number, voters: number) =>
+      `${name} took the vote back, ${voted} of ${voters}.`,
+    revealed: (median: string, agreement: number) =>
+      `Revealed: median ${median}, agreement ${agreement} per cent.`,
+    revealedWithoutEstimate: 'Revealed: no estimate.',
+    round: 'New round.',
+    roundOf: (story: string) => `New round: ${story}.`,
+    saved: (card: string) => `Saved ${card}.`,
+    time_up: 'Time is up.',
+    joined: (name: string) => `${name} joined.`,
+    left: (name: string) => `${name} left.`,
+    away: (name: string) => `${name} is away.`,
+    back: (name: string) => `${name} is back.`,
+    facilitates: (name: string) => `${name} is the facilitator now.`,
   },
 }
 
-/** At most two names, so that the sentence stays one. */
-function who(names: string[]): string {
+/** At most two names and the number of the others. */
+function some(names: string[]): string {
   return names.length > 2
     ? list.format([...names.slice(0, 2), `${names.length - 2} more`])
     : list.format(names)

@@ -48,7 +48,7 @@ export function JoinForm({ title, hint, onJoin }: Props) {
           autoComplete="nickname"
           aria-invalid={missing}
           aria-describedby={`${id}-problem`}
-          // The page's one question: whoever comes here comes to answer it.
+          // The first question of the page, and the reason to open it.
           // eslint-disable-next-line jsx-a11y/no-autofocus
           autoFocus
           onChange={(event) => {

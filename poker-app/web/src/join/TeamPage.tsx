@@ -1,19 +1,19 @@
 import { useState } from 'react'
-import type { Join } from '../connection/client'
-import { roomToCreate } from '../home/create'
 import { useTexts } from '../i18n'
 import type { Role } from '../protocol/protocol'
+import type { Join } from '../room/client'
+import { roomToCreate } from '../room/createTeam'
 import { RoomPage } from '../room/RoomPage'
 import { Stopped } from '../room/Stopped'
 import { participantKey } from '../settings/identity'
 import { changeSettings, settings } from '../settings/settings'
 import { knownTeam } from '../settings/teams'
 import { JoinForm } from './JoinForm'
-import { useSight } from './look'
+import { useTeamPreview } from './teamPreview'
 
 type OnJoin = (name: string, role: Role) => void
 
-/** Whoever has been here, or has just made the team, goes straight in; others say who they are. */
+/** A browser that knows the team, or has just created it, joins at once; others get the join form. */
 export function TeamPage({ slug, showHistory }: { slug: string; showHistory: boolean }) {
   const t = useTexts()
   const [join, setJoin] = useState(() => joinWithoutAsking(slug))
@@ -30,22 +30,22 @@ export function TeamPage({ slug, showHistory }: { slug: string; showHistory: boo
   )
 }
 
-/** Asks nobody's name before it is known that there is a team; a server that cannot tell keeps nobody out. */
+/** Shows the join form only for an existing team, or when the server cannot answer. */
 function SharedLink({ slug, onJoin }: { slug: string; onJoin: OnJoin }) {
   const t = useTexts()
-  const sight = useSight(slug)
-  switch (sight?.kind) {
-    case 'team':
-      return <JoinForm title={t.join.title(sight.name)} onJoin={onJoin} />
-    case 'away':
-      return <JoinForm title={t.join.untitled} hint={t.join.away} onJoin={onJoin} />
-    case 'none':
-      return <Stopped stop="team_not_found" />
+  const preview = useTeamPreview(slug)
+  switch (preview?.kind) {
+    case 'found':
+      return <JoinForm title={t.join.title(preview.name)} onJoin={onJoin} />
+    case 'unavailable':
+      return <JoinForm title={t.join.untitled} hint={t.join.unavailable} onJoin={onJoin} />
+    case 'not_found':
+      return <Stopped reason="team_not_found" />
     case undefined:
       return (
         <main className="centred">
           <title>{t.app.name}</title>
-          <h1 className="quiet">{t.join.looking}</h1>
+          <h1 className="quiet">{t.join.loading}</h1>
         </main>
       )
   }

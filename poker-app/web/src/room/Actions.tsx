@@ -2,13 +2,13 @@ import { useEffect, useState } from 'react'
 import { useTexts } from '../i18n'
 import { Icon } from '../ui/Icon'
 import { Timer } from './Timer'
-import { useRoom } from './useRoom'
-import { facilitator, facilitatorMissing } from './view'
+import { useRoom } from './RoomContext'
+import { facilitator, facilitatorMissing } from './selectors'
 
-/** How long the primary action takes no press after it has become another one. */
+/** How long the primary button ignores presses after its action has changed. */
 const FRESH_MS = 500
 
-/** One primary action, always in the same place; the rest beside it. */
+/** The primary action, always in the same place, with the other actions beside it. */
 export function Actions() {
   const { room, isFacilitator } = useRoom()
   return (
@@ -16,7 +16,7 @@ export function Actions() {
       <div className="actions-side">{isFacilitator && <VoteAgain />}</div>
       <div className="actions-main">
         {isFacilitator ? (
-          <Lead />
+          <PrimaryButton />
         ) : facilitatorMissing(room) ? (
           <TakeOver />
         ) : (
@@ -42,9 +42,9 @@ function VoteAgain() {
   )
 }
 
-function Lead() {
+function PrimaryButton() {
   const t = useTexts()
-  const { room, primary, choices, lead } = useRoom()
+  const { room, primary, choices, runPrimaryAction } = useRoom()
   const idle = primary.kind === 'reveal' && !primary.enabled && choices.vote.card === null
   const texts = {
     reveal: () => [t.round.reveal, 'R'] as const,
@@ -57,7 +57,7 @@ function Lead() {
   return (
     <button
       type="button"
-      className="button primary large lead"
+      className="button primary large primary-action"
       aria-disabled={idle}
       aria-keyshortcuts={key}
       data-testid="primary"
@@ -66,11 +66,11 @@ function Lead() {
         if (event.repeat) event.preventDefault()
       }}
       onClick={(event) => {
-        // Neither the second press of a double click nor one meant for what stood here a moment ago.
-        if (!idle && !isFresh && event.detail <= 1) lead()
+        // Ignores the second press of a double click, and a press meant for the previous action.
+        if (!idle && !isFresh && event.detail <= 1) runPrimaryAction()
       }}
     >
-      <span className="lead-text">
+      <span className="primary-action-text">
         {label}
         {idle && <small> {t.round.revealWaits}</small>}
       </span>
@@ -83,14 +83,14 @@ function Lead() {
   }
 }
 
-/** Whether `what` has changed just now. */
-function useFresh(what: string): boolean {
-  const [seen, setSeen] = useState(what)
+/** Whether `value` has changed within FRESH_MS. */
+function useFresh(value: string): boolean {
+  const [seen, setSeen] = useState(value)
   useEffect(() => {
-    const timer = setTimeout(() => setSeen(what), FRESH_MS)
+    const timer = setTimeout(() => setSeen(value), FRESH_MS)
     return () => clearTimeout(timer)
-  }, [what])
-  return seen !== what
+  }, [value])
+  return seen !== value
 }
 
 function TakeOver() {

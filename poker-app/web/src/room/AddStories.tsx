@@ -2,31 +2,31 @@ import { useState } from 'react'
 import { useTexts } from '../i18n'
 import { Icon } from '../ui/Icon'
 import { STORIES_MAX } from './limits'
-import { batches, titles } from './titles'
-import { useRoom } from './useRoom'
+import { batchTitles, parseTitles } from './storyTitles'
+import { useRoom } from './RoomContext'
 
 /**
- * One field for one story or a pasted list; Enter adds, Shift+Enter makes another line.
- * What was refused comes back into the field, and what the room has no place for stays in it.
+ * One field for one story or a pasted list; Enter adds, Shift+Enter starts a new line.
+ * Refused titles return to the field; titles beyond the room's limit stay in it.
  */
 export function AddStories() {
   const t = useTexts()
   const { room, refusal, send } = useRoom()
   const [text, setText] = useState('')
-  const [heard, setHeard] = useState(refusal?.count ?? 0)
-  if (refusal && refusal.count !== heard) {
-    setHeard(refusal.count)
+  const [refusalsSeen, setRefusalsSeen] = useState(refusal?.count ?? 0)
+  if (refusal && refusal.count !== refusalsSeen) {
+    setRefusalsSeen(refusal.count)
     const refused = refusal.command?.type === 'add_stories' ? refusal.command.titles : []
-    if (refused.length > 0) setText([...refused, ...titles(text)].join('\n'))
+    if (refused.length > 0) setText([...refused, ...parseTitles(text)].join('\n'))
   }
-  const found = titles(text)
+  const titles = parseTitles(text)
   const free = Math.max(0, STORIES_MAX - room.stories.length)
-  const fitting = found.slice(0, free)
-  const left = found.length - fitting.length
+  const fitting = titles.slice(0, free)
+  const excess = titles.length - fitting.length
   function add() {
     if (fitting.length === 0) return
-    for (const part of batches(fitting)) send({ type: 'add_stories', titles: part })
-    setText(found.slice(free).join('\n'))
+    for (const batch of batchTitles(fitting)) send({ type: 'add_stories', titles: batch })
+    setText(titles.slice(free).join('\n'))
   }
   return (
     <form
@@ -49,9 +49,9 @@ export function AddStories() {
           add()
         }}
       />
-      {left > 0 && (
+      {excess > 0 && (
         <p className="hint" role="status">
-          {t.stories.full(left)}
+          {t.stories.full(excess)}
         </p>
       )}
       {fitting.length > 0 && (

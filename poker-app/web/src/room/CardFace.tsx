@@ -1,8 +1,8 @@
 import type { Catalogue } from '../i18n/en'
-import type { Card } from './names'
+import type { Card } from './types'
 import { Icon } from '../ui/Icon'
 
-/** What stands on a card: once large, and small in two corners as on a playing card. */
+/** A card's value, large in the middle and small in two corners as on a playing card. */
 export function CardFace({ card }: { card: Card }) {
   const length = Array.from(card).length
   const size = length <= 2 ? 'short' : length <= 3 ? 'medium' : 'long'
@@ -16,7 +16,7 @@ export function CardFace({ card }: { card: Card }) {
   )
 }
 
-/** The card in words. */
+/** The name of a card for screen readers. */
 export function cardName(t: Catalogue, card: Card): string {
   switch (card) {
     case '☕':

@@ -1,20 +1,20 @@
 import { useId, useState } from 'react'
 import { useTexts } from '../i18n'
 import type { Deck, DeckChoice, DeckKind } from '../protocol/protocol'
-import { customCards, DECK_KINDS } from './decks'
+import { parseCards, DECK_KINDS } from './decks'
 
 interface Props {
   deck: Deck
   onUse: (deck: DeckChoice) => void
 }
 
-/** Nothing changes before the button is pressed: passing by with the arrows is no choice. */
+/** The deck changes by the button only: the arrow keys already change the selection of the list. */
 export function DeckSettings({ deck, onUse }: Props) {
   const t = useTexts()
   const id = useId()
   const [kind, setKind] = useState<DeckKind>(deck.kind)
   const [text, setText] = useState(deck.cards.join(' '))
-  const cards = customCards(text)
+  const cards = parseCards(text)
   return (
     <form
       onSubmit={(event) => {

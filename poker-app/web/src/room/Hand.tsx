@@ -1,15 +1,14 @@
 import { useEffect, useRef } from 'react'
 import { useTexts } from '../i18n'
-import type { Card } from './names'
+import type { Card } from './types'
 import { Icon } from '../ui/Icon'
 import { CardFace, cardName } from './CardFace'
-import { estimateShown, useRoom } from './useRoom'
+import { useRoom } from './RoomContext'
 
-/** The cards at the lower edge: the own vote, and after the reveal the estimate to save. */
+/** The cards at the lower edge: for the own vote and, after the reveal, for the estimate. */
 export function Hand() {
   const t = useTexts()
-  const context = useRoom()
-  const { room, you, isFacilitator, choices, primary, send } = context
+  const { room, you, isFacilitator, choices, primary, estimating, markedCard, send } = useRoom()
   const voting = room.round.phase === 'voting'
   if (you?.role === 'observer' && (voting || !isFacilitator)) {
     return (
@@ -25,8 +24,6 @@ export function Hand() {
       </section>
     )
   }
-  const estimating = !voting && isFacilitator && room.round.story !== null
-  const card = estimateShown(context)
   const saved = voting && choices.vote.saved
   return (
     <section id="hand" className="hand" tabIndex={-1} aria-label={t.hand.title}>
@@ -36,12 +33,14 @@ export function Hand() {
           {status()}
         </span>
       </p>
-      <Cards chosen={card} saved={saved} enabled={voting || estimating} canClear={voting} />
+      <Cards chosen={markedCard} saved={saved} enabled={voting || estimating} canClear={voting} />
     </section>
   )
 
   function status(): string {
-    if (estimating) return card !== null && primary.kind === 'next' ? t.round.savedAs(card) : ''
+    if (estimating) {
+      return markedCard !== null && primary.kind === 'next' ? t.round.savedAs(markedCard) : ''
+    }
     if (!voting) return t.hand.revealed
     if (choices.vote.card === null) return t.hand.none
     return choices.vote.saved ? t.hand.sent : t.hand.sending
@@ -67,7 +66,7 @@ function Cards({ chosen, saved, enabled, canClear }: CardsProps) {
       role="radiogroup"
       aria-labelledby="hand-title"
       aria-disabled={!enabled}
-      // Without a card to press, the row itself must be reachable to be scrolled by the keyboard.
+      // Disabled cards take no focus: the row takes it, so that the keyboard can scroll it.
       tabIndex={enabled ? undefined : 0}
     >
       {room.deck.cards.map((card) => (

@@ -6,10 +6,10 @@ import { Icon } from '../ui/Icon'
 import { Link } from '../ui/Link'
 import { Logo } from '../ui/Logo'
 import { useDark } from '../ui/useDark'
-import { Pill } from './Pill'
-import { useRoom } from './useRoom'
+import { ConnectionStatus } from './ConnectionStatus'
+import { useRoom } from './RoomContext'
 
-export type Panel = 'stories' | 'share' | 'settings' | 'keys'
+export type Panel = 'stories' | 'share' | 'settings' | 'shortcuts'
 
 interface Props {
   machine: Machine
@@ -37,7 +37,7 @@ export function Header({ machine, storiesOpen, onOpen, onRetry }: Props) {
       <h1 className="team-name one-line" title={room.name}>
         {room.name}
       </h1>
-      <Pill machine={machine} onRetry={onRetry} />
+      <ConnectionStatus machine={machine} onRetry={onRetry} />
       <button type="button" className="button quiet wide-only" onClick={() => onOpen('share')}>
         <Icon name="share" />
         {t.header.share}
@@ -57,8 +57,8 @@ export function Header({ machine, storiesOpen, onOpen, onRetry }: Props) {
       <IconButton
         icon="keyboard"
         className="wide-only"
-        label={t.header.keys}
-        onClick={() => onOpen('keys')}
+        label={t.shortcuts.title}
+        onClick={() => onOpen('shortcuts')}
       />
       <IconButton icon="settings" label={t.header.settings} onClick={() => onOpen('settings')} />
     </header>

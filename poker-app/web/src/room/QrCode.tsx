@@ -1,9 +1,9 @@
 import { encode } from 'uqr'
 
-/** Modules of quiet zone that a scanner needs around the code. */
+/** Quiet zone that scanners need around the code, in modules. */
 const BORDER = 4
 
-/** Dark on light in every theme: inverted codes are not read by all scanners. */
+/** Dark on light in every theme, because some scanners cannot read inverted codes. */
 export function QrCode({ text, label }: { text: string; label: string }) {
   const { data, size } = encode(text, { ecc: 'M', border: BORDER })
   const path = data

@@ -4,12 +4,12 @@ import { Icon } from '../ui/Icon'
 import { useSettings } from '../settings/settings'
 import type { Stats } from '../protocol/protocol'
 import { cardName } from './CardFace'
-import { talk } from './talk'
-import { useRoom } from './useRoom'
+import { discussion, discussionText } from './discussion'
+import { useRoom } from './RoomContext'
 
 const NAMES_SHOWN = 3
 
-/** The middle of the page: how far the round is, and after the reveal what the cards say. */
+/** The middle of the page: the progress of the vote, and after the reveal its result. */
 export function Result({ onInvite }: { onInvite: () => void }) {
   const { room } = useRoom()
   const { stats } = room.round
@@ -49,7 +49,7 @@ function Progress({ onInvite }: { onInvite: () => void }) {
 
   function waiting(): string {
     if (voterCount === 0) return ''
-    const names = missing.map(({ id, name }) => (id === you?.id ? t.people.you : name))
+    const names = missing.map(({ id, name }) => (id === you?.id ? t.participants.you : name))
     if (names.length === 0) return t.round.everyone
     const more = names.length - NAMES_SHOWN
     return more > 1
@@ -62,15 +62,15 @@ function Revealed({ stats }: { stats: Stats }) {
   const t = useTexts()
   const { language } = useSettings()
   const { room } = useRoom()
-  const said = talk(room)
+  const result = discussion(room)
   const mean = stats.mean?.toLocaleString(language, { maximumFractionDigits: 1 })
   return (
     <section className="revealed" aria-labelledby="result-title" data-testid="result">
       <h3 id="result-title" className="visually-hidden">
         {t.result.title}
       </h3>
-      <p className="talk" dir="auto" data-testid="summary">
-        {said && t.result.talk(said)}
+      <p className="discussion" dir="auto" data-testid="summary">
+        {result && discussionText(t, result)}
       </p>
       <div className="numbers">
         <Histogram stats={stats} />

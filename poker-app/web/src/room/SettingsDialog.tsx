@@ -1,29 +1,29 @@
 import { useId, useState, type SubmitEvent } from 'react'
-import type { RoomClient } from '../connection/client'
+import type { RoomClient } from './client'
 import { useTexts } from '../i18n'
 import { languageNames } from '../i18n/catalogues'
 import type { Role } from '../protocol/protocol'
 import { changeSettings, LANGUAGES, useSettings, type Theme } from '../settings/settings'
 import { Dialog } from '../ui/Dialog'
 import { Link } from '../ui/Link'
-import { Segments } from '../ui/Segments'
+import { SegmentedControl } from '../ui/SegmentedControl'
 import { Switch } from '../ui/Switch'
 import { PARTICIPANT_NAME_CHARS_MAX, TEAM_NAME_CHARS_MAX } from './limits'
 import { DeckSettings } from './DeckSettings'
-import { useRoom } from './useRoom'
+import { useRoom } from './RoomContext'
 
 interface Props {
   client: RoomClient
   onClose: () => void
-  onKeys: () => void
+  onShortcuts: () => void
 }
 
-export function SettingsDialog({ client, onClose, onKeys }: Props) {
+export function SettingsDialog({ client, onClose, onShortcuts }: Props) {
   const t = useTexts()
   return (
     <Dialog title={t.settings.title} onClose={onClose}>
       <YouSettings client={client} />
-      <PageSettings onKeys={onKeys} />
+      <PageSettings onShortcuts={onShortcuts} />
       <TeamSettings />
       <Link className="button narrow-only">{t.header.home}</Link>
     </Dialog>
@@ -55,7 +55,7 @@ function YouSettings({ client }: { client: RoomClient }) {
         max={PARTICIPANT_NAME_CHARS_MAX}
         onSave={(value) => become(value, role)}
       />
-      <Segments
+      <SegmentedControl
         legend={t.settings.role}
         value={role}
         options={options}
@@ -65,20 +65,20 @@ function YouSettings({ client }: { client: RoomClient }) {
   )
 }
 
-function PageSettings({ onKeys }: { onKeys: () => void }) {
+function PageSettings({ onShortcuts }: { onShortcuts: () => void }) {
   const t = useTexts()
   const { theme, language, keys } = useSettings()
   const themes: Theme[] = ['system', 'light', 'dark']
   return (
     <section className="settings-part" aria-label={t.settings.page}>
       <h3>{t.settings.page}</h3>
-      <Segments
+      <SegmentedControl
         legend={t.settings.theme}
         value={theme}
         options={themes.map((value) => ({ value, label: t.settings.themes[value] }))}
         onChange={(value) => changeSettings({ theme: value })}
       />
-      <Segments
+      <SegmentedControl
         legend={t.settings.language}
         value={language}
         options={LANGUAGES.map((value) => ({ value, label: languageNames[value] }))}
@@ -90,7 +90,7 @@ function PageSettings({ onKeys }: { onKeys: () => void }) {
         on={keys}
         onChange={(on) => changeSettings({ keys: on })}
       />
-      <button type="button" className="button" onClick={onKeys}>
+      <button type="button" className="button" onClick={onShortcuts}>
         {t.settings.showKeys}
       </button>
     </section>
@@ -139,7 +139,7 @@ interface TextSettingProps {
   onSave: (value: string) => void
 }
 
-/** A text that is saved by Enter or by its button, which shows when there is something to save. */
+/** A text that Enter or its button saves; the button is enabled once the text has changed. */
 function TextSetting({ label, value, max, onSave }: TextSettingProps) {
   const t = useTexts()
   const id = useId()

@@ -16,7 +16,7 @@ export function ShareDialog({ team, onClose }: { team: string; onClose: () => vo
       await navigator.clipboard.writeText(link)
       setCopied('copied')
     } catch {
-      // Without https the clipboard is closed; the link stands selected.
+      // Browsers allow the clipboard only over https; the link stays selected for copying by hand.
       setCopied('failed')
     }
   }

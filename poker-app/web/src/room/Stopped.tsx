@@ -1,17 +1,17 @@
-import type { Stop } from '../connection/machine'
+import type { StopReason } from '../connection/machine'
 import { useTexts } from '../i18n'
 import { Link } from '../ui/Link'
-import { MessagePage } from '../ui/Message'
+import { MessagePage } from '../ui/MessagePage'
 
 interface Props {
-  stop: Exclude<Stop, 'left'>
+  reason: Exclude<StopReason, 'left'>
   onRetry?: () => void
 }
 
-export function Stopped({ stop, onRetry }: Props) {
+export function Stopped({ reason, onRetry }: Props) {
   const t = useTexts()
-  const { title, text } = t.stopped[stop]
-  const reload = stop === 'unsupported_protocol' || stop === 'bad_hello'
+  const { title, text } = t.stopped[reason]
+  const reload = reason === 'unsupported_protocol' || reason === 'bad_hello'
   return (
     <MessagePage title={title} text={text}>
       {reload && (
@@ -19,13 +19,13 @@ export function Stopped({ stop, onRetry }: Props) {
           {t.stopped.reload}
         </button>
       )}
-      {(stop === 'removed' || stop === 'too_many') && (
+      {(reason === 'removed' || reason === 'too_many') && (
         <button type="button" className="button primary" onClick={onRetry}>
           {t.stopped.again}
         </button>
       )}
-      <Link className={stop === 'team_not_found' ? 'button primary' : 'button'}>
-        {stop === 'team_not_found' ? t.stopped.home : t.header.home}
+      <Link className={reason === 'team_not_found' ? 'button primary' : 'button'}>
+        {reason === 'team_not_found' ? t.stopped.home : t.header.home}
       </Link>
     </MessagePage>
   )

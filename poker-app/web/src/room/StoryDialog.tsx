@@ -4,7 +4,7 @@ import type { Command, Story } from '../protocol/protocol'
 import { Dialog } from '../ui/Dialog'
 import { Icon } from '../ui/Icon'
 import { STORY_TITLE_CHARS_MAX } from './limits'
-import { useRoom } from './useRoom'
+import { useRoom } from './RoomContext'
 
 export function StoryDialog({ story, onClose }: { story: Story; onClose: () => void }) {
   const t = useTexts()

@@ -1,7 +1,7 @@
 import type { Ref } from 'react'
 import { useTexts } from '../i18n'
-import { useRoom } from './useRoom'
-import { currentStory } from './view'
+import { useRoom } from './RoomContext'
+import { currentStory } from './selectors'
 
 export function StoryHeading({ ref }: { ref: Ref<HTMLHeadingElement> }) {
   const t = useTexts()

@@ -5,7 +5,7 @@ import { Icon } from '../ui/Icon'
 import { IconButton } from '../ui/IconButton'
 import { AddStories } from './AddStories'
 import { StoryDialog } from './StoryDialog'
-import { useRoom } from './useRoom'
+import { useRoom } from './RoomContext'
 
 interface Props {
   /** On narrow screens the panel is a drawer. */
@@ -29,7 +29,7 @@ export function StoryPanel({ open, onClose }: Props) {
       document.removeEventListener('keydown', escape)
       if (before instanceof HTMLElement) before.focus()
     }
-    // The drawer opens and closes; a new callback is no reason to move the focus.
+    // Moves the focus only when the drawer opens or closes, not when `onClose` changes.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [open])
   const done = room.stories.filter(({ estimate }) => estimate !== null).length
@@ -84,7 +84,7 @@ function StoryList({ onChosen }: { onChosen: () => void }) {
     },
   })
   return (
-    // The list scrolls, so it must be reachable by the keyboard although others cannot press a row.
+    // Focusable, so that participants without buttons in the rows can scroll it by keyboard.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className="story-scroll" tabIndex={0} role="group" aria-labelledby="stories-title">
       <ol className="story-list">

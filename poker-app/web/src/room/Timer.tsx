@@ -3,12 +3,12 @@ import { useTexts } from '../i18n'
 import type { TimerView } from '../protocol/protocol'
 import { Icon } from '../ui/Icon'
 import { useNow } from '../ui/useNow'
-import { clock, secondsLeft } from './clock'
-import { useRoom } from './useRoom'
+import { formatSeconds, secondsLeft } from './countdown'
+import { useRoom } from './RoomContext'
 
 const MINUTES = [1, 2, 5, 10]
 
-/** How long the end of a timer shows. */
+/** How long "Time is up" is shown. */
 const TIME_UP_MS = 8_000
 
 export function Timer() {
@@ -22,7 +22,7 @@ export function Timer() {
   )
 }
 
-/** For the eye; the live region says the same. */
+/** Hidden from screen readers, for which the live region announces it. */
 function TimeUp({ sinceMs }: { sinceMs: number }) {
   const t = useTexts()
   const now = useNow(TIME_UP_MS, true, Date.now)
@@ -41,7 +41,7 @@ function Countdown({ timer }: { timer: TimerView }) {
   return (
     <div className="countdown" data-over={left === 0 || undefined}>
       <span role="timer" aria-label={t.timer.left}>
-        {left === 0 ? t.timer.over : clock(left)}
+        {left === 0 ? t.timer.over : formatSeconds(left)}
       </span>
       {isFacilitator && (
         <button type="button" className="button" onClick={() => send({ type: 'stop_timer' })}>

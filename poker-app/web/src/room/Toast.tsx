@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'react'
-import type { ClientView } from '../connection/client'
+import type { ClientState } from './client'
 import { useTexts } from '../i18n'
 import type { Catalogue } from '../i18n/en'
 
 const SHOWN_MS = 6000
 
-/** What was refused, for the eye; the live region says the same. */
-export function Toast({ refusal }: { refusal: ClientView['refusal'] }) {
+/** A refused command. Hidden from screen readers, for which the live region announces it. */
+export function Toast({ refusal }: { refusal: ClientState['refusal'] }) {
   const t = useTexts()
   const [shown, setShown] = useState(refusal !== null)
   useEffect(() => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { RoomEvent, RoomView, Stats } from '../protocol/protocol'
-import { announcement } from './announce'
-import { exampleRoom, exampleState, person } from './example'
+import { exampleRoom, exampleState, participant } from './fixtures'
 import { emptyRoom, reduce, type RoomState } from './state'
 
 const stats: Stats = {
@@ -19,13 +18,8 @@ function after(event: RoomEvent, from: RoomState = exampleState()): RoomState {
   return reduce(from, { type: 'event', epoch: 1, seq: 2, event }, 50)
 }
 
-function said(event: RoomEvent, from = exampleState()) {
-  const message = { type: 'event', epoch: 1, seq: 2, event } as const
-  return announcement(from, reduce(from, message, 50), message)
-}
-
-describe('a room', () => {
-  it('starts with a snapshot', () => {
+describe('reduce', () => {
+  it('takes the room, the vote and the clock from a snapshot', () => {
     const room = exampleRoom()
     const snapshot = {
       type: 'snapshot',
@@ -41,37 +35,37 @@ describe('a room', () => {
 
   it.each<[string, RoomEvent, (room: RoomView) => unknown, unknown]>([
     [
-      'someone joins',
-      { type: 'participant_joined', participant: person('fay') },
+      'a participant joins',
+      { type: 'participant_joined', participant: participant('fay') },
       (room) => room.participants.map(({ id }) => id),
       ['ada', 'ben', 'chen', 'eve', 'fay'],
     ],
     [
-      'someone comes back',
-      { type: 'participant_changed', participant: person('chen') },
+      'a participant reconnects',
+      { type: 'participant_changed', participant: participant('chen') },
       (room) => room.participants[2]?.connected,
       true,
     ],
     [
-      'someone leaves',
+      'a participant leaves',
       { type: 'participant_left', id: 'ben' },
       (room) => room.participants.map(({ id }) => id),
       ['ada', 'chen', 'eve'],
     ],
     [
-      'someone votes',
+      'a participant votes',
       { type: 'voted', participant: 'ben', hasVoted: true },
       (room) => room.round.voted,
       ['ben'],
     ],
     [
-      'the cards turn',
+      'the cards are revealed',
       { type: 'revealed', round: 4, votes, stats },
       (room) => room.round.votes,
       votes,
     ],
     [
-      'a late reveal of another round',
+      'another round is revealed',
       { type: 'revealed', round: 3, votes, stats },
       (room) => room.round.phase,
       'voting',
@@ -112,19 +106,19 @@ describe('a room', () => {
       (room) => room.timer?.seconds,
       5,
     ],
-  ])('changes when %s', (_, event, look, expected) => {
+  ])('updates the room when %s', (_, event, select, expected) => {
     const { room } = after(event)
-    expect(room && look(room)).toEqual(expected)
+    expect(room && select(room)).toEqual(expected)
   })
 
-  it('takes a vote back', () => {
+  it('removes a cleared vote', () => {
     const voted = after({ type: 'voted', participant: 'ben', hasVoted: true })
     expect(
       after({ type: 'voted', participant: 'ben', hasVoted: false }, voted).room?.round.voted,
     ).toEqual([])
   })
 
-  it('starts a new round with empty hands', () => {
+  it('clears all votes when a round starts', () => {
     const state = { ...exampleState(), yourVote: '5' }
     expect(after({ type: 'round_started', number: 5, story: 3 }, state)).toMatchObject({
       yourVote: null,
@@ -132,55 +126,21 @@ describe('a room', () => {
     })
   })
 
-  it('knows of a timer that ran out until something follows it', () => {
+  it('keeps the end of a timer until the next timer event', () => {
     const ended = (ranOut: boolean): RoomEvent => ({ type: 'timer_changed', timer: null, ranOut })
     expect(after(ended(true)).timeUpAtMs).toBe(50)
     expect(after(ended(false), after(ended(true))).timeUpAtMs).toBeNull()
   })
 
-  it('keeps the own vote of the current round only', () => {
+  it('takes the own vote of the current round only', () => {
     const echo = (round: number) =>
       reduce(exampleState(), { type: 'your_vote', round, card: '8' }, 0).yourVote
     expect(echo(4)).toBe('8')
     expect(echo(3)).toBeNull()
   })
 
-  it('ignores events that a newer server may send', () => {
+  it('ignores unknown events of a newer server', () => {
     const state = exampleState()
     expect(after({ type: 'confetti' } as unknown as RoomEvent, state)).toBe(state)
-  })
-})
-
-describe('the live region', () => {
-  it.each<[RoomEvent, unknown]>([
-    [
-      { type: 'voted', participant: 'ben', hasVoted: true },
-      { kind: 'voted', name: 'Ben', voted: 1, voters: 2 },
-    ],
-    [
-      { type: 'revealed', round: 4, votes, stats },
-      { kind: 'revealed', median: '5', agreement: 100 },
-    ],
-    [
-      { type: 'round_started', number: 5, story: 3 },
-      { kind: 'round', title: 'Three' },
-    ],
-    [
-      { type: 'participant_changed', participant: person('chen') },
-      { kind: 'back', name: 'Chen' },
-    ],
-    [
-      { type: 'participant_changed', participant: person('ben', { facilitator: true }) },
-      { kind: 'facilitates', name: 'Ben' },
-    ],
-    [
-      { type: 'participant_left', id: 'ben' },
-      { kind: 'left', name: 'Ben' },
-    ],
-    [{ type: 'timer_changed', timer: null, ranOut: true }, { kind: 'time_up' }],
-    [{ type: 'timer_changed', timer: null, ranOut: false }, null],
-    [{ type: 'stories_changed', stories: [] }, null],
-  ])('says of %j: %j', (event, expected) => {
-    expect(said(event)).toEqual(expected)
   })
 })

@@ -1,4 +1,4 @@
-/** The room as this browser knows it: a pure reducer over the server's messages. */
+/** The room as this browser knows it: a pure reducer of the server's messages. */
 import type {
   ParticipantView,
   RoomEvent,
@@ -6,16 +6,16 @@ import type {
   RoundView,
   ServerMessage,
 } from '../protocol/protocol'
-import type { Card, ParticipantId } from './names'
+import type { Card, ParticipantId } from './types'
 
 export interface RoomState {
   you: ParticipantId | null
   room: RoomView | null
   /** The own vote as the server has it, for the current round. */
   yourVote: Card | null
-  /** How far the server's clock is ahead of the device's. */
+  /** The server's clock minus the device's clock. */
   clockAheadMs: number
-  /** When, by the device's clock, a timer ran out that nothing has followed yet. */
+  /** When the timer ran out, by the device's clock; null after the next timer event. */
   timeUpAtMs: number | null
 }
 
@@ -44,7 +44,7 @@ export function reduce(state: RoomState, message: ServerMessage, receivedAtMs: n
         ? { ...state, yourVote: message.card }
         : state
     case 'event':
-      return state.room ? event(state, state.room, message.event, receivedAtMs) : state
+      return state.room ? applyEvent(state, state.room, message.event, receivedAtMs) : state
     case 'ack':
     case 'error':
     case 'pong':
@@ -53,7 +53,7 @@ export function reduce(state: RoomState, message: ServerMessage, receivedAtMs: n
   }
 }
 
-function event(
+function applyEvent(
   state: RoomState,
   room: RoomView,
   change: RoomEvent,
@@ -79,7 +79,7 @@ function event(
         : state
     case 'round_started':
       return {
-        ...withRoom({ round: freshRound(change.number, change.story) }),
+        ...withRoom({ round: newRound(change.number, change.story) }),
         yourVote: null,
       }
     case 'estimate_saved':
@@ -114,6 +114,6 @@ function withVoted(round: RoundView, participant: ParticipantId, hasVoted: boole
   return { ...round, voted: hasVoted ? [...others, participant] : others }
 }
 
-function freshRound(number: number, story: number | null): RoundView {
+function newRound(number: number, story: number | null): RoundView {
   return { number, story, phase: 'voting', voted: [], votes: null, stats: null, saved: false }
 }

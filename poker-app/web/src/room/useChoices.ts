@@ -1,88 +1,85 @@
-import { useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useEffectEvent, useLayoutEffect, useRef, useState } from 'react'
 import type { PendingCommand } from '../connection/machine'
 import type { Command, RoomView } from '../protocol/protocol'
-import type { Card } from './names'
+import { chosenCard, type Choice } from './selectors'
 import type { RoomState } from './state'
-import { TYPING_PAUSE_MS } from './typing'
-import { chosenCard, type Choice } from './view'
+import { TYPEAHEAD_PAUSE_MS } from './typeahead'
+import type { Card } from './types'
 
 export interface Choices {
   vote: Choice
-  /** The estimate picked in place of the median. */
+  /** The estimate that the facilitator picked instead of the median. */
   picked: Card | null
   /** Chooses at once. */
   choose: (card: Card) => void
-  /** Shows the card as chosen and sends it after a pause, so that passing by is no vote. */
-  settle: (card: Card) => void
+  /** Marks the card at once and sends it after a pause, so that moving past a card is not a vote. */
+  chooseAfterPause: (card: Card) => void
   clear: () => void
-  /** Sends what still waits for the pause. */
+  /** Sends the choice that waits for the pause. */
   flush: () => void
 }
 
-interface Draft {
+interface RoundCard {
   round: number
   card: Card
 }
 
-/** The card in the hand while voting, the estimate after the reveal. */
+/** The choices of this round: the own vote, and after the reveal the facilitator's estimate. */
 export function useChoices(
   state: RoomState,
   room: RoomView,
   pending: readonly PendingCommand[],
   send: (command: Command) => void,
 ): Choices {
-  const [draft, setDraft] = useState<Draft | null>(null)
-  const [picked, setPicked] = useState<Draft | null>(null)
-  const waiting = useRef<{ timer: number; draft: Draft } | null>(null)
+  const [draft, setDraft] = useState<RoundCard | null>(null)
+  const [picked, setPicked] = useState<RoundCard | null>(null)
+  const delayed = useRef<{ timer: number; vote: RoundCard } | null>(null)
   const round = room.round.number
   const voting = room.round.phase === 'voting'
 
-  const leave = useRef(() => {})
-  useEffect(() => {
-    leave.current = flush
-  })
-  // Who goes within the pause has chosen: sent before the connection's own effect ends it.
+  const onLeave = useEffectEvent(() => flush())
+  // A layout effect: its cleanup runs before the effect of RoomPage that closes the connection.
   useLayoutEffect(() => {
-    const onLeave = () => leave.current()
-    window.addEventListener('pagehide', onLeave)
+    const listener = () => onLeave()
+    window.addEventListener('pagehide', listener)
     return () => {
-      window.removeEventListener('pagehide', onLeave)
+      window.removeEventListener('pagehide', listener)
       onLeave()
     }
   }, [])
 
-  function drop(): Draft | null {
-    const dropped = waiting.current?.draft ?? null
-    clearTimeout(waiting.current?.timer)
-    waiting.current = null
+  function cancel(): RoundCard | null {
+    const vote = delayed.current?.vote ?? null
+    clearTimeout(delayed.current?.timer)
+    delayed.current = null
     setDraft(null)
-    return dropped
+    return vote
   }
 
   function flush() {
-    const kept = drop()
-    if (kept) send({ type: 'vote', ...kept })
+    const vote = cancel()
+    if (vote) send({ type: 'vote', ...vote })
   }
 
   function choose(card: Card) {
-    drop()
+    cancel()
     if (voting) send({ type: 'vote', round, card })
     else setPicked({ round, card })
   }
 
-  function settle(card: Card) {
+  function chooseAfterPause(card: Card) {
     if (!voting) {
       setPicked({ round, card })
       return
     }
-    drop()
-    const next = { round, card }
-    setDraft(next)
-    waiting.current = { draft: next, timer: window.setTimeout(flush, TYPING_PAUSE_MS) }
+    cancel()
+    const vote = { round, card }
+    setDraft(vote)
+    delayed.current = { vote, timer: window.setTimeout(flush, TYPEAHEAD_PAUSE_MS) }
   }
 
   function clear() {
-    drop()
+    cancel()
     if (voting && chosenCard(state, pending).card !== null) send({ type: 'clear_vote', round })
   }
 
@@ -91,7 +88,7 @@ export function useChoices(
     vote: drafted === null ? chosenCard(state, pending) : { card: drafted, saved: false },
     picked: picked?.round === round ? picked.card : null,
     choose,
-    settle,
+    chooseAfterPause,
     clear,
     flush,
   }

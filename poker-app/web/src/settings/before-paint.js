@@ -5,5 +5,5 @@ try {
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme
   if (typeof language === 'string') document.documentElement.lang = language
 } catch {
-  // Without storage the system's theme holds.
+  // Without storage the page uses the system's theme.
 }

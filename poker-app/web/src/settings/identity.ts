@@ -3,7 +3,7 @@ import { local, readJson, writeJson } from './storage'
 const KEY = 'poker:key'
 let fallback: string | null = null
 
-/** This browser's secret, 32 hex digits: the same in all its tabs, so that they are one person. */
+/** This browser's secret, 32 hex digits, shared by its tabs, so that they are one participant. */
 export function participantKey(): string {
   const stored = readJson(local, KEY)
   if (typeof stored === 'string' && /^[0-9a-f]{32}$/.test(stored)) return stored

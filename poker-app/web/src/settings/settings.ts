@@ -1,4 +1,4 @@
-/** What this browser remembers of its user: parsed with care, kept in local storage. */
+/** The user's settings, kept in this browser's local storage. */
 import { useSyncExternalStore } from 'react'
 import type { Role } from '../protocol/protocol'
 import { isRecord, local, readJson, writeJson } from './storage'
@@ -12,7 +12,7 @@ export interface Settings {
   role: Role
   theme: Theme
   language: Language
-  /** Single-letter keys. */
+  /** Single-letter keyboard shortcuts. */
   keys: boolean
 }
 
@@ -31,8 +31,8 @@ export function parse(stored: unknown, systemLanguages: readonly string[]): Sett
 }
 
 function preferred(systemLanguages: readonly string[]): Language {
-  for (const wanted of systemLanguages) {
-    const known = LANGUAGES.find((one) => wanted.toLowerCase().split('-')[0] === one)
+  for (const tag of systemLanguages) {
+    const known = LANGUAGES.find((one) => tag.toLowerCase().split('-')[0] === one)
     if (known) return known
   }
   return 'en'

@@ -1,4 +1,4 @@
-/** Storage that may be full, forbidden or edited by hand: reading never fails, writing may be lost. */
+/** Browser storage, which may be full, forbidden or edited by hand: reads never fail, writes may be lost. */
 export function readJson(area: () => Storage, key: string): unknown {
   try {
     const text = area().getItem(key)
@@ -12,7 +12,7 @@ export function writeJson(area: () => Storage, key: string, value: unknown): voi
   try {
     area().setItem(key, JSON.stringify(value))
   } catch {
-    // A private window or a full disk: the page works on, it just forgets.
+    // In a private window or on a full disk the page works without storage.
   }
 }
 
@@ -20,7 +20,7 @@ export function remove(area: () => Storage, key: string): void {
   try {
     area().removeItem(key)
   } catch {
-    // As with writing.
+    // As in writeJson.
   }
 }
 

@@ -9,19 +9,19 @@ interface Props {
   className?: string
 }
 
-/** A modal dialog on the browser's own element, which keeps the focus inside and gives it back. */
+/** A modal dialog. The browser's own element keeps the focus inside and restores it on close. */
 export function Dialog({ title, onClose, children, className = '' }: Props) {
   const t = useTexts()
   const ref = useRef<HTMLDialogElement>(null)
   const titleId = useId()
-  // Before the element goes: only then does the browser give the focus back.
+  // A layout effect closes the dialog before its element is removed: only then is the focus restored.
   useLayoutEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
     return () => dialog?.close()
   }, [])
   return (
-    // A click beside the box reaches the dialog element itself; Escape does the same by keyboard.
+    // A click outside the box hits the dialog element itself; the keyboard equivalent is Escape.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions, jsx-a11y/click-events-have-key-events
     <dialog
       ref={ref}

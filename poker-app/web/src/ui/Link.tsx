@@ -8,7 +8,7 @@ interface Props {
   children: ReactNode
 }
 
-/** A link within the page; with a modifier key the browser does what it always does. */
+/** A link within the page; clicks with a modifier key are left to the browser. */
 export function Link({ href = '/', className, label, children }: Props) {
   return (
     <a

@@ -1,18 +1,19 @@
 /**
- * A control that goes with the press on it would take the focus to the top of the page: it passes to the
- * first control of the nearest part of the box that stays. To be given to the `ref` of the box.
+ * Some controls are removed by pressing them, and the browser would move the focus to the top of the page.
+ * Moves it to the first control of the nearest ancestor that remains. Pass it as `ref` of the box.
  */
 export function keepFocus(box: HTMLElement) {
-  /** The control that has the focus and what is around it, without the box. */
+  /** The focused control and its ancestors up to the box. */
   let path: Element[] = []
 
   function remember({ target }: FocusEvent) {
     path = []
-    for (let at = target as Element | null; at && at !== box; at = at.parentElement) path.push(at)
+    let element = target as Element | null
+    for (; element && element !== box; element = element.parentElement) path.push(element)
   }
 
   function forget() {
-    // Who leaves a control that stays has left; removal ends the focus too.
+    // Removal takes the focus too; only a control that remains has been left by the user.
     queueMicrotask(() => {
       if (path[0]?.isConnected && document.activeElement !== path[0]) path = []
     })
@@ -21,8 +22,8 @@ export function keepFocus(box: HTMLElement) {
   const observer = new MutationObserver(() => {
     if (path.length === 0 || path[0]?.isConnected || document.activeElement !== document.body)
       return
-    for (const around of path.filter((element) => element.isConnected)) {
-      const control = around.querySelector<HTMLElement>(
+    for (const ancestor of path.filter((element) => element.isConnected)) {
+      const control = ancestor.querySelector<HTMLElement>(
         'button:not([disabled]), input:not([disabled])',
       )
       control?.focus({ preventScroll: true })

@@ -8,7 +8,7 @@ function subscribe(listener: () => void): () => void {
   return () => query.removeEventListener('change', listener)
 }
 
-/** Whether the page is dark now. */
+/** Whether the page is shown in the dark theme. */
 export function useDark(theme: Theme): boolean {
   const system = useSyncExternalStore(subscribe, () => query.matches)
   return theme === 'system' ? system : theme === 'dark'

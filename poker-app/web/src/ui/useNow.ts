@@ -1,9 +1,9 @@
 import { useEffect, useState } from 'react'
 
-/** Milliseconds that only grow, whatever happens to the device's clock. */
+/** Milliseconds of a monotonic clock, independent of changes to the device's clock. */
 export const monotonicMs = (): number => performance.now()
 
-/** The time by `clock`, read again every `everyMs` while `running`. */
+/** The time by `clock`, updated every `everyMs` while `running`. */
 export function useNow(everyMs: number, running: boolean, clock = monotonicMs): number {
   const [now, setNow] = useState(clock)
   useEffect(() => {

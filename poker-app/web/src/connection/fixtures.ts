@@ -1,7 +1,25 @@
-/** A connection for tests: inputs, messages and a live machine. */
-import type { Command, ServerMessage } from '../protocol/protocol'
-import { exampleRoom } from '../room/example'
+/** Inputs, messages and a live machine for tests. */
+import type { Command, RoomView, ServerMessage } from '../protocol/protocol'
 import { create, step, type Effect, type Input, type Machine } from './machine'
+
+const room: RoomView = {
+  team: 'payments-team-abc234',
+  name: 'Payments team',
+  deck: { kind: 'custom', cards: ['3', '5', '8'] },
+  autoReveal: false,
+  participants: [],
+  stories: [],
+  round: {
+    number: 1,
+    story: null,
+    phase: 'voting',
+    voted: [],
+    votes: null,
+    stats: null,
+    saved: false,
+  },
+  timer: null,
+}
 
 export const vote = (card: string, round = 1): Command => ({ type: 'vote', round, card })
 export const snapshot = (seq: number, epoch = 1): ServerMessage => ({
@@ -10,7 +28,7 @@ export const snapshot = (seq: number, epoch = 1): ServerMessage => ({
   seq,
   nowMs: 0,
   yourVote: null,
-  room: exampleRoom(),
+  room,
 })
 export const welcome = (resumed: boolean): ServerMessage => ({
   type: 'welcome',
@@ -28,7 +46,7 @@ export const event = (seq: number, epoch = 1): ServerMessage => ({
   event: { type: 'timer_changed', timer: null, ranOut: false },
 })
 
-/** Runs inputs at their times; gives the machine and the effects of the last input. */
+/** Runs the inputs at their times; returns the machine and the effects of the last input. */
 export function run(inputs: [number, Input][], from = create(), random = 0.5): [Machine, Effect[]] {
   let machine = from
   let effects: Effect[] = []
@@ -38,11 +56,7 @@ export function run(inputs: [number, Input][], from = create(), random = 0.5): [
 
 export const received = (message: ServerMessage): Input => ({ type: 'received', message })
 export const closed = (code = 1006, reason = ''): Input => ({ type: 'closed', code, reason })
-export const command = (id: string, wanted: Command): Input => ({
-  type: 'command',
-  id,
-  command: wanted,
-})
+export const command = (id: string, command: Command): Input => ({ type: 'command', id, command })
 
 export function live(): Machine {
   const [machine] = run([

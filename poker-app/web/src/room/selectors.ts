@@ -1,7 +1,7 @@
-/** What the page shows of a room, derived from its state: every question a component asks. */
+/** Pure functions that derive what the page shows from the room's state. */
 import type { PendingCommand } from '../connection/machine'
 import type { ParticipantView, RoomView, Story } from '../protocol/protocol'
-import type { Card, ParticipantId } from './names'
+import type { Card, ParticipantId } from './types'
 import type { RoomState } from './state'
 
 export interface Choice {
@@ -10,7 +10,7 @@ export interface Choice {
   saved: boolean
 }
 
-/** The card to show as chosen: the last one on its way, else the server's. */
+/** The card to show as chosen: the newest one not yet acknowledged, else the server's. */
 export function chosenCard(state: RoomState, pending: readonly PendingCommand[]): Choice {
   const round = state.room?.round.number
   for (const { command } of [...pending].reverse()) {
@@ -23,7 +23,7 @@ export function chosenCard(state: RoomState, pending: readonly PendingCommand[])
 }
 
 export interface Seat {
-  person: ParticipantView
+  participant: ParticipantView
   isYou: boolean
   hasVoted: boolean
   card: Card | null
@@ -32,7 +32,7 @@ export interface Seat {
 export interface Table {
   seats: Seat[]
   observers: ParticipantView[]
-  /** Voters that are waited for. */
+  /** Connected voters without a vote. */
   missing: ParticipantView[]
   votedCount: number
   voterCount: number
@@ -43,53 +43,53 @@ export function table(room: RoomView, you: ParticipantId | null): Table {
   const cards = new Map(room.round.votes?.map(({ participant, card }) => [participant, card]))
   const seats = room.participants
     .filter(({ id, role }) => role === 'voter' || voted.has(id))
-    .map((person) => ({
-      person,
-      isYou: person.id === you,
-      hasVoted: voted.has(person.id),
-      card: cards.get(person.id) ?? null,
+    .map((participant) => ({
+      participant,
+      isYou: participant.id === you,
+      hasVoted: voted.has(participant.id),
+      card: cards.get(participant.id) ?? null,
     }))
-  const counted = seats.filter(({ person, hasVoted }) => person.connected || hasVoted)
+  const counted = seats.filter(({ participant, hasVoted }) => participant.connected || hasVoted)
   return {
     seats,
     observers: room.participants.filter(({ id, role }) => role === 'observer' && !voted.has(id)),
-    missing: counted.filter(({ hasVoted }) => !hasVoted).map(({ person }) => person),
+    missing: counted.filter(({ hasVoted }) => !hasVoted).map(({ participant }) => participant),
     votedCount: counted.filter(({ hasVoted }) => hasVoted).length,
     voterCount: counted.length,
   }
 }
 
-export function self(state: RoomState): ParticipantView | null {
+export function ownParticipant(state: RoomState): ParticipantView | null {
   return state.room?.participants.find(({ id }) => id === state.you) ?? null
 }
 
 export function facilitator(room: RoomView): ParticipantView | null {
-  return room.participants.find((person) => person.facilitator) ?? null
+  return room.participants.find(({ facilitator }) => facilitator) ?? null
 }
 
-/** Nobody who could reveal is here, so whoever wants may take over. */
+/** No facilitator is connected, so any participant can take over. */
 export function facilitatorMissing(room: RoomView): boolean {
-  return !room.participants.some((person) => person.facilitator && person.connected)
+  return !room.participants.some(({ facilitator, connected }) => facilitator && connected)
 }
 
 export function currentStory(room: RoomView): Story | null {
   return room.stories.find(({ id }) => id === room.round.story) ?? null
 }
 
-/** The story that comes after the current one: the first behind it without estimate, else any. */
+/** The next story without an estimate: after the current one, else from the top of the list. */
 export function nextStory(room: RoomView): Story | null {
   const index = room.stories.findIndex(({ id }) => id === room.round.story)
   const open = (story: Story) => story.estimate === null && story.id !== room.round.story
   return room.stories.slice(index + 1).find(open) ?? room.stories.find(open) ?? null
 }
 
-export type Primary =
+export type PrimaryAction =
   | { kind: 'reveal'; enabled: boolean }
   | { kind: 'save'; card: Card }
   | { kind: 'next'; last: boolean }
 
-/** The one next thing for the facilitator; `picked` is the estimate chosen in place of the median. */
-export function primary(room: RoomView, picked: Card | null): Primary {
+/** The facilitator's next action; `picked` is the estimate chosen instead of the median. */
+export function primaryAction(room: RoomView, picked: Card | null): PrimaryAction {
   const { round } = room
   if (round.phase === 'voting') return { kind: 'reveal', enabled: round.voted.length > 0 }
   const story = currentStory(room)
@@ -99,7 +99,7 @@ export function primary(room: RoomView, picked: Card | null): Primary {
   return { kind: 'next', last: nextStory(room) === null }
 }
 
-/** The estimate that Save would save: what was picked, else what was saved, else the median. */
+/** The estimate that Save saves: the picked card, else the saved estimate, else the median. */
 export function estimate(room: RoomView, picked: Card | null): Card | null {
   if (room.round.phase !== 'revealed') return null
   if (picked !== null && room.deck.cards.includes(picked)) return picked
@@ -107,8 +107,8 @@ export function estimate(room: RoomView, picked: Card | null): Card | null {
   return saved ?? room.round.stats?.median ?? null
 }
 
-/** Votes that stay in the round although their voter has left. */
-export function orphanedVotes(room: RoomView): number {
+/** Votes of this round whose voters have left the room. */
+export function departedVotes(room: RoomView): number {
   const present = new Set(room.participants.map(({ id }) => id))
   return room.round.voted.filter((id) => !present.has(id)).length
 }

@@ -1,6 +1,6 @@
 const encoder = new TextEncoder()
 
-/** Bytes of a text on the wire. */
+/** Size of a text on the wire. */
 export function utf8Bytes(text: string): number {
   return encoder.encode(text).length
 }

@@ -1,8 +1,8 @@
-/** What the connection pill says: a pure reading of the machine that never claims more than is known. */
-import { DOUBT_AFTER_MS, SAVING_AFTER_MS } from './limits'
+/** The connection status that the page shows: derived from the machine, and never more than is known. */
+import { CHECKING_AFTER_MS, SAVING_AFTER_MS } from './limits'
 import type { Machine } from './machine'
 
-export type Pill =
+export type Status =
   | { kind: 'live' }
   | { kind: 'saving' }
   | { kind: 'checking' }
@@ -11,13 +11,13 @@ export type Pill =
   | { kind: 'offline'; voteKept: boolean }
   | { kind: 'closed' }
 
-export function pill(machine: Machine, nowMs: number): Pill {
+export function connectionStatus(machine: Machine, nowMs: number): Status {
   const { link, ping, pending } = machine
   switch (link.kind) {
     case 'stopped':
       return { kind: 'closed' }
     case 'live':
-      if (ping && nowMs - ping.sentAtMs >= DOUBT_AFTER_MS) return { kind: 'checking' }
+      if (ping && nowMs - ping.sentAtMs >= CHECKING_AFTER_MS) return { kind: 'checking' }
       if (!machine.storeAvailable) return { kind: 'saving' }
       if (pending.some((entry) => nowMs - entry.queuedAtMs >= SAVING_AFTER_MS))
         return { kind: 'saving' }

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react'
 import { useTexts } from '../i18n'
 
-/** A whole page that says what happened and what to do. */
+/** A full page with a message and what to do about it. */
 export function MessagePage(props: { title: string; text: string; children: ReactNode }) {
   const t = useTexts()
   return (

@@ -1,8 +1,8 @@
-/** A room for tests: Ada leads, Ben votes, Chen is away, Eve observes. */
-import type { ParticipantView, RoomView } from '../protocol/protocol'
+/** A room for tests: Ada facilitates, Ben votes, Chen is away, Eve observes. */
+import type { ParticipantView, RoomView, RoundView } from '../protocol/protocol'
 import { emptyRoom, type RoomState } from './state'
 
-export function person(id: string, patch: Partial<ParticipantView> = {}): ParticipantView {
+export function participant(id: string, patch: Partial<ParticipantView> = {}): ParticipantView {
   const name = id.charAt(0).toUpperCase() + id.slice(1)
   return { id, name, role: 'voter', facilitator: false, connected: true, ...patch }
 }
@@ -14,10 +14,10 @@ export function exampleRoom(patch: Partial<RoomView> = {}): RoomView {
     deck: { kind: 'fibonacci', cards: ['0', '1', '2', '3', '5', '8', '13', '21', '?', '☕'] },
     autoReveal: false,
     participants: [
-      person('ada', { facilitator: true }),
-      person('ben'),
-      person('chen', { connected: false }),
-      person('eve', { role: 'observer' }),
+      participant('ada', { facilitator: true }),
+      participant('ben'),
+      participant('chen', { connected: false }),
+      participant('eve', { role: 'observer' }),
     ],
     stories: [
       { id: 1, title: 'One', estimate: '3' },
@@ -40,4 +40,21 @@ export function exampleRoom(patch: Partial<RoomView> = {}): RoomView {
 
 export function exampleState(patch: Partial<RoomView> = {}): RoomState {
   return { ...emptyRoom, you: 'ada', room: exampleRoom(patch) }
+}
+
+/** The revealed round after these votes, by participant. */
+export function revealedRound(
+  cards: Record<string, string>,
+  median: string | null = '5',
+): RoundView {
+  const votes = Object.entries(cards).map(([participant, card]) => ({ participant, card }))
+  return {
+    number: 4,
+    story: 2,
+    phase: 'revealed',
+    voted: votes.map(({ participant }) => participant),
+    votes,
+    stats: { histogram: [], median, mean: null, agreement: 50 },
+    saved: false,
+  }
 }

@@ -3,7 +3,7 @@ import { isRecord, readJson, remove, session, writeJson } from '../settings/stor
 
 const key = (slug: string) => `poker:create:${slug}`
 
-/** Asks the server for a slug and notes, in this tab, that the room is still to be made. */
+/** Gets a slug from the server. The first hello of this tab creates the room. */
 export async function createTeam(name: string): Promise<string> {
   const response = await fetch('/api/teams', {
     method: 'POST',
@@ -18,13 +18,13 @@ export async function createTeam(name: string): Promise<string> {
   return body.slug
 }
 
-/** The room to make on the first hello; the server ignores it once the room exists. */
+/** The room that the next hello creates; the server ignores it if the room exists. */
 export function roomToCreate(slug: string): CreateRoom | null {
   const name = readJson(session, key(slug))
   return typeof name === 'string' ? { name, deck: { kind: 'modified_fibonacci' } } : null
 }
 
-/** The room exists: it is not to be made again. */
-export function roomIsMade(slug: string): void {
+/** The room exists, so `roomToCreate` is null from now on. */
+export function roomCreated(slug: string): void {
   remove(session, key(slug))
 }

@@ -1,8 +1,9 @@
-/** What the live region says about a change: structure here, words in the catalogue. */
+/** Which events the live region announces to screen readers, and their texts. */
+import type { Catalogue } from '../i18n/en'
 import type { ServerMessage } from '../protocol/protocol'
-import type { Card } from './names'
+import type { Card } from './types'
 import type { RoomState } from './state'
-import { currentStory, table } from './view'
+import { currentStory, table } from './selectors'
 
 export type Announcement =
   | { kind: 'voted' | 'unvoted'; name: string; voted: number; voters: number }
@@ -48,5 +49,32 @@ export function announcement(
     case 'stories_changed':
     case 'settings_changed':
       return null
+  }
+}
+
+export function announcementText(
+  { announcement: texts }: Catalogue,
+  announced: Announcement,
+): string {
+  switch (announced.kind) {
+    case 'voted':
+    case 'unvoted':
+      return texts[announced.kind](announced.name, announced.voted, announced.voters)
+    case 'revealed':
+      return announced.median === null
+        ? texts.revealedWithoutEstimate
+        : texts.revealed(announced.median, announced.agreement)
+    case 'round':
+      return announced.title === null ? texts.round : texts.roundOf(announced.title)
+    case 'saved':
+      return texts.saved(announced.card)
+    case 'time_up':
+      return texts.time_up
+    case 'joined':
+    case 'left':
+    case 'away':
+    case 'back':
+    case 'facilitates':
+      return texts[announced.kind](announced.name)
   }
 }

@@ -5,22 +5,22 @@ import { useSettings } from '../settings/settings'
 import { teamPath } from '../router'
 import { Icon } from '../ui/Icon'
 import { Link } from '../ui/Link'
-import { historyPath, readHistory } from './read'
+import { historyPath, fetchHistory } from './fetchHistory'
 
 type Progress = { kind: 'loading' } | { kind: 'failed' } | { kind: 'read'; history: TeamHistory }
 
-export function HistoryView({ team }: { team: string }) {
+export function HistoryPage({ team }: { team: string }) {
   const t = useTexts()
   const [progress, setProgress] = useState<Progress>({ kind: 'loading' })
   const [attempt, setAttempt] = useState(0)
   const heading = useRef<HTMLHeadingElement>(null)
-  // For whoever came here by a control; a page that has just been opened leaves the focus where it is.
+  // Moves the focus after a click on the link to this page, but not when the page has just been opened.
   useEffect(() => {
     if (document.activeElement !== document.body) heading.current?.focus()
   }, [])
   useEffect(() => {
     const abort = new AbortController()
-    readHistory(team, abort.signal).then(
+    fetchHistory(team, abort.signal).then(
       (history) => setProgress({ kind: 'read', history }),
       () => {
         if (!abort.signal.aborted) setProgress({ kind: 'failed' })

@@ -5,7 +5,7 @@ export function historyPath(team: string, format: 'json' | 'csv'): string {
   return format === 'csv' ? `${path}?format=csv` : path
 }
 
-export async function readHistory(team: string, signal: AbortSignal): Promise<TeamHistory> {
+export async function fetchHistory(team: string, signal: AbortSignal): Promise<TeamHistory> {
   const response = await fetch(historyPath(team, 'json'), { signal })
   if (!response.ok) throw new Error(`reading the history failed with status ${response.status}`)
   return (await response.json()) as TeamHistory

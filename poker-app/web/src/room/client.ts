@@ -1,4 +1,13 @@
-/** The thin shell around the connection machine and the room's state: socket, timer, events, storage. */
+/** Connects the connection machine and the room's state to the browser: socket, timer, events, storage. */
+import {
+  create,
+  nextDeadlineMs,
+  step,
+  type Effect,
+  type Input,
+  type Machine,
+} from '../connection/machine'
+import { parsePending } from '../connection/pending'
 import type {
   ClientMessage,
   Command,
@@ -8,15 +17,17 @@ import type {
   Role,
   ServerMessage,
 } from '../protocol/protocol'
-import { announcement, type Announcement } from '../room/announce'
-import { emptyRoom, reduce, type RoomState } from '../room/state'
-import { roomIsMade } from '../home/create'
 import { commandId } from '../settings/identity'
+import { readJson, session, writeJson } from '../settings/storage'
 import { monotonicMs } from '../ui/useNow'
-import { create, nextDeadlineMs, step, type Effect, type Input, type Machine } from './machine'
-import { loadPending, savePending } from './pending'
+import { announcement, type Announcement } from './announcement'
+import { roomCreated } from './createTeam'
+import { emptyRoom, reduce, type RoomState } from './state'
 
 const PROTOCOL_VERSION = 1
+
+/** Pending commands survive a reload of the tab. */
+const pendingKey = (team: string) => `poker:pending:${team}`
 
 export interface Join {
   team: string
@@ -26,17 +37,18 @@ export interface Join {
   create: CreateRoom | null
 }
 
-export interface ClientView {
+/** Replaced as a whole by each change; `count` distinguishes equal announcements and refusals. */
+export interface ClientState {
   machine: Machine
-  state: RoomState
-  announced: { count: number; what: Announcement } | null
+  roomState: RoomState
+  announced: { count: number; announcement: Announcement } | null
   /** The last command that the server refused. */
   refusal: { count: number; code: ErrorCode; command: Command | null } | null
 }
 
 export class RoomClient {
   #join: Join
-  #view: ClientView
+  #state: ClientState
   #socket: WebSocket | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
   readonly #listeners = new Set<() => void>()
@@ -44,9 +56,10 @@ export class RoomClient {
 
   constructor(join: Join) {
     this.#join = join
-    this.#view = {
-      machine: create(loadPending(join.team), navigator.onLine),
-      state: emptyRoom,
+    const pending = parsePending(readJson(session, pendingKey(join.team)))
+    this.#state = {
+      machine: create(pending, navigator.onLine),
+      roomState: emptyRoom,
       announced: null,
       refusal: null,
     }
@@ -57,7 +70,7 @@ export class RoomClient {
     return () => this.#listeners.delete(listener)
   }
 
-  readonly view = (): ClientView => this.#view
+  readonly state = (): ClientState => this.#state
 
   start(): void {
     this.#abort = new AbortController()
@@ -83,7 +96,7 @@ export class RoomClient {
     this.#input({ type: 'command', id: commandId(), command })
   }
 
-  /** The name and role that the next hello carries. */
+  /** Changes the name and role of the next hello. */
   rejoinAs(name: string, role: Role): void {
     this.#join = { ...this.#join, name, role }
   }
@@ -93,10 +106,12 @@ export class RoomClient {
   }
 
   #input(input: Input): void {
-    const before = this.#view.machine
+    const before = this.#state.machine
     const [machine, effects] = step(before, input, { nowMs: monotonicMs(), random: Math.random() })
-    this.#view = { ...this.#view, machine }
-    if (machine.pending !== before.pending) savePending(this.#join.team, machine.pending)
+    this.#state = { ...this.#state, machine }
+    if (machine.pending !== before.pending) {
+      writeJson(session, pendingKey(this.#join.team), machine.pending)
+    }
     for (const effect of effects) this.#perform(effect)
     this.#schedule()
     for (const listener of this.#listeners) listener()
@@ -125,9 +140,9 @@ export class RoomClient {
         return
       }
       case 'refused': {
-        const count = (this.#view.refusal?.count ?? 0) + 1
+        const count = (this.#state.refusal?.count ?? 0) + 1
         const { code, command } = effect
-        this.#view = { ...this.#view, refusal: { count, code, command } }
+        this.#state = { ...this.#state, refusal: { count, code, command } }
       }
     }
   }
@@ -139,20 +154,20 @@ export class RoomClient {
   }
 
   #deliver(message: ServerMessage): void {
-    const before = this.#view.state
-    const state = reduce(before, message, Date.now())
-    if (message.type === 'snapshot') this.#forgetToCreate()
-    const what = announcement(before, state, message)
-    const count = (this.#view.announced?.count ?? 0) + 1
-    const announced = what ? { count, what } : this.#view.announced
-    this.#view = { ...this.#view, state, announced }
+    const before = this.#state.roomState
+    const roomState = reduce(before, message, Date.now())
+    if (message.type === 'snapshot') this.#stopCreating()
+    const what = announcement(before, roomState, message)
+    const count = (this.#state.announced?.count ?? 0) + 1
+    const announced = what ? { count, announcement: what } : this.#state.announced
+    this.#state = { ...this.#state, roomState, announced }
   }
 
-  /** The room is there. Were it lost, its people must hear so instead of finding an empty one. */
-  #forgetToCreate(): void {
+  /** The room exists. If it is lost later, its participants must see that instead of an empty room. */
+  #stopCreating(): void {
     if (this.#join.create === null) return
     this.#join = { ...this.#join, create: null }
-    roomIsMade(this.#join.team)
+    roomCreated(this.#join.team)
   }
 
   #open(): void {
@@ -161,7 +176,7 @@ export class RoomClient {
     const team = encodeURIComponent(this.#join.team)
     const socket = new WebSocket(`${scheme}://${location.host}/ws?team=${team}`)
     this.#socket = socket
-    // A socket that was given up may still speak; only the present one is listened to.
+    // A socket that was replaced can still emit events; ignore them.
     const current = (handle: () => void) => () => {
       if (this.#socket === socket) handle()
     }
@@ -187,14 +202,14 @@ export class RoomClient {
 
   #schedule(): void {
     clearTimeout(this.#timer)
-    const deadlineMs = nextDeadlineMs(this.#view.machine)
+    const deadlineMs = nextDeadlineMs(this.#state.machine)
     if (deadlineMs === null || this.#abort.signal.aborted) return
     const delayMs = Math.max(0, deadlineMs - monotonicMs())
     this.#timer = setTimeout(() => this.#input({ type: 'tick' }), delayMs)
   }
 }
 
-/** The server's own frames: trusted in shape, ignored when not JSON. */
+/** Trusts the shape of the server's frames; ignores a frame that is not JSON. */
 function decode(data: unknown): ServerMessage | null {
   if (typeof data !== 'string') return null
   try {

@@ -7,13 +7,13 @@ interface Props<T extends string> {
   onChange: (value: T) => void
 }
 
-/** One of a few, side by side: a radio group that looks like one control. */
-export function Segments<T extends string>({ legend, value, options, onChange }: Props<T>) {
+/** A radio group shown as one control. */
+export function SegmentedControl<T extends string>({ legend, value, options, onChange }: Props<T>) {
   const name = useId()
   return (
-    <fieldset className="segments">
+    <fieldset className="segmented">
       <legend>{legend}</legend>
-      <div className="segments-row">
+      <div className="segmented-row">
         {options.map((option) => (
           <label key={option.value} className="segment">
             <input
