@@ -3,17 +3,17 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Cargo is always asked for the whole workspace: for a part of it, it would build dependencies anew
-# with other features.
+# Cargo always builds the whole workspace: for a part of it, it would build dependencies again with
+# other features.
 CACHE := $(HOME)/.cache/planning-poker
 # Incremental state is of no use to a fresh clone.
 export CARGO_INCREMENTAL := 0
-# An error of a test says what it is; where it arose would bury it.
+# The message of a failed test is enough; a backtrace would bury it.
 export RUST_LIB_BACKTRACE := 0
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 WEB := poker-app/web
 
-# Of our programs, for `build`, `images`, `demo` and the benchmarks: dev is compiled sooner, release is what is published.
+# The profile of the programs in build, images, demo and benchmarks: dev compiles faster, release is what is published.
 export PROFILE ?= dev
 
 .PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions \
@@ -58,19 +58,19 @@ fmt: ## Format everything
 gen: web ## Regenerate what is committed: CRDs, protocol types, golden renders
 	scripts/gen
 
-images: build ## Container images of the two programs and of the test servers, without Docker
+images: build ## Container images of the programs and of the test servers, without Docker
 	scripts/images
 
-cluster-up: ## A kind cluster, made from scratch where Docker or its node image cannot be had
+cluster-up: ## A kind cluster, built locally if Docker or the node image is unavailable
 	tests/cluster/cluster up
 
-cluster-down: ## Remove the cluster: all that runs; what was built once stays (tests/cluster/README.md)
+cluster-down: ## Remove the cluster; its caches stay (tests/cluster/README.md)
 	tests/cluster/cluster down
 
 bench-decisions: build ## Judge forecasts, scaling and verdicts on recorded data; writes docs/decisions.md
 	scripts/bench-decisions
 
-release-artifacts: web ## All that a release publishes, VERSION=…; --help: scripts/release/artifacts --help
+release-artifacts: web ## Everything that a release publishes: VERSION=…; see scripts/release/artifacts --help
 	scripts/release/artifacts
 
 check-reproducible: ## Build the release twice in fresh clones and compare the bytes

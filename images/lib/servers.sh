@@ -31,8 +31,8 @@ debian_files() {
 		"$1" "$2" "${sources[@]}"
 }
 
-# expect_version ROOTFS TEXT PROGRAM…: runs the program in the finished root: it has all it needs, and
-# is what the tag says.
+# expect_version ROOTFS TEXT PROGRAM…: runs the program in the finished root, which proves that no file
+# is missing and that the version is that of the tag.
 expect_version() {
 	local root=$1 want=$2 got
 	shift 2

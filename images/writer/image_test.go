@@ -102,7 +102,7 @@ func TestImageIsBothFormats(t *testing.T) {
 	for path, content := range entries {
 		if name, isBlob := strings.CutPrefix(path, blobFolder); isBlob {
 			if sum := sha256.Sum256([]byte(content)); hex.EncodeToString(sum[:]) != name {
-				t.Errorf("%s does not hold what its name says", path)
+				t.Errorf("the content of %s does not have that hash", path)
 			}
 		}
 	}

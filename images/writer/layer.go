@@ -34,7 +34,7 @@ func writeLayer(dir, folder string, owners map[string]owner) (blob, error) {
 	hash := sha256.New()
 	counter := &countingWriter{to: io.MultiWriter(file, hash)}
 	archive := tar.NewWriter(counter)
-	// WalkDir goes through each folder in lexical order.
+	// WalkDir visits each folder in lexical order.
 	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || path == folder {
 			return err

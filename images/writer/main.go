@@ -43,7 +43,7 @@ func run(args []string) error {
 	out := flags.String("out", "", "the tar to write")
 	flags.Var(&names, "name", "fully qualified name and tag (list)")
 	flags.Var(&layers, "layer", "folder with a layer's files (list)")
-	flags.Var(&ownerTexts, "own", "/PATH=UID:GID, owner of one entry; all else belongs to root (list)")
+	flags.Var(&ownerTexts, "own", "/PATH=UID:GID, owner of one entry; root owns the others (list)")
 	flags.Var(&entrypoint, "entrypoint", "one word of the command that always runs (list)")
 	flags.Var(&command, "cmd", "one word of its default arguments (list)")
 	flags.Var(&env, "env", "NAME=VALUE (list)")
@@ -56,7 +56,7 @@ func run(args []string) error {
 		return err
 	}
 	if *out == "" || len(names) == 0 || len(layers) == 0 || flags.NArg() > 0 {
-		return errors.New("--out, --name and --layer are needed and nothing else stands alone; see --help")
+		return errors.New("--out, --name and --layer are required, and there are no positional arguments; see --help")
 	}
 	owners := map[string]owner{}
 	for _, text := range ownerTexts {

@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2034
-# Places, versions and how steps are shown. Sourced by every script here.
+# Folders, versions and the output of steps. Sourced by every script here.
 
-# What goes into images is read by other users there.
+# Other users read these files in images.
 umask 022
 PATH=$PATH:/usr/sbin:/sbin # `su` leaves them out
-# A failing command inside $(…) ends it, as everywhere else.
+# A failing command inside $(…) exits the script too.
 shopt -s inherit_errexit
 
-# Everything made on the machine is recorded or lies under STATE, whichever checkout made it.
+# Everything created on the machine is under STATE or recorded there, so that any checkout finds it.
 STATE=/var/lib/planning-poker-cluster
-((EUID == 0)) || STATE=$HOME/.local/state/planning-poker-cluster # nothing but Docker is needed then
+((EUID == 0)) || STATE=$HOME/.local/state/planning-poker-cluster # only Docker is used then
 CACHE=$HOME/.cache/planning-poker
 CLUSTER_NAME=planning-poker
 KUBECONFIG_FILE=$STATE/kubeconfig
@@ -21,7 +21,7 @@ HELM_VERSION=v4.3.1
 PROGRESS_EVERY_SECONDS=15
 LOG_LINES_ON_FAILURE=25
 
-# Steps run in the background, where Ctrl-C does not reach them.
+# Steps run in the background; Ctrl-C does not reach them.
 trap 'trap - INT TERM; kill -TERM 0; exit 130' INT
 
 say() { printf '%s\n' "$*" >&2; }
@@ -38,8 +38,8 @@ usage_error() {
 
 seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
 
-# step TEXT COMMAND…: one line with its time when done; its output only when it fails. What takes
-# long shows every so often that it is alive, with the last line of its output.
+# step TEXT COMMAND…: prints one line with the duration; prints the output only on failure. Long steps
+# print their last line of output every PROGRESS_EVERY_SECONDS.
 step() {
 	local text=$1 log from=$EPOCHREALTIME pid code=0 shown=0
 	shift
@@ -66,7 +66,7 @@ step() {
 	rm -f "$log"
 }
 
-# retry SECONDS COMMAND…: until it succeeds, else fail with its last output.
+# retry SECONDS COMMAND…: repeats it until it succeeds; fails with its last output.
 retry() {
 	local until=$((SECONDS + $1)) output
 	shift

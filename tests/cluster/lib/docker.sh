@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# A Docker daemon of our own, where the machine has none that can pull kind's node image. It has its
-# own folders, socket, cgroup and addresses and leaves the machine's firewall rules alone.
+# A private Docker daemon, for machines without one that can pull kind's node image. It has its own
+# folders, socket, cgroup and addresses, and does not change the machine's firewall rules.
 
 SOCKET=$STATE/run/docker.sock
 DAEMON_CGROUP=$CLUSTER_NAME
@@ -8,14 +8,14 @@ BRIDGE=pp-kind            # the network "kind"
 DEFAULT_BRIDGE=pp-docker0 # docker0 is the machine's
 # From the range reserved for tests of isolated networks. The resolver is an address of this machine
 # that is not the gateway of the network "kind": kind sends that one to Docker's own resolver, and
-# the cluster's DNS would ask itself.
+# the cluster's DNS would query itself.
 DEFAULT_BRIDGE_ADDRESS=198.18.128.1
 KIND_SUBNET=198.18.132.0/24
 KIND_GATEWAY=198.18.132.1
 DAEMON_READY_SECONDS=30
 STOP_SECONDS=20
 
-# The machine may have another program called docker first on PATH.
+# Another program called docker may be first on PATH.
 docker_client() { DOCKER_HOST=unix://$SOCKET DOCKER_CONFIG=$STATE/client /usr/bin/docker "$@"; }
 
 daemon_answers() { [[ -S $SOCKET ]] && timeout 5 env DOCKER_HOST="unix://$SOCKET" /usr/bin/docker version >/dev/null 2>&1; }
@@ -30,9 +30,9 @@ lacks_sys_resource() {
 
 daemon_up() {
 	daemon_answers && return
-	((EUID == 0)) || die "no Docker engine that can pull the node image answers, and only root can start one: run as root, or start Docker and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
+	((EUID == 0)) || die "no running Docker daemon can pull the node image, and only root can start a private one: run as root, or start Docker and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
 	[[ $(os_release) == "debian bookworm" ]] ||
-		die "no Docker engine that can pull the node image answers, and without one the images are made on Debian 12 only: start Docker, and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
+		die "no running Docker daemon can pull the node image, and the images can be built locally only on Debian 12: start Docker, and check that 'docker pull kindest/node:$KUBERNETES_VERSION' works"
 	need_programs dockerd=docker.io /usr/bin/docker=docker.io containerd=containerd runc=runc iptables=iptables ip=iproute2
 	sweep_machine
 	mkdir -p "$STATE/run" "$STATE/client"
@@ -67,11 +67,11 @@ write_daemon_config() {
 	JSON
 }
 
-# What a daemon keeps can be beyond repair after it was killed: then it starts from nothing, and the
-# node image comes from the cache again.
+# The data of a killed daemon can be corrupt: then the daemon starts with an empty folder, and the node
+# image is loaded from the cache again.
 start_daemon_surely() {
 	start_daemon && return
-	echo "the daemon does not start with what it kept; starting from nothing"
+	echo "the daemon does not start with its data; starting with an empty folder"
 	sweep_machine
 	rm -rf "$STATE/docker"
 	mkdir -p "$STATE/run"
@@ -81,7 +81,7 @@ start_daemon_surely() {
 start_daemon() {
 	local procs pid
 	procs=$(daemon_cgroup)/cgroup.procs
-	# Networks of a killed daemon would stand in the way of the same networks made anew.
+	# Networks of a killed daemon would prevent the creation of the same networks.
 	rm -rf "$STATE/docker/network"
 	ip link show "$DEFAULT_BRIDGE" >/dev/null 2>&1 || ip link add "$DEFAULT_BRIDGE" type bridge
 	ip address replace "$DEFAULT_BRIDGE_ADDRESS/24" dev "$DEFAULT_BRIDGE"
@@ -101,8 +101,8 @@ start_daemon() {
 			-o com.docker.network.bridge.name="$BRIDGE" kind
 }
 
-# daemon_cgroup: a cgroup that holds the daemon, so that it and all it starts can be found and ended
-# even after it was killed. One hierarchy is enough for that.
+# daemon_cgroup: a cgroup for the daemon, so that all its processes can be found and killed even after
+# the daemon was killed. One hierarchy is enough for that.
 daemon_cgroup() {
 	local base=/sys/fs/cgroup
 	[[ -f $base/cgroup.controllers ]] || base=$base/pids
@@ -121,7 +121,7 @@ remove_containers() {
 }
 
 daemon_down() {
-	# What does not end in order is swept.
+	# If an orderly stop fails, sweep_machine removes the rest.
 	if daemon_answers; then
 		(remove_containers) || true
 		docker_client network rm kind >/dev/null 2>&1 || true
@@ -137,16 +137,16 @@ stop_daemon() {
 	retry "$STOP_SECONDS" process_gone "$pid"
 }
 
-# A process that has ended but was not waited for yet is gone too.
+# A zombie counts as ended.
 process_gone() { [[ ! -e /proc/$1 ]] || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null; }
 
-# sweep_machine removes what a daemon leaves when it is killed: processes, mounts, bridges, cgroups.
+# sweep_machine removes the processes, mounts, bridges and cgroups of a killed daemon.
 sweep_machine() {
 	((EUID == 0)) || return 0
 	end_processes
 	unmount_all
 	local link
-	# A dead node's end of the wire can outlive it for minutes.
+	# The virtual interface of a dead node can outlive it for minutes.
 	for link in $(ip -o link show master "$BRIDGE" 2>/dev/null | grep -oE '^[0-9]+: [^@:]+' | cut -d' ' -f2); do
 		ip link delete "$link" 2>/dev/null || true
 	done
@@ -164,7 +164,7 @@ end_processes() {
 	mapfile -t groups < <(our_cgroups)
 	((${#groups[@]} > 0)) || return 0
 	for ((tries = 0; tries < 100; tries++)); do
-		# A paused container ends only once it is thawed.
+		# A paused container dies only after it was resumed.
 		find "${groups[@]}" -name freezer.state -exec sh -c 'echo THAWED >"$1"' _ {} \; 2>/dev/null || true
 		find "${groups[@]}" -name cgroup.freeze -exec sh -c 'echo 0 >"$1"' _ {} \; 2>/dev/null || true
 		pids=$({ find "${groups[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null || true; } | sort -un)
@@ -173,7 +173,7 @@ end_processes() {
 		kill -9 $pids 2>/dev/null || true
 		sleep 0.1
 	done
-	die "processes of an earlier cluster do not end: $pids"
+	die "cannot kill the processes of an earlier cluster: $pids"
 }
 
 unmount_all() {

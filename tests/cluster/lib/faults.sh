@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Faults on purpose.
+# Fault injection.
 
 COMPONENTS="apiserver, etcd, scheduler, controller-manager, kubelet, containerd"
 
@@ -11,13 +11,13 @@ node_name() {
 	printf '%s\n' "$full"
 }
 
-# A paused node is one that lost power or network: all in it stands still, nothing is told.
+# A paused node behaves like one that lost power or network: it stops without a message.
 fail_node() {
 	require_cluster
 	local node
 	node=$(node_name "$1")
 	[[ $(docker inspect -f '{{.State.Paused}}' "$node") == true ]] || docker pause "$node" >/dev/null
-	say "$node stands still; Kubernetes notices within a minute; 'tests/cluster/cluster heal $1' brings it back"
+	say "paused $node; Kubernetes notices within a minute; 'tests/cluster/cluster heal $1' resumes it"
 }
 
 heal_node() {
@@ -25,10 +25,10 @@ heal_node() {
 	local node
 	node=$(node_name "$1")
 	[[ $(docker inspect -f '{{.State.Paused}}' "$node") == false ]] || docker unpause "$node" >/dev/null
-	say "$node goes on"
+	say "resumed $node"
 }
 
-# kill_component NAME [NODE]: with SIGKILL; the kubelet or systemd starts it again.
+# kill_component NAME [NODE]: sends SIGKILL; the kubelet or systemd restarts the component.
 kill_component() {
 	require_cluster
 	local node process
@@ -38,7 +38,7 @@ kill_component() {
 	etcd | kubelet | containerd) process=$1 ;;
 	*) usage_error "unknown component $1; choose one of $COMPONENTS" ;;
 	esac
-	# The kernel keeps 15 characters of a process's name.
-	docker exec "$node" pkill -KILL -x "${process:0:15}" || die "$process does not run on $node"
-	say "killed $process on $node; it comes back by itself"
+	# The kernel keeps 15 characters of a process name.
+	docker exec "$node" pkill -KILL -x "${process:0:15}" || die "$process is not running on $node"
+	say "killed $process on $node; it restarts by itself"
 }

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The cluster itself, on whichever engine serves it.
+# The cluster itself, on either engine.
 
 NODES_READY_SECONDS=90
 PULL_SECONDS=300
-API_BACK_SECONDS=90 # an API server that was killed comes back by itself
+API_BACK_SECONDS=90 # a killed API server restarts by itself
 
-# use_engine host|private: makes kind, and the docker that it calls, talk to that engine.
+# use_engine host|private: points kind, and the docker command that it calls, to that daemon.
 use_engine() {
 	mkdir -p "$STATE/bin"
 	TOOLS_BIN=$(tools_folder)
@@ -20,7 +20,7 @@ use_engine() {
 engine() { cat "$STATE/engine" 2>/dev/null || echo none; }
 
 host_docker_pulls() {
-	# A daemon of ours was needed before and runs: no need to try a registry again.
+	# The private daemon is running, so the registry was unreachable before: do not try it again.
 	[[ $(engine) != private ]] || ! daemon_answers || return 1
 	docker info >/dev/null 2>&1 || return 1
 	docker image inspect "kindest/node:$KUBERNETES_VERSION" >/dev/null 2>&1 ||
@@ -35,7 +35,7 @@ cluster_up() {
 	local nodes=$1 image existing
 	if host_docker_pulls; then
 		[[ $(engine) == host || -z $(cluster_nodes) ]] ||
-			die "a kind cluster $CLUSTER_NAME is there that tests/cluster did not make for you: if it may go, 'kind delete cluster --name $CLUSTER_NAME'"
+			die "a kind cluster $CLUSTER_NAME exists that tests/cluster did not create: if you do not need it, run 'kind delete cluster --name $CLUSTER_NAME'"
 		use_engine host
 		image=kindest/node:$KUBERNETES_VERSION
 	else
@@ -90,7 +90,7 @@ cluster_down() {
 	rm -rf "$KUBECONFIG_FILE" "${STATE:?}"/{engine,nodes,kind-config.yaml,bin,client,build,docker.log}
 }
 
-# require_cluster: for what needs a cluster that this tool made.
+# require_cluster: for commands that need a cluster of this tool.
 require_cluster() {
 	local engine
 	engine=$(engine)
@@ -102,7 +102,7 @@ require_cluster() {
 load_images() {
 	local tar
 	for tar in "$@"; do
-		[[ -f $tar ]] || die "$tar: no such file; make images with 'images/build'"
+		[[ -f $tar ]] || die "$tar: no such file; write images with 'images/build'"
 	done
 	require_cluster
 	for tar in "$@"; do

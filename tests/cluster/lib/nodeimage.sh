@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2153
-# kind's node image, made from Debian packages, kind's own node files (they stand in its Go module)
-# and our Kubernetes binary, for machines that cannot pull it.
+# kind's node image, built from Debian packages, the node files in kind's Go module and our Kubernetes
+# binary, for machines that cannot pull it.
 
 NODE_PACKAGES=(systemd systemd-sysv dbus containerd runc containernetworking-plugins iptables nftables iproute2
 	conntrack ethtool socat util-linux mount kmod procps jq bash ca-certificates curl hostname e2fsprogs pigz)
 CONTAINERD_READY_SECONDS=20
 
-# node_image_up: prints the image's name once the private daemon holds it.
+# node_image_up: prints the image's name once the private daemon has it.
 node_image_up() {
 	local kube helpers writer kind_files key image tar debian
 	kube=$(kube_folder)
@@ -22,7 +22,7 @@ node_image_up() {
 	if [[ ! -f $tar ]]; then
 		need_programs mmdebstrap=mmdebstrap containerd=containerd jq=jq
 		mkdir -p "$CACHE/cluster/node"
-		# Only the newest image is kept; it is the one large thing in the cache.
+		# Keep only the newest image: it is the only large file in the cache.
 		find "$CACHE/cluster/node" -name '*.tar' ! -name 'debian-*' -delete
 		rm -rf "$STATE/build"
 		mkdir -p "$STATE/build"
@@ -36,7 +36,7 @@ node_image_up() {
 		mv "$tar.part" "$tar"
 		rm -rf "$BUILD"
 	fi
-	step "node image: give it to Docker" import_node_image "$tar" "$image"
+	step "node image: import into Docker" import_node_image "$tar" "$image"
 }
 
 os_release() (
@@ -48,7 +48,7 @@ os_release() (
 bootstrap_debian() {
 	local tar=$1 release sources=() file packages
 	release=$(os_release)
-	# The machine's own sources: no mirror is named here.
+	# The machine's own sources, so that no mirror is hard-coded.
 	for file in /etc/apt/sources.list /etc/apt/sources.list.d/{debian,ubuntu}.sources; do
 		[[ ! -s $file ]] || sources+=("$file")
 	done
@@ -62,7 +62,7 @@ bootstrap_debian() {
 
 unpack_debian() { mkdir "$BUILD/root" && tar --numeric-owner --xattrs --xattrs-include='*' -C "$BUILD/root" -xf "$1"; }
 
-# What kind's Dockerfile for the base image does, and what these machines need on top.
+# The steps of kind's Dockerfile for the base image, and the changes that these machines need.
 install_kind_files() {
 	local files=$1 kube=$2 root=$BUILD/root file program
 	while read -r file; do
@@ -98,7 +98,7 @@ install_kind_files() {
 kubeadm_images() { "$1/kubeadm" config images list --kubernetes-version "$KUBERNETES_VERSION" 2>/dev/null; }
 pause_image() { kubeadm_images "$1" | grep /pause:; }
 
-# Every program of the control plane is one image under many names: the names kubeadm expects.
+# All programs of the control plane are one image with many names: those that kubeadm expects.
 preload_images() {
 	local kube=$1 helpers=$2 writer=$3 program names=() image
 	local binaries=$BUILD/binaries tools=$BUILD/tools pause=$BUILD/pause
@@ -106,7 +106,7 @@ preload_images() {
 	install -m 755 "$kube/kube" "$binaries/usr/local/bin/kube"
 	for program in "${KUBE_PROGRAMS[@]}"; do ln -s kube "$binaries/usr/local/bin/$program"; done
 	base_rootfs "$tools"
-	SYSROOT=$BUILD/root add_programs "$tools" /usr/sbin/nft # kube-proxy runs it; the machine may have none
+	SYSROOT=$BUILD/root add_programs "$tools" /usr/sbin/nft # for kube-proxy; the machine may not have it
 	for image in $(kubeadm_images "$kube" | grep -v /pause:) localhost/node-network:1; do names+=(--name "$image"); done
 	"$writer/image-writer" --out "$BUILD/kube.tar" "${names[@]}" --layer "$binaries" --layer "$tools" \
 		--env PATH=/usr/local/bin:/usr/sbin:/usr/bin --entrypoint /usr/local/bin/coredns
@@ -115,7 +115,7 @@ preload_images() {
 	import_into_root
 }
 
-# The node's containerd finds the images in its own store: filled here by the machine's containerd.
+# The machine's containerd fills the image store of the node's containerd.
 import_into_root() {
 	local socket=$BUILD/containerd.sock pid digest
 	cat >"$BUILD/containerd.toml" <<-TOML
@@ -133,7 +133,7 @@ import_into_root() {
 	retry "$CONTAINERD_READY_SECONDS" ctr -a "$socket" version
 	ctr -a "$socket" -n k8s.io images import "$BUILD/kube.tar"
 	ctr -a "$socket" -n k8s.io images import "$BUILD/pause.tar"
-	# The unpacked layers are enough to run, and Docker copies /var for every node.
+	# Unpacked layers are enough to run, and Docker copies /var for every node.
 	for digest in $(ctr -a "$socket" -n k8s.io content ls | awk '/MB/ { print $1 }'); do
 		ctr -a "$socket" -n k8s.io content rm "$digest"
 	done
@@ -149,7 +149,7 @@ import_node_image() {
 		--change 'ENV container=docker' "$tar" "$image-root"
 	# `docker import` takes no STOPSIGNAL; systemd ends on this one only.
 	printf 'FROM %s\nSTOPSIGNAL SIGRTMIN+3\n' "$image-root" | docker_client build -t "$image" -
-	# Images of earlier inputs go; one in use stays.
+	# Delete images of earlier inputs; Docker keeps one that is in use.
 	docker_client images --format '{{.Repository}}:{{.Tag}}' | grep '^planning-poker-node:' | grep -vF "$image" |
 		xargs -r /usr/bin/env DOCKER_HOST="unix://$SOCKET" /usr/bin/docker rmi >/dev/null || true
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Debian packages that the machine lacks.
+# Missing Debian packages.
 
-# need_programs PROGRAM=PACKAGE…: installs the packages of programs that no package has brought yet.
+# need_programs PROGRAM=PACKAGE…: installs the packages of missing programs.
 need_programs() {
 	local pair missing=()
 	for pair in "$@"; do
@@ -10,7 +10,7 @@ need_programs() {
 	((${#missing[@]} == 0)) || need_packages "${missing[@]}"
 }
 
-# need_packages PACKAGE…: installs those that are missing and says which.
+# need_packages PACKAGE…: installs the missing ones and names them.
 need_packages() {
 	local missing=() package
 	for package in "$@"; do
@@ -18,16 +18,16 @@ need_packages() {
 	done
 	((${#missing[@]} == 0)) && return
 	((EUID == 0)) || die "these packages are missing and only root can install them: ${missing[*]}"
-	command -v apt-get >/dev/null || die "these packages of Debian are missing; install what your system calls them: ${missing[*]}"
+	command -v apt-get >/dev/null || die "these Debian packages are missing; install their equivalents: ${missing[*]}"
 	step "install ${missing[*]}" install_packages "${missing[@]}"
 }
 
-# In a shell of its own, as every step is.
+# Runs in a subshell, as every step does.
 install_packages() {
 	export DEBIAN_FRONTEND=noninteractive
-	# Another apt may be at work: wait for it instead of failing.
+	# Another apt may be running: wait for it instead of failing.
 	local wait=(-o DPkg::Lock::Timeout=300)
-	# No service of these packages is wanted on the machine itself.
+	# The services of these packages must not start on the machine itself.
 	local policy=/usr/sbin/policy-rc.d
 	if [[ ! -e $policy ]]; then
 		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
@@ -35,6 +35,6 @@ install_packages() {
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
 	fi
-	# What is installed stays: a package that would take its place is refused.
+	# Installed packages stay: refuse a package that would replace one.
 	apt-get "${wait[@]}" update -q && apt-get "${wait[@]}" install -y -q --no-install-recommends --no-remove "$@"
 }

@@ -1,21 +1,21 @@
 # shellcheck shell=bash
-# Programs built from Go modules, kept in the cache by the content they are built from.
+# Programs built from Go modules, cached by a hash of their sources.
 
 KUBE_PROGRAMS=(coredns etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubeadm kubectl kubelet node-network)
 TOOLS=$CACHE/cluster/tools # what `cluster tools` prints: kubectl, helm, kind
 
 need_go() {
-	command -v go >/dev/null || die "Go is missing: install Go 1.25 or newer (it fetches a newer toolchain itself when it needs one)"
+	command -v go >/dev/null || die "Go is missing: install Go 1.25 or newer (it downloads a newer toolchain if it needs one)"
 }
 
-# go_cached NAME KEY: where the build of NAME from inputs KEY lies.
+# go_cached NAME KEY: the folder for the build of NAME from inputs KEY.
 go_cached() {
 	local name=$1 key
 	key=$(printf '%s\n' "$2" "$(go env GOVERSION GOARCH)" | sha256sum | cut -c1-16)
 	printf '%s/cluster/go/%s-%s' "$CACHE" "$name" "$key"
 }
 
-# build_module NAME DIR PACKAGE [LDFLAGS [TAGS]]: prints the folder that holds the built binary NAME.
+# build_module NAME DIR PACKAGE [LDFLAGS [TAGS]]: prints the folder with the built binary NAME.
 build_module() {
 	local name=$1 dir=$2 package=$3 ldflags="-s -w ${4:-}" tags=${5:-} out
 	need_go
@@ -29,7 +29,7 @@ build_module() {
 
 go_build() {
 	cd "$1" || return
-	# -v prints each package as it is compiled: the sign of life in a long build.
+	# -v prints each package as it is compiled, to show progress in a long build.
 	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -tags "$5" -ldflags "$4" -o "$2.part" "$3"
 	mv "$2.part" "$2"
 }
@@ -46,7 +46,7 @@ install_tool() {
 	printf '%s\n' "$out"
 }
 
-# kube_folder: every Kubernetes program, links to one binary.
+# kube_folder: prints the folder with links from every Kubernetes program to one binary.
 kube_folder() {
 	local out program v=k8s.io/component-base/version
 	local minor=${KUBERNETES_VERSION#v*.}
@@ -60,7 +60,7 @@ kube_folder() {
 
 writer_folder() { build_module image-writer "$ROOT/images/writer" .; }
 
-# helm_program: charts are checked and packaged without a cluster, so Helm alone is built for that.
+# helm_program: prints the path of Helm, which needs no cluster to check and package charts.
 helm_program() {
 	local helm
 	helm=$(install_tool helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION")

@@ -1,4 +1,4 @@
-// The process that holds a pod's namespaces open: it waits, reaps orphans and ends when told.
+// The process that holds a pod's namespaces open: it waits, reaps orphans and exits on a signal.
 package main
 
 import (

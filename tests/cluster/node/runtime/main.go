@@ -38,7 +38,7 @@ func run(args []string) error {
 }
 
 // specPath is the file that describes the process to start: the bundle's config.json for create
-// and run, the --process file for exec, empty for all else.
+// and run, the --process file for exec, empty otherwise.
 func specPath(args []string) string {
 	command, bundle, process := "", ".", ""
 	for i := 0; i < len(args); i++ {
