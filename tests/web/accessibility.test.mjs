@@ -1,5 +1,5 @@
-// Every page and state, wide and narrow, dark and light: no axe violation, nothing too wide, touch
-// targets large enough. With --screenshots each is kept as a picture.
+// Checks every page and state, wide and narrow, dark and light: no axe violation, no horizontal scrolling,
+// large enough touch targets. With --screenshots, each is saved as an image.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -24,7 +24,7 @@ import {
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 const TOUCH_PX = 44
-/** Bytes over the wire of a first visit. */
+/** Budget of a first visit: bytes over the wire. */
 const FIRST_LOAD_BYTES = 150_000
 
 let browser
@@ -58,9 +58,9 @@ async function check(page, name) {
   await page.setViewportSize(WIDE)
 }
 
-/** What sticks out at the side, when the page has to be scrolled sideways. */
+/** The elements that overflow to the right, if the page scrolls horizontally. */
 async function tooWide(page) {
-  // The browser may still be settling into its new size.
+  // The browser may still be applying its new size.
   const fits = () => document.documentElement.scrollWidth <= document.documentElement.clientWidth
   await page.waitForFunction(fits, undefined, { timeout: 3000 }).catch(() => {})
   return page.evaluate(() => {
@@ -73,7 +73,7 @@ async function tooWide(page) {
   })
 }
 
-/** Buttons, links and fields that a thumb would miss. */
+/** Buttons, links and fields smaller than TOUCH_PX. */
 function smallTargets(page) {
   return page.evaluate((least) => {
     const top = document.querySelector('dialog[open]') ?? document
@@ -90,10 +90,10 @@ function smallTargets(page) {
   }, TOUCH_PX)
 }
 
-/** Axe is injected past the content security policy, which allows no foreign script. */
+/** The content security policy would refuse the injected axe script. */
 const lenient = { bypassCSP: true }
 
-test('home, join and errors', async () => {
+test('home, join and error pages', async () => {
   const page = await newPage(browser, lenient)
   await page.goto(`${BASE}/`)
   await check(page, 'home')
@@ -102,18 +102,18 @@ test('home, join and errors', async () => {
   await page.getByLabel('Your name').waitFor()
   await check(page, 'join')
   await page.goto(`${BASE}/t/no-such-team-aaaaaa`)
-  await page.getByRole('heading', { name: 'There is no team here' }).waitFor()
+  await page.getByRole('heading', { name: 'Team not found' }).waitFor()
   await check(page, 'team-not-found')
   await page.goto(`${BASE}/foo/bar`)
-  await page.getByRole('heading', { name: 'There is nothing here' }).waitFor()
+  await page.getByRole('heading', { name: 'Page not found' }).waitFor()
   await check(page, 'no-such-page')
   await page.route('**/api/teams/*', (route) => route.abort())
   await page.goto(`${BASE}/t/out-of-reach-aaaaaa`)
-  await page.getByText('The server cannot find the team right now.').waitFor()
+  await page.getByText('The team cannot be loaded right now.').waitFor()
   await check(page, 'join-out-of-reach')
 })
 
-test('the room in every state', async () => {
+test('room in every state', async () => {
   const ada = await newPage(browser, lenient)
   const url = await createTeam(ada)
   await check(ada, 'room-empty')
@@ -121,7 +121,7 @@ test('the room in every state', async () => {
     'PAY-480 Store the card token',
     'PAY-481 Show the fee',
     'PAY-482 Refund to another card',
-    'PAY-483 Tell the customer, with a date, when a refund takes longer than the bank allows',
+    'PAY-483 Notify the customer, with a date, when a refund takes longer than the bank allows',
     'PAY-484 Export',
   ])
   await ada.locator('.story').nth(0).getByRole('button').first().click()
@@ -180,7 +180,7 @@ test('the room in every state', async () => {
 
   await ada.getByRole('link', { name: 'History and export' }).focus()
   await ada.keyboard.press('Enter')
-  // It is written behind the round.
+  // The history is written asynchronously.
   while ((await ada.locator('.history-round').count()) === 0) {
     await ada.reload()
     await ada
@@ -208,7 +208,7 @@ test('dialogs', async () => {
   const dialogs = {
     share: () => ada.getByRole('button', { name: 'Share' }).click(),
     settings: () => ada.getByRole('button', { name: 'Settings' }).click(),
-    keys: () => ada.getByRole('button', { name: 'Keys' }).click(),
+    keys: () => ada.getByRole('button', { name: 'Keyboard shortcuts' }).click(),
     story: () => ada.getByRole('button', { name: 'Edit One' }).click(),
     person: () => ada.getByRole('button', { name: 'Actions for Ben' }).click(),
   }
@@ -231,7 +231,7 @@ test('dialogs', async () => {
   await check(ben, 'removed')
 })
 
-test('a lost connection and a refusal', async () => {
+test('offline', async () => {
   const ada = await newPage(browser, lenient)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben', lenient)
@@ -241,7 +241,7 @@ test('a lost connection and a refusal', async () => {
   await ben.close()
 })
 
-test('what seldom shows: time is up, a room is full, history cannot be read', async () => {
+test('rare states: time is up, room full, history unavailable', async () => {
   const ada = await newPage(browser, lenient)
   // The shortest timer of the menu takes a minute.
   await ada.addInitScript(() => {
@@ -263,7 +263,7 @@ test('what seldom shows: time is up, a room is full, history cannot be read', as
   await check(ada, 'history-failed')
 })
 
-test('the first visit loads little', async () => {
+test('first visit stays within its byte budget', async () => {
   const page = await newPage(browser)
   const requests = []
   page.on('requestfinished', (request) => requests.push(request))

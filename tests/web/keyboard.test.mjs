@@ -19,7 +19,7 @@ let browser
 before(async () => (browser = await launch()))
 after(() => browser.close())
 
-/** Presses keys and counts them. */
+/** Presses keys and records them. */
 function keys(page) {
   const pressed = []
   return {
@@ -33,7 +33,7 @@ function keys(page) {
 
 const focused = (page) => page.evaluate(() => document.activeElement?.textContent)
 
-test('from home into a room without a mouse', async () => {
+test('a team is created and joined by keyboard', async () => {
   const ada = await newPage(browser)
   await ada.goto(`${BASE}/`)
   await ada.keyboard.type('Payments team')
@@ -44,7 +44,7 @@ test('from home into a room without a mouse', async () => {
   await live(ada)
 })
 
-test('a whole round in at most six keystrokes, and the focus rests on the next story', async () => {
+test('a round takes at most six keystrokes and moves the focus to the next story', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -67,7 +67,7 @@ test('a whole round in at most six keystrokes, and the focus rests on the next s
   assert.notEqual(await focused(ben), 'Two')
 })
 
-test('cards are typed, and reached by arrows', async () => {
+test('cards are chosen by typing and by arrow keys', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await ada.keyboard.press('1')
@@ -86,7 +86,7 @@ test('cards are typed, and reached by arrows', async () => {
   await ada.getByText('No card chosen').waitFor()
 })
 
-test('V votes again, ? shows the keys', async () => {
+test('V votes again, ? shows the shortcuts', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await ada.keyboard.press('8')
@@ -95,14 +95,14 @@ test('V votes again, ? shows the keys', async () => {
   await ada.keyboard.press('v')
   await ada.getByText('0 of 1 have voted').waitFor()
   await ada.keyboard.press('?')
-  await ada.getByRole('dialog', { name: 'Keys' }).waitFor()
+  await ada.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
   await ada.keyboard.press('8')
   await ada.keyboard.press('Escape')
   await ada.getByRole('dialog').waitFor({ state: 'detached' })
   assert.equal(await hand(ada).locator('input:checked').count(), 0)
 })
 
-test('the focus stays near a control that goes with its press', async () => {
+test('the focus stays near a control that is removed when pressed', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -128,7 +128,7 @@ test('the focus stays near a control that goes with its press', async () => {
   assert.match(await focused(ben), /^Reveal/)
 })
 
-test('single letters do nothing while typing, and can be switched off', async () => {
+test('single-letter shortcuts are ignored in text fields and can be switched off', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await vote(ada, '5')
@@ -137,7 +137,7 @@ test('single letters do nothing while typing, and can be switched off', async ()
   assert.ok(await card(ada, '5').isChecked())
   await ada.getByLabel('Add or paste stories').fill('')
   await ada.getByRole('button', { name: 'Settings' }).click()
-  await ada.getByRole('switch', { name: 'Single-letter keys' }).click()
+  await ada.getByRole('switch', { name: 'Single-letter shortcuts' }).click()
   await ada.keyboard.press('Escape')
   await ada.getByRole('dialog').waitFor({ state: 'detached' })
   for (const key of ['8', 'r', '?']) await ada.keyboard.press(key)
@@ -146,7 +146,7 @@ test('single letters do nothing while typing, and can be switched off', async ()
   assert.match(await primary(ada).innerText(), /Reveal/)
 })
 
-test('the live region tells what happens', async () => {
+test('the live region announces events', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const region = ada.getByTestId('live')
@@ -160,7 +160,7 @@ test('the live region tells what happens', async () => {
     .waitFor({ state: 'attached' })
 })
 
-test('an open dialog keeps the focus and gives it back', async () => {
+test('a dialog keeps the focus and restores it on close', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   const opener = ada.getByRole('button', { name: 'Settings' })

@@ -25,7 +25,7 @@ after(() => browser.close())
 
 const status = (page) => page.getByTestId('vote-status')
 
-async function useOwnCards(page, cards) {
+async function useCustomDeck(page, cards) {
   await page.getByRole('button', { name: 'Settings' }).click()
   await page.getByLabel('Deck').selectOption('custom')
   await page.getByLabel(/Cards, separated/).fill(cards)
@@ -84,11 +84,11 @@ test('a round: create, join, vote, reveal, save, next story', async () => {
   }
 })
 
-test('before the reveal no vote is in anything that another browser gets', async () => {
+test('no browser receives the vote of another one before the reveal', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
-  await useOwnCards(ada, 'kiwi mango papaya')
+  await useCustomDeck(ada, 'kiwi mango papaya')
   await card(ben, 'mango').waitFor()
   const known = framesOf(ben).length
 
@@ -97,18 +97,18 @@ test('before the reveal no vote is in anything that another browser gets', async
     await ben.getByText('1 of 2 have voted').waitFor()
   }
   await seat(ben, 'Ada').getByText('has voted').waitFor({ state: 'attached' })
-  const told = framesOf(ben).slice(known).join('\n')
-  assert.ok(told.includes('"voted"'), 'Ben is told that Ada has voted')
+  const frames = framesOf(ben).slice(known).join('\n')
+  assert.ok(frames.includes('"voted"'), 'no frame to Ben reports that Ada has voted')
   const shown = await ben.locator('main').evaluate((main) => {
     const copy = main.cloneNode(true)
     copy.querySelector('#hand').remove()
     return copy.outerHTML
   })
   for (const name of ['kiwi', 'mango', 'papaya']) {
-    assert.ok(!told.includes(name), `a frame to Ben holds ${name}`)
-    assert.ok(!shown.includes(name), `the page of Ben holds ${name}`)
+    assert.ok(!frames.includes(name), `a frame to Ben contains ${name}`)
+    assert.ok(!shown.includes(name), `Ben's page contains ${name}`)
   }
-  // Neither does a snapshot, as a newcomer gets it, say more than the deck.
+  // The snapshot for a new participant contains the cards in the deck only.
   const eve = await join(browser, url, 'Eve', { observer: true })
   const snapshot = framesOf(eve)
     .map((text) => JSON.parse(text))
@@ -133,7 +133,7 @@ test('a reload keeps the seat and the vote', async () => {
   await seat(ada, 'Ben').getByText('has voted').waitFor({ state: 'attached' })
 })
 
-test('two tabs of one person are one person with one vote', async () => {
+test('two tabs of one browser are one participant with one vote', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -152,7 +152,7 @@ test('two tabs of one person are one person with one vote', async () => {
   assert.equal(await seat(ada, 'Ben').getByText('away').count(), 0)
 })
 
-test('a vote can be taken back, and given again after the reveal', async () => {
+test('a vote can be cleared, and repeated after the reveal', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await vote(ada, '8')
@@ -167,7 +167,7 @@ test('a vote can be taken back, and given again after the reveal', async () => {
   await vote(ada, '3')
 })
 
-test('after a reload an estimate of an earlier round is not taken for that of this one', async () => {
+test('an estimate of an earlier round does not count as saved after a reload', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await addStories(ada, ['PAY-480'])
@@ -184,7 +184,7 @@ test('after a reload an estimate of an earlier round is not taken for that of th
   await primary(ada).getByText('Save 8').waitFor()
 })
 
-test('a card typed right before a reload is a vote', async () => {
+test('a card typed right before a reload is sent', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -195,12 +195,12 @@ test('a card typed right before a reload is a vote', async () => {
   await ada.getByText('1 of 2 have voted').waitFor()
 })
 
-test('the cards turn by themselves when everyone has voted', async () => {
+test('the cards are revealed automatically once everyone has voted', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
   await ada.getByRole('button', { name: 'Settings' }).click()
-  await ada.getByRole('switch', { name: 'Reveal by itself' }).click()
+  await ada.getByRole('switch', { name: 'Reveal automatically' }).click()
   await ada.keyboard.press('Escape')
   await card(ada, '5').click()
   await ada.getByText('1 of 2 have voted').waitFor()
@@ -208,15 +208,15 @@ test('the cards turn by themselves when everyone has voted', async () => {
   await ada.getByTestId('summary').getByText('Close: 5 or 8.').waitFor()
 })
 
-/** Waits until the hand holds exactly these cards. */
-const holds = (page, cards) =>
+/** Waits until the hand shows exactly these cards. */
+const handShows = (page, cards) =>
   page.waitForFunction(
     (wanted) =>
       [...document.querySelectorAll('#hand input')].map(({ value }) => value).join(' ') === wanted,
     cards,
   )
 
-test('every deck', async () => {
+test('each deck shows its cards', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   const decks = {
@@ -230,13 +230,13 @@ test('every deck', async () => {
     await ada.getByLabel('Deck').selectOption(deck)
     await ada.getByRole('button', { name: 'Use these cards' }).click()
     await ada.keyboard.press('Escape')
-    await holds(ada, cards)
+    await handShows(ada, cards)
   }
-  await useOwnCards(ada, '1, 2, 3')
-  await holds(ada, '1 2 3')
+  await useCustomDeck(ada, '1, 2, 3')
+  await handShows(ada, '1 2 3')
 })
 
-test('stories: paste a list, change, move, remove', async () => {
+test('stories are pasted, edited, moved and removed', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await addStories(ada, ['- One', '2. Two', 'Three'])
@@ -265,7 +265,7 @@ test('stories: paste a list, change, move, remove', async () => {
   await becomes('Two,Third')
 })
 
-test('a double click on Reveal reveals, and presses nothing that comes after', async () => {
+test('a double click on Reveal does not press the next action', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await addStories(ada, ['One', 'Two'])
@@ -276,7 +276,7 @@ test('a double click on Reveal reveals, and presses nothing that comes after', a
   await primary(ada).getByText('Save 8').waitFor()
   const reveals = sentBy(ada).filter((text) => text.includes('"reveal"'))
   assert.equal(reveals.length, 1)
-  // Another press at once, as of somebody impatient.
+  // A further press at once, as by an impatient user.
   await primary(ada).evaluate((button) => {
     if (button.dataset.fresh !== undefined) button.click()
   })
@@ -286,7 +286,7 @@ test('a double click on Reveal reveals, and presses nothing that comes after', a
   assert.equal(saves.length, 1)
 })
 
-test('a list too long for one message, and for the room, arrives as far as there is room', async () => {
+test('a pasted list longer than a message is added up to the limit of stories', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   const titles = Array.from({ length: 203 }, (_, n) => `${n} ${'故'.repeat(190)}`)
@@ -301,7 +301,7 @@ test('a list too long for one message, and for the room, arrives as far as there
   assert.deepEqual(ada.problems, [])
 })
 
-test('the timer runs for everyone', async () => {
+test('the timer is shown to everyone', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -316,7 +316,7 @@ test('the timer runs for everyone', async () => {
   await ben.getByRole('timer').waitFor({ state: 'detached' })
 })
 
-test('the end of the timer is shown and said, whatever the clock of the device says', async () => {
+test('the end of the timer is shown and announced despite a wrong device clock', async () => {
   const ada = await newPage(browser)
   // The shortest timer of the menu takes a minute.
   await ada.addInitScript(() => {
@@ -348,7 +348,7 @@ test('the end of the timer is shown and said, whatever the clock of the device s
   await ada.getByTestId('time-up').waitFor({ state: 'detached' })
 })
 
-test('history is listed, downloads as CSV and opens as JSON', async () => {
+test('the history is listed, downloads as CSV and opens as JSON', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await addStories(ada, ['Refund, "partial"'])
@@ -361,7 +361,7 @@ test('history is listed, downloads as CSV and opens as JSON', async () => {
   await primary(ada).getByText('New round').waitFor()
   await ada.getByRole('link', { name: 'History and export' }).click()
   const round = ada.locator('.history-round')
-  // History is written behind the round, so it may take a moment.
+  // The history is written asynchronously.
   while ((await round.count()) === 0 || !(await round.innerText()).match(/Estimate\s+8/)) {
     await ada.reload()
     await ada.locator('.history-round, .history .hint').first().waitFor()

@@ -1,4 +1,4 @@
-// One browser for a test file, and people in it: each with a context, so a key, of their own.
+// One browser per test file. Each participant has a context of its own, hence its own key.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
@@ -21,7 +21,7 @@ const FLAGS = [
 ]
 
 export async function launch() {
-  // Downloads and the profile live in a folder that goes with the browser.
+  // Holds the downloads; removed when the browser closes.
   const scratch = mkdtempSync(joinPath(tmpdir(), 'poker-web-'))
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
@@ -32,7 +32,7 @@ export async function launch() {
   return browser
 }
 
-/** A page of a new person. `page.problems` holds whatever the page complained about. */
+/** The page of a new participant. `page.problems` holds the errors of the page. */
 export async function newPage(browser, options = {}) {
   const context = await browser.newContext({
     viewport: WIDE,
@@ -64,12 +64,12 @@ export async function pageIn(context) {
   return page
 }
 
-/** Everything that this page has been told over its sockets. */
+/** The frames that this page has received. */
 export const framesOf = (page) => page.received
-/** Everything that this page has said. */
+/** The frames that this page has sent. */
 export const sentBy = (page) => page.sent
 
-/** Makes a team and enters its room as the facilitator; gives the address to share. */
+/** Creates a team and joins it as the facilitator; returns its URL. */
 export async function createTeam(page, team = 'Payments team', name = 'Ada', base = BASE) {
   await page.goto(`${base}/`)
   await page.getByLabel('What is your team called?').fill(team)
@@ -99,7 +99,7 @@ export async function live(page) {
 }
 
 export const primary = (page) => page.getByTestId('primary')
-/** Presses the primary action once it takes a press: not right after it has become another one. */
+/** Presses the primary button, which ignores presses right after its action has changed. */
 export const pressPrimary = (page) =>
   page.locator('[data-testid=primary]:not([data-fresh])').click()
 export const hand = (page) => page.locator('#hand')
@@ -107,7 +107,7 @@ export const card = (page, name) => hand(page).getByRole('radio', { name, exact:
 export const seats = (page) => page.getByTestId('seat')
 export const seat = (page, name) => seats(page).filter({ hasText: name })
 
-/** Chooses a card and waits for its tick: the server has it. */
+/** Chooses a card and waits for its tick, which shows that the server has saved the vote. */
 export async function vote(page, name) {
   await card(page, name).click()
   await page.getByTestId('tick').waitFor()
@@ -122,7 +122,7 @@ export async function addStories(page, titles) {
     .waitFor()
 }
 
-/** As many tabs of one person as there may be, and one more. */
+/** Opens the most tabs of one participant that a room accepts, and one more. */
 export async function fillRoom(page, url) {
   const tabs = []
   for (let count = 0; count < 7; count += 1) {
@@ -137,7 +137,7 @@ export async function fillRoom(page, url) {
   return { tabs, last }
 }
 
-/** What a camera reads from an element. */
+/** Decodes the QR code in a screenshot of an element. */
 export async function readQrCode(browser, element) {
   const picture = `data:image/png;base64,${(await element.screenshot()).toString('base64')}`
   const blank = await browser.newPage()

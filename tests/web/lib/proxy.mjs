@@ -1,10 +1,10 @@
-// A line between browser and server that can be cut (sockets closed, nobody answers) or frozen
-// (sockets stay open, nothing passes): what a lost network looks like from a page.
+// A TCP proxy between browser and server, which simulates network failures: `cut` closes all connections and
+// refuses new ones, `freeze` keeps them open but stops forwarding.
 import { createServer, connect } from 'node:net'
 import { once } from 'node:events'
 import { BASE } from './browser.mjs'
 
-export async function startLine() {
+export async function startProxy() {
   const target = new URL(BASE)
   const port = Number(target.port || 80)
   const sockets = new Set()
@@ -34,14 +34,13 @@ export async function startLine() {
       isCut = true
       for (const socket of sockets) socket.destroy()
     },
-    /** Nothing passes any more, and nobody is told. */
     freeze() {
       for (const socket of sockets) {
         socket.unpipe()
         socket.pause()
       }
     },
-    mend() {
+    restore() {
       isCut = false
     },
     close() {

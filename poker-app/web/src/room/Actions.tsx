@@ -72,7 +72,7 @@ function PrimaryButton() {
     >
       <span className="primary-action-text">
         {label}
-        {idle && <small> {t.round.revealWaits}</small>}
+        {idle && <small> {t.round.noVotes}</small>}
       </span>
       <kbd aria-hidden="true">{key === 'Enter' ? '↵' : key}</kbd>
     </button>

@@ -27,7 +27,7 @@ function Progress({ onInvite }: { onInvite: () => void }) {
   return (
     <div className="progress">
       <p className="progress-count" data-testid="progress">
-        {voterCount === 0 ? t.round.nobody : t.round.voted(votedCount, voterCount)}
+        {voterCount === 0 ? t.round.noVoters : t.round.voted(votedCount, voterCount)}
       </p>
       <div className="progress-line" aria-hidden="true">
         {Array.from({ length: voterCount }, (_, index) => (

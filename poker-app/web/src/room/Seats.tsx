@@ -87,7 +87,7 @@ function note(t: Catalogue, { participant, isYou }: Seat): string | null {
 function state(t: Catalogue, { card, hasVoted }: Seat, revealed: boolean): string {
   if (card !== null) return t.participants.chose(cardName(t, card))
   if (revealed) return t.participants.noVote
-  return hasVoted ? t.participants.hasVoted : t.participants.thinking
+  return hasVoted ? t.participants.hasVoted : t.participants.hasNotVoted
 }
 
 interface ObserversProps {

@@ -85,13 +85,13 @@ function PageSettings({ onShortcuts }: { onShortcuts: () => void }) {
         onChange={(value) => changeSettings({ language: value })}
       />
       <Switch
-        label={t.settings.keys}
-        hint={t.settings.keysHint}
+        label={t.settings.shortcuts}
+        hint={t.settings.shortcutsHint}
         on={keys}
         onChange={(on) => changeSettings({ keys: on })}
       />
       <button type="button" className="button" onClick={onShortcuts}>
-        {t.settings.showKeys}
+        {t.settings.showShortcuts}
       </button>
     </section>
   )

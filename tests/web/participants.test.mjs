@@ -22,7 +22,7 @@ let browser
 before(async () => (browser = await launch()))
 after(() => browser.close())
 
-test('home lists the teams that this browser has been in', async () => {
+test('home lists the known teams of this browser', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada, 'Blue team')
   await ada.getByRole('link', { name: 'All teams' }).click()
@@ -34,14 +34,14 @@ test('home lists the teams that this browser has been in', async () => {
   assert.equal(await ada.getByRole('link', { name: 'Blue team' }).count(), 0)
 })
 
-test('home asks for a name when there is none', async () => {
+test('home requires a team name', async () => {
   const ada = await newPage(browser)
   await ada.goto(`${BASE}/`)
   await ada.getByRole('button', { name: 'Start estimating' }).click()
   await ada.getByText('Give the team a name first.').waitFor()
 })
 
-test('an observer watches without a card, and can change the mind', async () => {
+test('an observer has no cards and can become a voter', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const eve = await join(browser, url, 'Eve', { observer: true })
@@ -54,7 +54,7 @@ test('an observer watches without a card, and can change the mind', async () => 
   await ada.getByText('2 of 2 have voted').waitFor()
 })
 
-test('the lead is handed over', async () => {
+test('the facilitator hands over to another participant', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -67,7 +67,7 @@ test('the lead is handed over', async () => {
   await ada.getByTestId('result').waitFor()
 })
 
-test('the lead can be taken over from someone who left', async () => {
+test('a participant takes over from a facilitator who is away', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -79,7 +79,7 @@ test('the lead can be taken over from someone who left', async () => {
   await ben.getByTestId('result').waitFor()
 })
 
-test('whoever is removed is told, and may come in again', async () => {
+test('a removed participant is informed and can join again', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await join(browser, url, 'Ben')
@@ -87,12 +87,12 @@ test('whoever is removed is told, and may come in again', async () => {
   await ada.getByRole('button', { name: /Remove from the room/ }).click()
   await ben.getByRole('heading', { name: 'You were removed from this room' }).waitFor()
   await seat(ada, 'Ben').waitFor({ state: 'detached' })
-  await ben.getByRole('button', { name: 'Come in again' }).click()
+  await ben.getByRole('button', { name: 'Join again' }).click()
   await live(ben)
   await seat(ada, 'Ben').waitFor()
 })
 
-test('a shared link names the team before anybody joins, and nobody notices', async () => {
+test('a shared link shows the team name without joining', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada, 'Crème & Brûlée, 2nd team')
   const ben = await newPage(browser)
@@ -106,23 +106,23 @@ test('a shared link names the team before anybody joins, and nobody notices', as
   assert.deepEqual(ben.problems, [])
 })
 
-test('a link to no team says so before it asks for a name, and leads home', async () => {
+test('an unknown team is not found and links home', async () => {
   const ada = await newPage(browser)
   await ada.goto(`${BASE}/t/no-such-team-aaaaaa`)
-  await ada.getByRole('heading', { name: 'There is no team here' }).waitFor()
+  await ada.getByRole('heading', { name: 'Team not found' }).waitFor()
   assert.equal(await ada.getByLabel('Your name').count(), 0)
   await ada.getByRole('link', { name: 'Start a team' }).click()
   await ada.getByRole('heading', { name: 'What is your team called?' }).waitFor()
 })
 
-test('a server that cannot tell keeps nobody out, and names the team when it can', async () => {
+test('the join form works without a preview and shows the team name once available', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   const ben = await newPage(browser)
   await ben.route('**/api/teams/*', (route) => route.fulfill({ status: 503, json: {} }))
   await ben.goto(url)
   await ben.getByRole('heading', { name: 'Join the team' }).waitFor()
-  await ben.getByText('The server cannot find the team right now.').waitFor()
+  await ben.getByText('The team cannot be loaded right now.').waitFor()
   await ben.getByLabel('Your name').fill('Ben')
   await ben.unroute('**/api/teams/*')
   await ben.getByRole('heading', { name: 'Join Payments team' }).waitFor()
@@ -131,27 +131,27 @@ test('a server that cannot tell keeps nobody out, and names the team when it can
   await live(ben)
 })
 
-test('a team that went while the server was away is told after all', async () => {
+test('joining an unknown team without a preview is not found', async () => {
   const ada = await newPage(browser)
   await ada.route('**/api/teams/*', (route) => route.abort())
   await ada.goto(`${BASE}/t/no-such-team-aaaaaa`)
   await ada.getByLabel('Your name').fill('Ada')
   await ada.keyboard.press('Enter')
-  await ada.getByRole('heading', { name: 'There is no team here' }).waitFor()
+  await ada.getByRole('heading', { name: 'Team not found' }).waitFor()
 })
 
-test('a path that leads nowhere is not found, says so and leads home', async () => {
+test('an unknown path answers 404 and links home', async () => {
   const ada = await newPage(browser)
   for (const path of ['/foo/bar', '/nothing', '/t/NO']) {
     const response = await ada.goto(BASE + path)
     assert.equal(response.status(), 404, path)
-    await ada.getByRole('heading', { name: 'There is nothing here' }).waitFor()
+    await ada.getByRole('heading', { name: 'Page not found' }).waitFor()
   }
   await ada.getByRole('link', { name: 'Start a team' }).click()
   await ada.getByRole('heading', { name: 'What is your team called?' }).waitFor()
 })
 
-test('there is an icon, also where browsers look without being told', async () => {
+test('the icon is served at its link and at /favicon.ico', async () => {
   const ada = await newPage(browser)
   await ada.goto(`${BASE}/`)
   const href = await ada.locator('link[rel=icon]').getAttribute('href')
@@ -163,20 +163,20 @@ test('there is an icon, also where browsers look without being told', async () =
   }
 })
 
-test('Reveal says why it waits', async () => {
+test('Reveal shows why it is disabled', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
-  const reveal = ada.getByRole('button', { name: 'Reveal Nobody has voted yet' })
+  const reveal = ada.getByRole('button', { name: 'Reveal No votes yet' })
   assert.equal(await reveal.getAttribute('aria-disabled'), 'true')
   const box = await primary(ada).boundingBox()
   await reveal.click({ force: true })
   await vote(ada, '5')
-  await primary(ada).getByText('Nobody has voted yet').waitFor({ state: 'detached' })
+  await primary(ada).getByText('No votes yet').waitFor({ state: 'detached' })
   assert.equal(await primary(ada).getAttribute('aria-disabled'), 'false')
   assert.deepEqual(await primary(ada).boundingBox(), box, 'the primary action moved')
 })
 
-test('the heading of the history takes the focus from the link, and not from a page just opened', async () => {
+test('the history heading takes the focus from its link, but not after a reload', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   const focused = () => ada.evaluate(() => document.activeElement?.textContent)
@@ -189,15 +189,15 @@ test('the heading of the history takes the focus from the link, and not from a p
   assert.notEqual(await focused(), 'History')
 })
 
-test('too many tabs of one person', async () => {
+test('the room is full for too many tabs of one participant', async () => {
   const ada = await newPage(browser)
   const { tabs, last } = await fillRoom(ada, await createTeam(ada))
   await tabs[0].close()
-  await last.getByRole('button', { name: 'Come in again' }).click()
+  await last.getByRole('button', { name: 'Join again' }).click()
   await live(last)
 })
 
-test('the link is shared as text and as a code', async () => {
+test('the link is shared as text and as a QR code', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada)
   await ada.getByRole('button', { name: 'Share' }).click()
@@ -211,7 +211,7 @@ test('the link is shared as text and as a code', async () => {
   assert.equal(await ada.evaluate(() => navigator.clipboard.readText()), url)
 })
 
-test('settings last: name, language, theme', async () => {
+test('name, language and theme survive a reload', async () => {
   const ada = await newPage(browser)
   await createTeam(ada)
   await ada.getByRole('button', { name: 'Settings' }).click()
@@ -232,7 +232,7 @@ test('settings last: name, language, theme', async () => {
   assert.deepEqual(ada.problems, [])
 })
 
-test('names and titles of any length and script neither break the page nor widen it', async () => {
+test('long names and titles in any script do not widen the page', async () => {
   const ada = await newPage(browser)
   const url = await createTeam(ada, 'Ü'.repeat(80), 'Wolfeschlegelsteinhausenbergerdorff-Senr')
   const names = ['محمد بن عبد الله', '山田太郎', '👩‍👩‍👧‍👦👩‍👩‍👧‍👦', 'a'.repeat(40)]
