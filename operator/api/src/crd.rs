@@ -26,6 +26,9 @@ pub fn crd_yaml() -> Result<String, CrdError> {
 }
 
 #[cfg(test)]
+mod reference;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -42,6 +45,17 @@ mod tests {
             committed == yaml,
             "crds/pokerclusters.yaml is out of date: run UPDATE=1 cargo test -p poker-operator-api"
         );
+    }
+
+    #[test]
+    fn committed_reference_is_up_to_date() {
+        const REFERENCE: &str = "../../docs/api.md";
+        let text = reference::markdown(&serde_json::to_value(crd()).unwrap());
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(REFERENCE, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(REFERENCE).unwrap_or_default();
+        assert!(committed == text, "docs/api.md is out of date: run make gen");
     }
 
     #[test]
