@@ -1,5 +1,5 @@
-//! Writes the protocol for the web application: its types in TypeScript, and the meaning of its events
-//! as vectors. `cargo test -p poker-core --features typescript export_bindings`
+//! Writes the protocol for the page: its types in TypeScript, and test vectors for the reducer of the page.
+//! `cargo test -p poker-core --features typescript export_bindings`
 #![cfg(feature = "typescript")]
 #![allow(clippy::unwrap_used)]
 
@@ -10,8 +10,8 @@ use std::path::Path;
 use poker_core::Output;
 use poker_core::history::TeamHistory;
 use poker_core::protocol::{ClientMessage, DeckKind, RestartReason, ServerMessage};
-use serde_json::json;
-use support::{World, deck, hello, parse_command, person_id, reduce};
+use serde_json::{Value, json};
+use support::{Client, World, deck, hello, parse_command, person_id};
 use ts_rs::{Config, TS};
 
 const DIRECTORY: &str = "../web/src/protocol";
@@ -25,37 +25,73 @@ fn export_bindings() {
     TeamHistory::export_all(&config).unwrap();
 }
 
-/// `{snapshot: RoomView, steps: [{event, room: RoomView after it}]}`, with every kind of event.
+/// The participant whose messages are recorded: the facilitator.
+const RECORDED: u64 = 0;
+
+/// The messages that one session receives, each with the state of its client after it.
+#[derive(Default)]
+struct Recorder {
+    client: Client,
+    vectors: Vec<Value>,
+}
+
+impl Recorder {
+    /// Checks that the client agrees with the room after the outputs of one input.
+    fn record(&mut self, world: &World, outputs: &[Output]) {
+        for output in outputs {
+            for text in self.received(output) {
+                let message: Value = serde_json::from_str(text).unwrap();
+                self.client.receive(text);
+                let Client {
+                    you, room, your_vote, ..
+                } = &self.client;
+                let state = json!({"you": you, "room": room, "yourVote": your_vote});
+                self.vectors.push(json!({"message": message, "state": state}));
+            }
+        }
+        assert_eq!(self.client.room, Some(world.room.view()));
+    }
+
+    fn received<'a>(&self, output: &'a Output) -> &'a [String] {
+        match output {
+            Output::Attached { session, text, .. } if session.0 == RECORDED => text,
+            Output::ToSession { session, text, .. } if session.0 == RECORDED => std::slice::from_ref(text),
+            Output::Publish { seq, text } if self.client.room.is_some() && self.client.seq < *seq => {
+                std::slice::from_ref(text)
+            }
+            _ => &[],
+        }
+    }
+}
+
+/// `[{message: ServerMessage, state: {you, room, yourVote} after it}]`, one vector per line, with every kind
+/// of event.
 #[test]
 fn export_bindings_vectors() {
     let mut world = World::new(&deck(DeckKind::Fibonacci, &[]));
-    world.attach(0, hello(0));
-    let mut room = world.room.view();
-    let snapshot = room.clone();
-    let mut steps = Vec::new();
-    let mut record = |out: Vec<Output>| {
-        for output in out {
-            let Output::Publish { text, .. } = output else {
-                continue;
-            };
-            let Ok(ServerMessage::Event { event, .. }) = serde_json::from_str(&text) else {
-                continue;
-            };
-            reduce(&mut room, event.clone());
-            steps.push(json!({"event": event, "room": room}));
-        }
-    };
-    record(world.attach(1, hello(1)).out);
-    record(world.attach(2, hello(2)).out);
+    let mut recorder = Recorder::default();
+    for session in [RECORDED, 1, 2] {
+        let effects = world.attach(session, hello(session));
+        recorder.record(&world, &effects.out);
+    }
+    let removal = format!(
+        r#"{{"type":"remove_participant","participant":"{}"}}"#,
+        person_id(2)
+    );
     let commands = [
         (0, r#"{"type":"add_stories","titles":["Login","Logout"]}"#),
         (0, r#"{"type":"start_timer","seconds":30}"#),
         (1, r#"{"type":"vote","round":2,"card":"13"}"#),
+        (0, r#"{"type":"vote","round":2,"card":"8"}"#),
+        (0, r#"{"type":"clear_vote","round":2}"#),
         (2, r#"{"type":"vote","round":2,"card":"?"}"#),
         (2, r#"{"type":"clear_vote","round":2}"#),
         (2, r#"{"type":"vote","round":2,"card":"3"}"#),
+        // Refused: the round is another one.
+        (0, r#"{"type":"vote","round":1,"card":"5"}"#),
         (0, r#"{"type":"reveal","round":2}"#),
         (0, r#"{"type":"vote_again","round":2}"#),
+        (0, r#"{"type":"vote","round":3,"card":"8"}"#),
         (1, r#"{"type":"vote","round":3,"card":"5"}"#),
         (0, r#"{"type":"reveal","round":3}"#),
         (0, r#"{"type":"save_estimate","round":3,"card":"5"}"#),
@@ -63,16 +99,13 @@ fn export_bindings_vectors() {
         (0, r#"{"type":"set_deck","deck":{"kind":"t_shirt"}}"#),
         (1, r#"{"type":"rename","name":"Ada"}"#),
         (1, r#"{"type":"set_role","role":"observer"}"#),
+        (0, removal.as_str()),
     ];
     for (session, command) in commands {
-        record(world.command(session, parse_command(command)).out);
+        let effects = world.command(session, parse_command(command));
+        recorder.record(&world, &effects.out);
     }
-    let removal = format!(
-        r#"{{"type":"remove_participant","participant":"{}"}}"#,
-        person_id(2)
-    );
-    record(world.command(0, parse_command(&removal)).out);
-    assert_eq!(room, world.room.view());
-    let vectors = serde_json::to_string_pretty(&json!({"snapshot": snapshot, "steps": steps})).unwrap();
-    std::fs::write(Path::new(DIRECTORY).join("vectors.json"), vectors + "\n").unwrap();
+    let lines: Vec<String> = recorder.vectors.iter().map(Value::to_string).collect();
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    std::fs::write(Path::new(DIRECTORY).join("vectors.json"), text).unwrap();
 }
