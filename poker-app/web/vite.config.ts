@@ -4,8 +4,8 @@ import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
 
 /**
- * Puts the theme script into the head as a classic script of its own: it has to run before the
- * first paint, and the content security policy allows no inline script.
+ * Adds the theme script to the head as a separate classic script: it must run before the first paint,
+ * and the content security policy allows no inline script.
  */
 function themeBeforePaint(): Plugin {
   const source = readFileSync(new URL('./src/settings/before-paint.js', import.meta.url), 'utf8')
@@ -29,7 +29,7 @@ export default defineConfig({
   plugins: [react(), themeBeforePaint()],
   build: {
     target: 'es2022',
-    // A data: address would need its own exception in the content security policy.
+    // A data: URL would need an exception in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,

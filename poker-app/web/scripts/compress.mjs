@@ -1,4 +1,4 @@
-// Writes a .br and a .gz beside every built file that compresses, so that the server only sends bytes.
+// Compresses the built files to .br and .gz at build time, so that the server does not have to.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'

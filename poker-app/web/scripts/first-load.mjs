@@ -1,4 +1,4 @@
-// Fails when what the first visit loads (the page and everything it names) is over its budget.
+// Fails if the first visit (index.html and the files it references) exceeds its budget.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -153,7 +153,7 @@ describe('commands', () => {
       { type: 'refused', command: { type: 'add_stories', titles }, code: 'message_too_large' },
     ])
     expect(machine.pending.map(({ id }) => id)).toEqual(['a'])
-    expect(machine.link.kind).toBe('waiting')
+    expect(machine.connection.kind).toBe('waiting')
   })
 
   it('stored before a reload are sent when live', () => {

@@ -21,8 +21,8 @@ describe('joining', () => {
       [1, { type: 'opened' }],
     ])
     expect(hello).toEqual([{ type: 'hello', resume: null }])
-    expect(opened.link.kind).toBe('connecting')
-    expect(live()).toMatchObject({ link: { kind: 'live' }, resume: { epoch: 1, seq: 5 } })
+    expect(opened.connection.kind).toBe('connecting')
+    expect(live()).toMatchObject({ connection: { kind: 'live' }, resume: { epoch: 1, seq: 5 } })
   })
 
   it('closes a socket that times out before the snapshot', () => {
@@ -30,7 +30,7 @@ describe('joining', () => {
       [0, { type: 'start' }],
       [CONNECT_TIMEOUT_MS, { type: 'tick' }],
     ])
-    expect(machine.link.kind).toBe('waiting')
+    expect(machine.connection.kind).toBe('waiting')
     expect(effects).toEqual([{ type: 'close' }])
   })
 
@@ -44,7 +44,7 @@ describe('joining', () => {
       [0, { type: 'start' }],
       [1, closed(code)],
     ])
-    expect(machine.link).toEqual({ kind: 'stopped', reason })
+    expect(machine.connection).toEqual({ kind: 'stopped', reason })
     expect(nextDeadlineMs(machine)).toBeNull()
     expect(run([[9, { type: 'visible' }]], machine)[1]).toEqual([])
     expect(run([[9, { type: 'retry_now' }]], machine)[1]).toEqual([{ type: 'open' }])
@@ -56,7 +56,7 @@ describe('joining', () => {
       [1, received({ type: 'error', code: 'unsupported_protocol', message: '' })],
       [2, closed(4000)],
     ])
-    expect(machine.link).toEqual({ kind: 'stopped', reason: 'unsupported_protocol' })
+    expect(machine.connection).toEqual({ kind: 'stopped', reason: 'unsupported_protocol' })
   })
 })
 
@@ -71,7 +71,7 @@ describe('reconnecting', () => {
 
   it('counts consecutive failures and resets after a stable connection', () => {
     const [first] = run([[4, closed()]], live(), 1)
-    expect(first).toMatchObject({ attempt: 1, link: { untilMs: 4 + BACKOFF_BASE_MS } })
+    expect(first).toMatchObject({ attempt: 1, connection: { untilMs: 4 + BACKOFF_BASE_MS } })
     const [second] = run(
       [
         [600, { type: 'tick' }],
@@ -80,7 +80,7 @@ describe('reconnecting', () => {
       first,
       1,
     )
-    expect(second).toMatchObject({ attempt: 2, link: { untilMs: 601 + 2 * BACKOFF_BASE_MS } })
+    expect(second).toMatchObject({ attempt: 2, connection: { untilMs: 601 + 2 * BACKOFF_BASE_MS } })
     const failing: Machine = { ...live(), attempt: 6 }
     const [stable] = run([[3 + STABLE_AFTER_MS, closed()]], failing, 1)
     expect(stable.attempt).toBe(1)
@@ -88,7 +88,7 @@ describe('reconnecting', () => {
 
   it('waits as long as the server asks', () => {
     const [machine] = run([[10, closed(1012, '{"retryAfterMs":700}')]], live())
-    expect(machine.link).toEqual({ kind: 'waiting', untilMs: 710 })
+    expect(machine.connection).toEqual({ kind: 'waiting', untilMs: 710 })
     expect(run([[709, { type: 'tick' }]], machine)[1]).toEqual([])
     expect(run([[710, { type: 'tick' }]], machine)[1]).toEqual([{ type: 'open' }])
   })
@@ -125,7 +125,7 @@ describe('reconnecting', () => {
       ],
       live(),
     )
-    expect(resumed).toMatchObject({ link: { kind: 'live' }, resume: { epoch: 1, seq: 6 } })
+    expect(resumed).toMatchObject({ connection: { kind: 'live' }, resume: { epoch: 1, seq: 6 } })
     expect(effects).toEqual([{ type: 'deliver', message: event(6) }])
   })
 
@@ -157,7 +157,7 @@ describe('events', () => {
   it.each([event(7), event(6, 2)])('with a gap cause a reconnect', (message) => {
     const [machine, effects] = run([[10, received(message)]], live())
     expect(effects).toEqual([{ type: 'close' }])
-    expect(machine).toMatchObject({ link: { kind: 'waiting' }, resume: { epoch: 1, seq: 5 } })
+    expect(machine).toMatchObject({ connection: { kind: 'waiting' }, resume: { epoch: 1, seq: 5 } })
   })
 
   it('continue after a snapshot of a new epoch on the same socket', () => {
@@ -168,7 +168,7 @@ describe('events', () => {
       ],
       live(),
     )
-    expect(machine).toMatchObject({ link: { kind: 'live' }, resume: { epoch: 2, seq: 3 } })
+    expect(machine).toMatchObject({ connection: { kind: 'live' }, resume: { epoch: 2, seq: 3 } })
     expect(effects).toHaveLength(1)
   })
 
@@ -186,9 +186,9 @@ describe('heartbeat', () => {
     const [pinged, effects] = run([[dueMs, { type: 'tick' }]], live())
     expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
     expect(nextDeadlineMs(pinged)).toBe(dueMs + PONG_TIMEOUT_MS)
-    expect(run([[dueMs + 4999, { type: 'tick' }]], pinged)[0].link.kind).toBe('live')
+    expect(run([[dueMs + 4999, { type: 'tick' }]], pinged)[0].connection.kind).toBe('live')
     const [dead, gone] = run([[dueMs + PONG_TIMEOUT_MS, { type: 'tick' }]], pinged)
-    expect(dead.link.kind).toBe('waiting')
+    expect(dead.connection.kind).toBe('waiting')
     expect(gone).toEqual([{ type: 'close' }])
   })
 
@@ -206,7 +206,7 @@ describe('heartbeat', () => {
 
   it('keeps a connection whose page slept without a ping', () => {
     const [machine, effects] = run([[3_600_000, { type: 'tick' }]], live())
-    expect(machine.link.kind).toBe('live')
+    expect(machine.connection.kind).toBe('live')
     expect(effects).toEqual([{ type: 'send', message: { type: 'ping' } }])
   })
 

@@ -30,14 +30,14 @@ export interface PendingCommand {
   notBeforeMs: number
 }
 
-export type Link =
+export type Connection =
   | { kind: 'connecting'; sinceMs: number }
   | { kind: 'live'; sinceMs: number }
   | { kind: 'waiting'; untilMs: number }
   | { kind: 'stopped'; reason: StopReason }
 
 export interface Machine {
-  link: Link
+  connection: Connection
   /** Consecutive failed attempts. */
   attempt: number
   resume: Resume | null
@@ -84,7 +84,7 @@ export type Step = [Machine, Effect[]]
 
 export function create(pending: readonly PendingCommand[] = [], online = true): Machine {
   return {
-    link: { kind: 'waiting', untilMs: 0 },
+    connection: { kind: 'waiting', untilMs: 0 },
     attempt: 0,
     resume: null,
     // Loaded after a reload: the monotonic clock has restarted, so the old times mean nothing.
@@ -99,11 +99,11 @@ export function create(pending: readonly PendingCommand[] = [], online = true): 
 
 export function step(machine: Machine, input: Input, context: Context): Step {
   const starts = input.type === 'start' || input.type === 'retry_now'
-  if (machine.link.kind === 'stopped' && !starts) return [machine, []]
+  if (machine.connection.kind === 'stopped' && !starts) return [machine, []]
   switch (input.type) {
     case 'start':
     case 'retry_now':
-      return machine.link.kind === 'live' ? [machine, []] : connect(machine, context)
+      return machine.connection.kind === 'live' ? [machine, []] : connect(machine, context)
     case 'opened':
       return [machine, [{ type: 'hello', resume: machine.resume }]]
     case 'closed':
@@ -127,13 +127,13 @@ export function step(machine: Machine, input: Input, context: Context): Step {
 
 /** When the next `tick` is due, or null. */
 export function nextDeadlineMs(machine: Machine): number | null {
-  switch (machine.link.kind) {
+  switch (machine.connection.kind) {
     case 'stopped':
       return null
     case 'waiting':
-      return machine.link.untilMs
+      return machine.connection.untilMs
     case 'connecting':
-      return machine.link.sinceMs + CONNECT_TIMEOUT_MS
+      return machine.connection.sinceMs + CONNECT_TIMEOUT_MS
     case 'live': {
       const heartbeat = machine.ping?.deadlineMs ?? machine.heardAtMs + PING_EVERY_MS
       const next = machine.pending.find((entry) => !entry.sent)
@@ -149,7 +149,7 @@ export function backoffMs(attempt: number, random: number): number {
 function connect(machine: Machine, { nowMs }: Context): Step {
   const next: Machine = {
     ...machine,
-    link: { kind: 'connecting', sinceMs: nowMs },
+    connection: { kind: 'connecting', sinceMs: nowMs },
     heardAtMs: nowMs,
     ping: null,
     refusal: null,
@@ -158,7 +158,7 @@ function connect(machine: Machine, { nowMs }: Context): Step {
 }
 
 function stopped(machine: Machine, reason: StopReason): Machine {
-  return { ...machine, link: { kind: 'stopped', reason }, ping: null, attempt: 0 }
+  return { ...machine, connection: { kind: 'stopped', reason }, ping: null, attempt: 0 }
 }
 
 /** Close codes after which the page does not reconnect by itself. */
@@ -173,7 +173,7 @@ const STOP_REASONS: Record<number, StopReason> = {
 const MESSAGE_TOO_BIG = 1009
 
 function closed(machine: Machine, code: number, reason: string, context: Context): Step {
-  if (machine.link.kind === 'waiting') return [machine, []]
+  if (machine.connection.kind === 'waiting') return [machine, []]
   if (code === MESSAGE_TOO_BIG) {
     const [rest, effects] = dropLargest(machine)
     return [waitAfterLoss(rest, null, context), effects]
@@ -197,13 +197,13 @@ function dropLargest(machine: Machine): Step {
 }
 
 function waitAfterLoss(machine: Machine, retryAfterMs: number | null, context: Context): Machine {
-  const { link } = machine
-  const stable = link.kind === 'live' && context.nowMs - link.sinceMs >= STABLE_AFTER_MS
+  const { connection } = machine
+  const stable = connection.kind === 'live' && context.nowMs - connection.sinceMs >= STABLE_AFTER_MS
   const attempt = stable ? 0 : machine.attempt
   const delayMs = retryAfterMs ?? backoffMs(attempt, context.random)
   return {
     ...machine,
-    link: { kind: 'waiting', untilMs: context.nowMs + delayMs },
+    connection: { kind: 'waiting', untilMs: context.nowMs + delayMs },
     attempt: attempt + 1,
     ping: null,
     pending: machine.pending.map((entry) => ({ ...entry, sent: false })),
@@ -229,15 +229,15 @@ function reconnect(machine: Machine, context: Context): Step {
 }
 
 function tick(machine: Machine, context: Context): Step {
-  const { link, ping } = machine
+  const { connection, ping } = machine
   const { nowMs } = context
-  switch (link.kind) {
+  switch (connection.kind) {
     case 'stopped':
       return [machine, []]
     case 'waiting':
-      return nowMs >= link.untilMs ? connect(machine, context) : [machine, []]
+      return nowMs >= connection.untilMs ? connect(machine, context) : [machine, []]
     case 'connecting':
-      return nowMs >= link.sinceMs + CONNECT_TIMEOUT_MS
+      return nowMs >= connection.sinceMs + CONNECT_TIMEOUT_MS
         ? reconnect(machine, context)
         : [machine, []]
     case 'live': {
@@ -257,13 +257,13 @@ function sendPing(machine: Machine, timeoutMs: number, { nowMs }: Context): Step
 }
 
 function probe(machine: Machine, context: Context): Step {
-  if (machine.link.kind !== 'live' || machine.ping) return [machine, []]
+  if (machine.connection.kind !== 'live' || machine.ping) return [machine, []]
   return sendPing(machine, PROBE_TIMEOUT_MS, context)
 }
 
 /** The device woke up: reconnect at once, or check a connection that may have died. */
 function wake(machine: Machine, context: Context): Step {
-  if (machine.link.kind === 'waiting') return connect(machine, context)
+  if (machine.connection.kind === 'waiting') return connect(machine, context)
   return probe(machine, context)
 }
 
@@ -277,7 +277,7 @@ function received(machine: Machine, message: ServerMessage, context: Context): S
     case 'snapshot': {
       const resume = { epoch: message.epoch, seq: message.seq }
       const known: Machine = { ...heard, resume }
-      return known.link.kind === 'live'
+      return known.connection.kind === 'live'
         ? resync(known, message, context)
         : enterLive(known, message, context)
     }
@@ -312,7 +312,7 @@ function resync(machine: Machine, message: ServerMessage, context: Context): Ste
 function enterLive(machine: Machine, message: ServerMessage, context: Context): Step {
   const live: Machine = {
     ...machine,
-    link: { kind: 'live', sinceMs: context.nowMs },
+    connection: { kind: 'live', sinceMs: context.nowMs },
     storeAvailable: true,
   }
   const [flushed, effects] = flush(live, context)
@@ -363,9 +363,9 @@ function refused(
   const next: Machine = {
     ...machine,
     pending: machine.pending.filter((candidate) => candidate.id !== message.id),
-    refusal: machine.link.kind === 'connecting' ? message.code : machine.refusal,
+    refusal: machine.connection.kind === 'connecting' ? message.code : machine.refusal,
   }
-  if (machine.link.kind === 'connecting') return [next, []]
+  if (machine.connection.kind === 'connecting') return [next, []]
   const [flushed, effects] = flush(next, context)
   const command = entry?.command ?? null
   return [flushed, [{ type: 'refused', command, code: message.code }, ...effects]]
@@ -388,7 +388,7 @@ function replaces(newer: Command, older: Command): boolean {
 
 /** Sends due commands in order; one that must wait delays those behind it. */
 function flush(machine: Machine, { nowMs }: Context): Step {
-  if (machine.link.kind !== 'live') return [machine, []]
+  if (machine.connection.kind !== 'live') return [machine, []]
   const delayed = machine.pending.findIndex((entry) => !entry.sent && entry.notBeforeMs > nowMs)
   const free = COMMANDS_IN_FLIGHT_MAX - machine.pending.filter((entry) => entry.sent).length
   const due = (delayed === -1 ? machine.pending : machine.pending.slice(0, delayed))

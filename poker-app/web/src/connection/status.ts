@@ -12,8 +12,8 @@ export type Status =
   | { kind: 'closed' }
 
 export function connectionStatus(machine: Machine, nowMs: number): Status {
-  const { link, ping, pending } = machine
-  switch (link.kind) {
+  const { connection, ping, pending } = machine
+  switch (connection.kind) {
     case 'stopped':
       return { kind: 'closed' }
     case 'live':
@@ -27,10 +27,10 @@ export function connectionStatus(machine: Machine, nowMs: number): Status {
       if (!machine.online) {
         return { kind: 'offline', voteKept: pending.some((p) => p.command.type === 'vote') }
       }
-      if (link.kind === 'connecting') return { kind: 'connecting' }
+      if (connection.kind === 'connecting') return { kind: 'connecting' }
       return {
         kind: 'reconnecting',
-        seconds: Math.max(1, Math.ceil((link.untilMs - nowMs) / 1000)),
+        seconds: Math.max(1, Math.ceil((connection.untilMs - nowMs) / 1000)),
       }
     }
   }

@@ -73,7 +73,7 @@ function Rounds({ history: { rounds, olderLeftOut } }: { history: TeamHistory })
   const date = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' })
   return (
     <>
-      <ol className="history-list">
+      <ol>
         {rounds.map((round) => (
           <li key={`${round.round}-${round.revealedAt}`} className="history-round">
             <div>
@@ -114,7 +114,7 @@ function Rounds({ history: { rounds, olderLeftOut } }: { history: TeamHistory })
 function Figure(props: { name: string; value: string | null; strong?: boolean }) {
   const t = useTexts()
   return (
-    <div className="figure" data-strong={props.strong}>
+    <div data-strong={props.strong}>
       <dt>{props.name}</dt>
       <dd>{props.value ?? t.history.none}</dd>
     </div>

@@ -13,8 +13,8 @@ interface Props {
 
 export function ConnectionStatus({ machine, onRetry }: Props) {
   const t = useTexts()
-  const { link, ping, pending } = machine
-  const changesWithTime = link.kind !== 'live' || ping !== null || pending.length > 0
+  const { connection, ping, pending } = machine
+  const changesWithTime = connection.kind !== 'live' || ping !== null || pending.length > 0
   const status = connectionStatus(machine, useNow(REFRESH_MS, changesWithTime))
   return (
     <div className="connection-status" data-kind={status.kind} data-testid="connection-status">

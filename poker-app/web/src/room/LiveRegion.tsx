@@ -10,7 +10,7 @@ import { refusalText } from './Toast'
 export function LiveRegion({ state }: { state: ClientState }) {
   const t = useTexts()
   const { announced, refusal, machine } = state
-  const lost = machine.link.kind !== 'live'
+  const lost = machine.connection.kind !== 'live'
   const status = connectionStatus(machine, useNow(1000, lost))
   // Without the seconds: a screen reader would read each of them.
   const connection =

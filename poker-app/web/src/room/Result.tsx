@@ -86,7 +86,7 @@ function Revealed({ stats }: { stats: Stats }) {
 
 function Figure({ name, value }: { name: string; value: string }) {
   return (
-    <div className="figure">
+    <div>
       <dt>{name}</dt>
       <dd>{value}</dd>
     </div>

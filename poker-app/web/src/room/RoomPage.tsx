@@ -23,9 +23,9 @@ export function RoomPage({ join, showHistory }: { join: Join; showHistory: boole
     if (name !== undefined && role) rememberTeam({ slug: join.team, name, role })
   }, [join.team, name, role])
 
-  const { link } = state.machine
-  if (link.kind === 'stopped' && link.reason !== 'left') {
-    return <Stopped reason={link.reason} onRetry={() => client.retryNow()} />
+  const { connection } = state.machine
+  if (connection.kind === 'stopped' && connection.reason !== 'left') {
+    return <Stopped reason={connection.reason} onRetry={() => client.retryNow()} />
   }
   if (room) return <Room client={client} state={state} room={room} showHistory={showHistory} />
   return (

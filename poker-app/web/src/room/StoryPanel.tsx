@@ -87,7 +87,7 @@ function StoryList({ onChosen }: { onChosen: () => void }) {
     // Focusable, so that participants without buttons in the rows can scroll it by keyboard.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className="story-scroll" tabIndex={0} role="group" aria-labelledby="stories-title">
-      <ol className="story-list">
+      <ol>
         {room.stories.map((one, index) => (
           <li
             key={one.id}
