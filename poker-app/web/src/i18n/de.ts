@@ -63,8 +63,8 @@ export const de: Catalogue = {
     empty: 'Noch keine Storys. Schätzt ohne, oder füge eine Liste ein.',
     emptyOthers: 'Noch keine Storys. Schätzen geht auch ohne.',
     add: 'Storys eingeben oder einfügen',
-    full: (n) =>
-      `${n === 1 ? 'Eine davon passt' : `${n} davon passen`} nicht hinein: Ein Raum fasst 200 Storys. Was nicht passt, bleibt hier.`,
+    full: (n, max) =>
+      `${n === 1 ? 'Eine davon passt' : `${n} davon passen`} nicht hinein: Ein Raum fasst ${max} Storys. Was nicht passt, bleibt hier.`,
     addButton: (n) => (n > 1 ? `${n} Storys hinzufügen` : 'Story hinzufügen'),
     estimate: (card) => `geschätzt: ${card}`,
     current: 'wird geschätzt',
@@ -193,7 +193,8 @@ export const de: Catalogue = {
       custom: 'Eigene Karten',
     },
     cards: 'Karten, getrennt durch Leerzeichen oder Kommas',
-    cardsInvalid: '2 bis 32 Karten mit je höchstens 8 Zeichen.',
+    cardsInvalid: (min, max, chars) =>
+      `${min} bis ${max} Karten mit je höchstens ${chars} Zeichen.`,
     useDeck: 'Diese Karten nehmen',
     deckDiscards: 'Andere Karten beginnen die Runde neu, ohne die Stimmen, die sie hat.',
     autoReveal: 'Von selbst aufdecken',

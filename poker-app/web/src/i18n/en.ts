@@ -67,8 +67,8 @@ export const en = {
     empty: 'No stories yet. You can vote without one, or paste a list.',
     emptyOthers: 'No stories yet. You can vote without one.',
     add: 'Add or paste stories',
-    full: (n: number) =>
-      `${n === 1 ? 'One of these does' : `${n} of these do`} not fit: a room holds up to 200 stories. The rest stays in this field.`,
+    full: (n: number, max: number) =>
+      `${n === 1 ? 'One of these does' : `${n} of these do`} not fit: a room holds up to ${max} stories. The rest stays in this field.`,
     addButton: (n: number) => (n > 1 ? `Add ${n} stories` : 'Add story'),
     estimate: (card: string) => `estimated ${card}`,
     current: 'being estimated',
@@ -198,12 +198,13 @@ export const en = {
       custom: 'Custom',
     },
     cards: 'Cards, separated by spaces or commas',
-    cardsInvalid: '2 to 32 cards of up to 8 characters each.',
+    cardsInvalid: (min: number, max: number, chars: number) =>
+      `${min} to ${max} cards of up to ${chars} characters each.`,
     useDeck: 'Use these cards',
     deckDiscards: 'Another deck restarts the round and discards its votes.',
     autoReveal: 'Reveal automatically',
     autoRevealHint: 'As soon as everyone here has voted.',
-    facilitatorOnly: 'Only the facilitator changes these.',
+    facilitatorOnly: 'Only the facilitator can change these.',
   },
   shortcuts: {
     title: 'Keyboard shortcuts',
@@ -284,13 +285,13 @@ export const en = {
     message_too_large: 'That was too much at once. Try smaller parts.',
     invalid_deck: 'These cards cannot be used.',
     unknown_story: 'That story no longer exists.',
-    unknown_participant: 'That person has left.',
+    unknown_participant: 'That participant has left.',
     other: 'That did not work. Try again.',
   },
   announcement: {
     voted: (name: string, voted: number, voters: number) => `${name} voted, ${voted} of ${voters}.`,
     unvoted: (name: string, voted: number, voters: number) =>
-      `${name} took the vote back, ${voted} of ${voters}.`,
+      `${name} took their vote back, ${voted} of ${voters}.`,
     revealed: (median: string, agreement: number) =>
       `Revealed: median ${median}, agreement ${agreement} per cent.`,
     revealedWithoutEstimate: 'Revealed: no estimate.',

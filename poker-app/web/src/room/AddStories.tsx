@@ -51,7 +51,7 @@ export function AddStories() {
       />
       {excess > 0 && (
         <p className="hint" role="status">
-          {t.stories.full(excess)}
+          {t.stories.full(excess, STORIES_MAX)}
         </p>
       )}
       {fitting.length > 0 && (

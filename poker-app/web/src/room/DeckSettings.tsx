@@ -2,6 +2,7 @@ import { useId, useState } from 'react'
 import { useTexts } from '../i18n'
 import type { Deck, DeckChoice, DeckKind } from '../protocol/protocol'
 import { parseCards, DECK_KINDS } from './decks'
+import { CARD_CHARS_MAX, DECK_CARDS_MAX, DECK_CARDS_MIN } from './limits'
 
 interface Props {
   deck: Deck
@@ -51,7 +52,7 @@ export function DeckSettings({ deck, onUse }: Props) {
             onChange={(event) => setText(event.target.value)}
           />
           <p id={`${id}-problem`} className="problem">
-            {cards ? '' : t.settings.cardsInvalid}
+            {cards ? '' : t.settings.cardsInvalid(DECK_CARDS_MIN, DECK_CARDS_MAX, CARD_CHARS_MAX)}
           </p>
         </>
       )}
