@@ -1,4 +1,4 @@
-//! `/drain` of the pods of Deployments that take part in a handover: what they hold, and who is connected.
+//! `/drain-status` of the pods of Deployments that take part in a handover: what they hold, and who is connected.
 
 use crate::{context::Context, error::Error};
 use futures::future::join_all;
@@ -13,14 +13,12 @@ use poker_operator_core::{
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Answer of `/drain`.
+/// Answer of `/drain-status`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    held: u64,
-    /// Absent in answers of older versions of the app.
-    #[serde(default)]
-    links: u64,
+struct DrainStatus {
+    active: u64,
+    gateway_links: u64,
     routes_version: u64,
 }
 
@@ -59,8 +57,8 @@ async fn held(ctx: &Context, deployment: &Deployment) -> Result<Option<Held>, Er
     let answers = join_all(running.iter().map(|pod| ask_pod(ctx, pod))).await;
     let answers: Option<Vec<_>> = answers.into_iter().collect();
     Ok(answers.map(|answers| Held {
-        held: answers.iter().map(|answer| answer.held).sum(),
-        links: answers.iter().map(|answer| answer.links).sum(),
+        held: answers.iter().map(|answer| answer.active).sum(),
+        links: answers.iter().map(|answer| answer.gateway_links).sum(),
         // Without pods nothing is held, whatever the table.
         routes_version: answers
             .iter()
@@ -75,7 +73,7 @@ fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-async fn ask_pod(ctx: &Context, pod: &Pod) -> Option<Answer> {
+async fn ask_pod(ctx: &Context, pod: &Pod) -> Option<DrainStatus> {
     let ip = pod.status.as_ref()?.pod_ip.as_ref()?;
     let host = if ip.contains(':') {
         format!("[{ip}]")
@@ -84,7 +82,7 @@ async fn ask_pod(ctx: &Context, pod: &Pod) -> Option<Answer> {
     };
     let response = ctx
         .http
-        .get(format!("http://{host}:{PORT_ADMIN}/drain"))
+        .get(format!("http://{host}:{PORT_ADMIN}/drain-status"))
         .send()
         .await
         .ok()?;

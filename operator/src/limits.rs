@@ -44,7 +44,7 @@ pub const BLIND_RETRY_SECONDS: u64 = 10;
 /// Time for running passes to end after SIGTERM.
 pub const SHUTDOWN_SECONDS: u64 = 10;
 
-/// A `/drain` question is given up after this time.
+/// A `/drain-status` question is given up after this time.
 pub const DRAIN_TIMEOUT_SECONDS: u64 = 1;
 
 /// A Prometheus query is given up after this time.

@@ -1,4 +1,4 @@
-//! The admin server of every role: /live /ready /metrics /drain.
+//! The admin server of every role: /live /ready /metrics /drain-status.
 
 use std::{
     collections::BTreeSet,
@@ -45,14 +45,14 @@ impl Readiness {
     }
 }
 
-/// What a process has in hand.
+/// How much work a process still has to hand over before it can be deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Held {
+pub struct DrainStatus {
     /// Rooms of a shard, sockets of a gateway.
-    pub held: u64,
+    pub active: u64,
     /// Gateways connected to a shard.
-    pub links: u64,
+    pub gateway_links: u64,
     pub routes_version: u64,
 }
 
@@ -61,8 +61,8 @@ pub struct Held {
 pub struct Admin {
     pub readiness: Readiness,
     pub registry: Arc<Registry>,
-    /// Answers `/drain`; roles that hold nothing have none.
-    pub held: Option<Arc<dyn Fn() -> Held + Send + Sync>>,
+    /// Answers `/drain-status`; `None` for roles that have nothing to hand over.
+    pub drain_status: Option<Arc<dyn Fn() -> DrainStatus + Send + Sync>>,
 }
 
 /// Serves until `stop`.
@@ -81,7 +81,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .route("/drain", get(drain))
+        .route("/drain-status", get(drain_status))
         .with_state(admin)
 }
 
@@ -109,9 +109,9 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
-async fn drain(State(admin): State<Admin>) -> Response {
-    match &admin.held {
-        Some(held) => Json(held()).into_response(),
+async fn drain_status(State(admin): State<Admin>) -> Response {
+    match &admin.drain_status {
+        Some(drain_status) => Json(drain_status()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -139,9 +139,9 @@ mod tests {
         let admin = Admin {
             readiness: Readiness::default(),
             registry: Arc::new(registry),
-            held: Some(Arc::new(|| Held {
-                held: 3,
-                links: 2,
+            drain_status: Some(Arc::new(|| DrainStatus {
+                active: 3,
+                gateway_links: 2,
                 routes_version: 9,
             })),
         };
@@ -191,9 +191,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn drain_tells_what_is_held() {
+    async fn drain_status_reports_active_work_and_links() {
         let (admin, _) = admin();
-        let (_, text) = get_text(&admin, "/drain").await;
-        assert_eq!(text, r#"{"held":3,"links":2,"routesVersion":9}"#);
+        let (_, text) = get_text(&admin, "/drain-status").await;
+        assert_eq!(text, r#"{"active":3,"gatewayLinks":2,"routesVersion":9}"#);
     }
 }

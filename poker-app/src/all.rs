@@ -70,7 +70,7 @@ impl All {
             let admin = Admin {
                 readiness: Readiness::default(),
                 registry: Arc::new(registry),
-                held: Some(Arc::new(gateway.held())),
+                drain_status: Some(Arc::new(gateway.drain_status())),
             };
             tokio::spawn(admin::serve(admin_listen, admin, gateway.ended()));
         }

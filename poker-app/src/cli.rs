@@ -81,7 +81,7 @@ pub struct Common {
     /// Format of the logs; POKER_LOG_FILTER sets the level, e.g. `info,poker_app=debug`.
     #[arg(long, env = "POKER_LOG", value_enum, default_value = "json")]
     pub log: LogFormat,
-    /// Address of the admin server: /live /ready /metrics /drain.
+    /// Address of the admin server: /live /ready /metrics /drain-status.
     #[arg(long, env = "POKER_ADMIN_LISTEN", default_value = "0.0.0.0:9090")]
     pub admin_listen: SocketAddr,
 }
@@ -94,7 +94,7 @@ pub struct AllArgs {
     /// Folder of the data; made when missing.
     #[arg(long, env = "POKER_DATA", default_value = "./poker-data")]
     pub data: PathBuf,
-    /// Address of the admin server (/live /ready /metrics /drain); none when not given.
+    /// Address of the admin server (/live /ready /metrics /drain-status); none when not given.
     #[arg(long, env = "POKER_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
     /// Format of the logs; POKER_LOG_FILTER sets the level, e.g. `info,poker_app=debug`.

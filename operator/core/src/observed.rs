@@ -29,7 +29,7 @@ pub fn fingerprint(value: &[u8]) -> String {
     hex(&Sha256::digest(value)[..8])
 }
 
-/// What a Deployment's admin port said: `/drain`.
+/// What a Deployment's admin port said: `/drain-status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Rooms or sockets, over all pods of the Deployment.

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::server::listen;
 use self::{http::App, hub::Hub, server::Sockets};
 use crate::{
-    admin::{self, Admin, Held, Readiness},
+    admin::{self, Admin, DrainStatus, Readiness},
     cli::GatewayArgs,
     history::{History, PostgresHistory},
     metrics::{self, GatewayMetrics},
@@ -76,12 +76,12 @@ impl Gateway {
         }
     }
 
-    /// What `/drain` answers.
-    pub fn held(&self) -> impl Fn() -> Held + Send + Sync + use<> {
+    /// Answers `/drain-status`.
+    pub fn drain_status(&self) -> impl Fn() -> DrainStatus + Send + Sync + use<> {
         let (hub, sockets) = (self.hub.clone(), self.sockets.clone());
-        move || Held {
-            held: u64::from(sockets.open()),
-            links: 0,
+        move || DrainStatus {
+            active: u64::from(sockets.open()),
+            gateway_links: 0,
             routes_version: hub.routes_version(),
         }
     }
@@ -127,7 +127,7 @@ pub async fn run(args: GatewayArgs, stop: CancellationToken) -> anyhow::Result<(
     let admin = Admin {
         readiness: readiness.clone(),
         registry: Arc::new(registry),
-        held: Some(Arc::new(gateway.held())),
+        drain_status: Some(Arc::new(gateway.drain_status())),
     };
     let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));
     let result = tokio::select! {

@@ -20,7 +20,7 @@ use self::{
     ownership::Me,
 };
 use crate::{
-    admin::{self, Admin, Held, Readiness},
+    admin::{self, Admin, DrainStatus, Readiness},
     cli::ShardArgs,
     log::{KafkaSink, Outbox, Sink},
     metrics::{self, ShardMetrics},
@@ -131,7 +131,7 @@ pub async fn run(args: ShardArgs, stop: CancellationToken) -> anyhow::Result<()>
     let admin = Admin {
         readiness: readiness.clone(),
         registry: Arc::new(registry),
-        held: Some(held(&metrics, &routes)),
+        drain_status: Some(drain_status(&metrics, &routes)),
     };
     let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));
     let listener = TcpListener::bind(args.listen)
@@ -170,12 +170,12 @@ fn start(
     Ok(Shard::start(me, store, sink, routes, metrics))
 }
 
-/// What `/drain` answers.
-fn held(metrics: &ShardMetrics, routes: &Routes) -> Arc<dyn Fn() -> Held + Send + Sync> {
+/// Answers `/drain-status`.
+fn drain_status(metrics: &ShardMetrics, routes: &Routes) -> Arc<dyn Fn() -> DrainStatus + Send + Sync> {
     let (rooms, links, routes) = (metrics.rooms.clone(), metrics.links.clone(), routes.clone());
-    Arc::new(move || Held {
-        held: rooms.get().unsigned_abs(),
-        links: links.get().unsigned_abs(),
+    Arc::new(move || DrainStatus {
+        active: rooms.get().unsigned_abs(),
+        gateway_links: links.get().unsigned_abs(),
         routes_version: routes.borrow().version,
     })
 }
