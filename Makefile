@@ -33,7 +33,7 @@ test: ## Everything CI checks: lint, unit, integration, web-test, e2e
 
 unit: web ## Tests that need no server
 	scripts/step "tests of scripts" python3 -m unittest discover --start-directory tests/scripts --pattern '*_test.py'
-	scripts/step "unit tests" cargo test --workspace --lib --bins --test properties --test scenarios
+	scripts/step "unit tests" cargo test --workspace --lib --bins
 
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
 	scripts/need redis-server postgresql openjdk-17-jdk-headless maven

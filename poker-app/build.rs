@@ -1,4 +1,4 @@
-//! The page is built apart from the program and embedded into it.
+//! Embeds the page, which is built separately.
 
 use std::path::Path;
 

@@ -19,14 +19,14 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// What the process still waits for. Ready when nothing is pending.
+/// The dependencies that the process waits for. It is ready once none is pending.
 #[derive(Clone, Default)]
 pub struct Readiness {
     pending: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Readiness {
-    /// Not ready until `thing` is [`done`](Self::done). Words for people, e.g. "routing table".
+    /// Not ready until `thing` is [`done`](Self::done). Shown to users, e.g. "routing table".
     pub fn pending(&self, thing: &str) {
         self.with(|pending| pending.insert(thing.to_owned()));
     }
@@ -35,7 +35,7 @@ impl Readiness {
         self.with(|pending| pending.remove(thing));
     }
 
-    /// What is pending, in alphabetical order.
+    /// The pending entries, in alphabetical order.
     pub fn list(&self) -> Vec<String> {
         self.with(|pending| pending.iter().cloned().collect())
     }
@@ -45,7 +45,7 @@ impl Readiness {
     }
 }
 
-/// How much work a process still has to hand over before it can be deleted.
+/// The work that a process must hand off before it can be deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DrainStatus {
@@ -56,12 +56,12 @@ pub struct DrainStatus {
     pub routes_version: u64,
 }
 
-/// What the admin server shows.
+/// The state that the admin server shows.
 #[derive(Clone)]
 pub struct Admin {
     pub readiness: Readiness,
     pub registry: Arc<Registry>,
-    /// Answers `/drain-status`; `None` for roles that have nothing to hand over.
+    /// Answers `/drain-status`; `None` for roles without work to hand off.
     pub drain_status: Option<Arc<dyn Fn() -> DrainStatus + Send + Sync>>,
 }
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn metrics_carry_the_labels_and_names_of_the_contract() {
+    async fn metrics_have_the_documented_names_and_labels() {
         let (admin, shard) = admin();
         shard.commands("acked").inc();
         let (_, text) = get_text(&admin, "/metrics").await;

@@ -12,9 +12,9 @@ use crate::{load::LoadArgs, routes::RoutesSource};
     name = "poker-app",
     version,
     about = "Planning poker for teams: one process for a small team, or gateways, shards and workers for thousands.",
-    long_about = "Planning poker for teams.\n\nWithout a role it serves everything from one process and keeps \
-                  its data in a folder: nothing else is needed. The roles gateway, shard and worker are the \
-                  same program in parts, as the Kubernetes operator runs them.",
+    long_about = "Planning poker for teams.\n\nWithout a role it runs standalone: one process that stores its data \
+                  in a folder and needs no other server. The Kubernetes operator runs the roles gateway, shard \
+                  and worker.",
     after_help = "Example: start a server for your team and open http://127.0.0.1:8080\n  poker-app --data ./poker-data",
     args_conflicts_with_subcommands = true
 )]
@@ -22,22 +22,25 @@ pub struct Cli {
     #[command(subcommand)]
     pub role: Option<Role>,
     #[command(flatten)]
-    pub all: AllArgs,
+    pub standalone: StandaloneArgs,
 }
+
+/// Open sockets of a gateway. A process may have 20,000 file descriptors on common machines.
+pub const CONNECTIONS_MAX_DEFAULT: u32 = 18_000;
 
 #[derive(Subcommand)]
 pub enum Role {
-    /// Serve everything from one process (the default).
+    /// Run gateway and shard in one process, with the data in a folder (the default).
     #[command(
-        after_help = "Example: reachable from other machines, data in /var/lib/poker\n  poker-app all --listen 0.0.0.0:8080 --data /var/lib/poker"
+        after_help = "Example: reachable from other machines, data in /var/lib/poker\n  poker-app standalone --listen 0.0.0.0:8080 --data /var/lib/poker"
     )]
-    All(AllArgs),
-    /// Serve browsers: the page, WebSockets and history; rooms live on shards.
+    Standalone(StandaloneArgs),
+    /// Serve browsers: the page, WebSockets and the history. Rooms are on shards.
     #[command(
         after_help = "Example: a gateway that reads its routing table from a file\n  poker-app gateway --listen 0.0.0.0:8080 --routes file:/etc/poker/routes.json"
     )]
     Gateway(GatewayArgs),
-    /// Own a share of the rooms and keep them in Redis.
+    /// Own a share of the rooms and store them in Redis.
     #[command(
         after_help = "Example: shard 0 of a table in a file, without history\n  poker-app shard --shard 0 --listen 0.0.0.0:7000 --advertise 127.0.0.1:7000 \\\n    --redis-url redis://127.0.0.1:6379 --routes file:/etc/poker/routes.json"
     )]
@@ -47,35 +50,35 @@ pub enum Role {
         after_help = "Example:\n  poker-app worker --kafka-brokers 127.0.0.1:9092 \\\n    --database-url postgres://poker@127.0.0.1/poker"
     )]
     Worker(WorkerArgs),
-    /// Drive teams of real WebSockets against a gateway and report latencies and losses.
+    /// Generate load on a gateway with teams of real WebSockets; report latencies and losses.
     #[command(
         after_help = "Example: 100 teams of 10, 200 votes a second, for half a minute\n  poker-app load --url ws://127.0.0.1:8080 --teams 100 --participants 10 --rate 200 --seconds 30"
     )]
     Load(LoadArgs),
 }
 
-/// How logs are written.
+/// Log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line, on standard output.
+    /// One JSON object per line, on standard output.
     Json,
-    /// Readable lines, on standard error.
+    /// Text lines, on standard error.
     Text,
 }
 
-/// Flags of every role that runs in a cluster.
+/// Flags of the roles that run in a cluster.
 #[derive(Args, Clone)]
 pub struct Common {
-    /// Kubernetes namespace: label of all metrics, and where the routing table is watched.
+    /// Kubernetes namespace: label of all metrics, and namespace of the routing table.
     #[arg(long, env = "POKER_NAMESPACE", default_value = "default")]
     pub namespace: String,
     /// Name of the PokerCluster: label of all metrics.
     #[arg(long, env = "POKER_CLUSTER", default_value = "poker")]
     pub cluster: String,
-    /// Revision of the program and its settings: label of all metrics.
+    /// Revision of the app and its settings: label of all metrics.
     #[arg(long, env = "POKER_REVISION", default_value = "local")]
     pub revision: String,
-    /// Name of the pod: label of all metrics, so that one scraped twice counts once.
+    /// Name of the pod: label of all metrics, so that a pod that is scraped twice counts once.
     #[arg(long, env = "POKER_POD", default_value = "")]
     pub pod: String,
     /// Format of the logs; POKER_LOG_FILTER sets the level, e.g. `info,poker_app=debug`.
@@ -87,14 +90,14 @@ pub struct Common {
 }
 
 #[derive(Args, Clone)]
-pub struct AllArgs {
-    /// Address that browsers use.
+pub struct StandaloneArgs {
+    /// Address for browsers.
     #[arg(long, env = "POKER_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Folder of the data; made when missing.
+    /// Data folder; created if missing.
     #[arg(long, env = "POKER_DATA", default_value = "./poker-data")]
     pub data: PathBuf,
-    /// Address of the admin server (/live /ready /metrics /drain-status); none when not given.
+    /// Address of the admin server (/live /ready /metrics /drain-status); without it there is none.
     #[arg(long, env = "POKER_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
     /// Format of the logs; POKER_LOG_FILTER sets the level, e.g. `info,poker_app=debug`.
@@ -106,20 +109,20 @@ pub struct AllArgs {
 pub struct GatewayArgs {
     #[command(flatten)]
     pub common: Common,
-    /// Address that browsers use.
+    /// Address for browsers.
     #[arg(long, env = "POKER_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Where the routing table is: configmap:NAME or file:PATH.
+    /// Source of the routing table: configmap:NAME or file:PATH.
     #[arg(long, env = "POKER_ROUTES")]
     pub routes: RoutesSource,
-    /// PostgreSQL with the history, e.g. postgres://user:password@host/name; no history without.
+    /// PostgreSQL with the history, e.g. postgres://user:password@host/name; without it there is no history.
     #[arg(long, env = "POKER_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// On SIGTERM, sockets are closed spread over this many seconds.
+    /// On SIGTERM, the sockets are closed evenly over this many seconds.
     #[arg(long, env = "POKER_DRAIN_WINDOW_SECONDS", default_value_t = 20)]
     pub drain_window_seconds: u32,
-    /// Sockets beyond this number are refused with 503.
-    #[arg(long, env = "POKER_CONNECTIONS_MAX", default_value_t = 18_000)]
+    /// Further sockets are refused with 503.
+    #[arg(long, env = "POKER_CONNECTIONS_MAX", default_value_t = CONNECTIONS_MAX_DEFAULT)]
     pub connections_max: u32,
 }
 
@@ -127,7 +130,7 @@ pub struct GatewayArgs {
 pub struct ShardArgs {
     #[command(flatten)]
     pub common: Common,
-    /// Address of the link that gateways connect to.
+    /// Address for the links of gateways.
     #[arg(long, env = "POKER_LISTEN", default_value = "0.0.0.0:7000")]
     pub listen: SocketAddr,
     /// This shard's id in the routing table.
@@ -136,16 +139,16 @@ pub struct ShardArgs {
     /// This shard's address in the routing table, host:port.
     #[arg(long, env = "POKER_ADVERTISE")]
     pub advertise: String,
-    /// Where the routing table is: configmap:NAME or file:PATH.
+    /// Source of the routing table: configmap:NAME or file:PATH.
     #[arg(long, env = "POKER_ROUTES")]
     pub routes: RoutesSource,
-    /// Redis that keeps the rooms, e.g. redis://host:6379.
+    /// Redis with the rooms, e.g. redis://host:6379.
     #[arg(long, env = "POKER_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
-    /// First part of every key in Redis.
+    /// Prefix of every key in Redis.
     #[arg(long, env = "POKER_REDIS_PREFIX", default_value = "poker")]
     pub redis_prefix: String,
-    /// Kafka brokers for history events, host:port,…; no history without.
+    /// Kafka brokers for history events, host:port,…; without them there is no history.
     #[arg(long, env = "POKER_KAFKA_BROKERS")]
     pub kafka_brokers: Option<String>,
     /// Kafka topic of the history events.
@@ -163,10 +166,10 @@ pub struct WorkerArgs {
     /// Kafka topic of the history events.
     #[arg(long, env = "POKER_KAFKA_TOPIC", default_value = "poker-history")]
     pub kafka_topic: String,
-    /// Consumer group: workers of one group share the partitions.
+    /// Consumer group: the workers of a group share the partitions.
     #[arg(long, env = "POKER_KAFKA_GROUP", default_value = "poker-worker")]
     pub kafka_group: String,
-    /// PostgreSQL to write to; tables are made when missing.
+    /// PostgreSQL for the history; tables are created if missing.
     #[arg(long, env = "POKER_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 }
@@ -183,10 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn no_role_means_all_and_flags_may_follow_at_once() {
+    fn flags_without_a_role_are_those_of_standalone() {
         let cli = Cli::try_parse_from(["poker-app", "--listen", "127.0.0.1:0"]).unwrap();
         assert!(cli.role.is_none());
-        assert_eq!(cli.all.listen.port(), 0);
+        assert_eq!(cli.standalone.listen.port(), 0);
     }
 
     #[test]
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_routes_source_is_refused_with_what_to_write() {
+    fn an_invalid_routes_source_is_refused_with_the_valid_forms() {
         let wrong = ["poker-app", "gateway", "--routes", "routes.json"];
         let error = Cli::try_parse_from(wrong).err().unwrap().to_string();
         assert!(error.contains("file:"), "{error}");

@@ -1,16 +1,16 @@
-//! Planning poker server: gateway, shard, worker, or everything in one process.
+//! Planning poker server: standalone, or as gateway, shard and worker.
 
 pub mod admin;
-pub mod all;
 pub mod cli;
+pub mod events;
 pub mod gateway;
 pub mod history;
 pub mod link;
 pub mod load;
-pub mod log;
 pub mod metrics;
 pub mod routes;
 pub mod shard;
+pub mod standalone;
 pub mod store;
 pub mod telemetry;
 pub mod web;

@@ -1,26 +1,25 @@
-//! The program: reads the command line and runs the role.
+//! Parses the command line and runs the role.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use poker_app::{
-    all,
     cli::{Cli, LogFormat, Role},
-    gateway, load, shard, telemetry, worker,
+    gateway, load, shard, standalone, telemetry, worker,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let Cli { role, all } = Cli::parse();
-    let role = role.unwrap_or(Role::All(all));
+    let Cli { role, standalone } = Cli::parse();
+    let role = role.unwrap_or(Role::Standalone(standalone));
     telemetry::init(log_format(&role))?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signals(stop.clone()));
     match role {
-        Role::All(args) => all::run(args, stop).await?,
+        Role::Standalone(args) => standalone::run(args, stop).await?,
         Role::Gateway(args) => gateway::run(args, stop).await?,
         Role::Shard(args) => shard::run(args, stop).await?,
         Role::Worker(args) => worker::run(args, stop).await?,
@@ -31,7 +30,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 fn log_format(role: &Role) -> LogFormat {
     match role {
-        Role::All(args) => args.log,
+        Role::Standalone(args) => args.log,
         Role::Gateway(args) => args.common.log,
         Role::Shard(args) => args.common.log,
         Role::Worker(args) => args.common.log,
@@ -39,12 +38,12 @@ fn log_format(role: &Role) -> LogFormat {
     }
 }
 
-/// The first SIGTERM or SIGINT asks the role to end; the second ends it.
+/// The first SIGTERM or SIGINT stops the role gracefully, the second one at once.
 async fn stop_on_signals(stop: CancellationToken) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        tracing::warn!("cannot listen to signals: the process can only be killed");
+        tracing::warn!("cannot handle signals: the process can only be killed");
         return;
     };
     for _ in 0..2 {
@@ -55,7 +54,7 @@ async fn stop_on_signals(stop: CancellationToken) {
         if stop.is_cancelled() {
             std::process::exit(130);
         }
-        tracing::info!("stopping; once more to stop at once");
+        tracing::info!("stopping; send the signal again to stop at once");
         stop.cancel();
     }
 }

@@ -1,4 +1,4 @@
-//! Every metric of the program, behind small typed handles for each role.
+//! All metrics of the app, behind typed handles for each role.
 //!
 //! Labels are namespace, cluster, revision, pod, and shard on shards; never a team.
 
@@ -12,7 +12,7 @@ use prometheus_client::{
 
 use crate::cli::Common;
 
-/// A registry whose metrics all carry namespace, cluster, revision and pod.
+/// A registry whose metrics all have the labels namespace, cluster, revision and pod.
 pub fn registry(common: &Common) -> Registry {
     Registry::with_labels(
         [
@@ -26,7 +26,7 @@ pub fn registry(common: &Common) -> Registry {
     )
 }
 
-/// The part of a registry whose metrics also carry the shard's id.
+/// The part of a registry whose metrics also have the label shard.
 pub fn shard_registry(registry: &mut Registry, shard: u32) -> &mut Registry {
     registry.sub_registry_with_label((Cow::Borrowed("shard"), Cow::Owned(shard.to_string())))
 }
@@ -63,7 +63,7 @@ pub struct GatewayMetrics {
     pub received: Counter,
     /// Messages to clients.
     pub sent: Counter,
-    /// Hellos that resume an earlier socket.
+    /// Hellos that resume an earlier session.
     pub reconnects: Counter,
 }
 
@@ -83,7 +83,7 @@ impl GatewayMetrics {
             reconnects: counter(
                 registry,
                 "poker_gateway_reconnects",
-                "Hellos that resume an earlier socket",
+                "Hellos that resume an earlier session",
             ),
         }
     }
@@ -93,7 +93,7 @@ impl GatewayMetrics {
 pub struct ShardMetrics {
     /// Rooms this shard owns.
     pub rooms: Gauge,
-    /// Connected people in the rooms it owns.
+    /// Connected participants in the rooms it owns.
     pub participants: Gauge,
     /// Gateways connected.
     pub links: Gauge,
@@ -101,10 +101,10 @@ pub struct ShardMetrics {
     pub commit_seconds: Histogram,
     /// Rooms claimed in the store.
     pub claims: Counter,
-    /// History events not yet acknowledged by the log.
+    /// History events that are not yet delivered.
     pub outbox_events: Gauge,
     commands: Family<Outcome, Counter>,
-    moves: Family<Reason, Counter>,
+    handoffs: Family<Reason, Counter>,
 }
 
 impl ShardMetrics {
@@ -112,8 +112,12 @@ impl ShardMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let commands = Family::<Outcome, Counter>::default();
         registry.register("poker_shard_commands", "Commands by result", commands.clone());
-        let moves = Family::<Reason, Counter>::default();
-        registry.register("poker_shard_moves", "Rooms given up, by reason", moves.clone());
+        let handoffs = Family::<Reason, Counter>::default();
+        registry.register(
+            "poker_shard_handoffs",
+            "Rooms handed off or lost, by reason",
+            handoffs.clone(),
+        );
         let commit_seconds = Histogram::new([
             0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0, 5.0,
         ]);
@@ -127,7 +131,7 @@ impl ShardMetrics {
             participants: gauge(
                 registry,
                 "poker_shard_participants",
-                "Connected people in the rooms this shard owns",
+                "Connected participants in the rooms this shard owns",
             ),
             links: gauge(registry, "poker_shard_links", "Gateways connected to this shard"),
             commit_seconds,
@@ -135,27 +139,27 @@ impl ShardMetrics {
             outbox_events: gauge(
                 registry,
                 "poker_shard_outbox_events",
-                "History events not yet acknowledged by the log",
+                "History events that are not yet delivered",
             ),
             commands,
-            moves,
+            handoffs,
         }
     }
 
-    /// Counter of commands with one result, e.g. "acked" or an error code; keep it to count often.
+    /// Counter of commands with one result: "acked" or "refused". Keep it to count often.
     pub fn commands(&self, result: &'static str) -> Counter {
         self.commands.get_or_create_owned(&Outcome { result })
     }
 
-    /// Counter of rooms given up for one reason, e.g. "table", "fenced", "shutdown".
-    pub fn moves(&self, reason: &'static str) -> Counter {
-        self.moves.get_or_create_owned(&Reason { reason })
+    /// Counter of rooms that left for one reason: "table", "fenced" or "shutdown".
+    pub fn handoffs(&self, reason: &'static str) -> Counter {
+        self.handoffs.get_or_create_owned(&Reason { reason })
     }
 }
 
 #[derive(Clone)]
 pub struct WorkerMetrics {
-    /// Events between the end of the topic and what is stored.
+    /// Events in the topic that are not stored yet.
     pub lag_events: Gauge,
     events: Family<Outcome, Counter>,
 }
@@ -168,7 +172,7 @@ impl WorkerMetrics {
             lag_events: gauge(
                 registry,
                 "poker_worker_lag_events",
-                "Events between the end of the topic and what is stored",
+                "Events in the topic that are not stored yet",
             ),
             events,
         }

@@ -1,4 +1,4 @@
-//! The routing table as it changes: watched in a ConfigMap, polled from a file, or set in process.
+//! Follows the routing table: watched in a ConfigMap, polled from a file, or set in the process.
 
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
@@ -14,12 +14,12 @@ use crate::admin::Readiness;
 
 /// The newest routing table; version 0 and no shards until the first one is known.
 pub type Routes = watch::Receiver<Arc<RoutingTable>>;
-/// Sets the routing table. A clone of it lives in whatever feeds [`Routes`].
+/// Sets the routing table.
 pub type RoutesSender = watch::Sender<Arc<RoutingTable>>;
 
 /// Key of the table in the ConfigMap.
 pub const ROUTES_KEY: &str = "routes.json";
-/// Entry of [`Readiness`] until a table is known.
+/// Pending in [`Readiness`] until a table is known.
 pub const PENDING: &str = "routing table";
 const FILE_POLL_PERIOD: Duration = Duration::from_secs(1);
 const CLIENT_RETRY_PERIOD: Duration = Duration::from_secs(2);
@@ -43,13 +43,13 @@ impl FromStr for RoutesSource {
     }
 }
 
-/// A table set in process, as for `all` and tests; the sender must live as long as its receivers.
+/// A table set in the process, for the standalone role and tests. The sender must outlive the receivers.
 pub fn in_process(table: RoutingTable) -> (RoutesSender, Routes) {
     watch::channel(Arc::new(table))
 }
 
-/// Follows `source` in the background until `stop`. Pending in `readiness` until a table with a
-/// shard is known. Tables that are malformed or older than the newest seen are left out.
+/// Follows `source` in the background until `stop`. Pending in `readiness` until a table is known. Ignores tables that are
+/// malformed or older than the current one.
 pub fn follow(
     source: RoutesSource,
     namespace: String,
@@ -119,9 +119,9 @@ impl Feed {
             match change {
                 Ok(map) => match map.data.as_ref().and_then(|data| data.get(ROUTES_KEY)) {
                     Some(text) => self.offer(text),
-                    None => tracing::warn!(name, key = ROUTES_KEY, "config map has no routing table"),
+                    None => tracing::warn!(name, key = ROUTES_KEY, "the ConfigMap has no routing table"),
                 },
-                Err(cause) => tracing::warn!(name, %cause, "watch of the routing table failed, trying again"),
+                Err(cause) => tracing::warn!(name, %cause, "watch of the routing table failed, retrying"),
             }
         }
     }
@@ -130,7 +130,7 @@ impl Feed {
         let table = match RoutingTable::parse(text) {
             Ok(table) => table,
             Err(cause) => {
-                tracing::warn!(%cause, "routing table left out: it is malformed");
+                tracing::warn!(%cause, "ignored a malformed routing table");
                 return;
             }
         };
@@ -157,7 +157,7 @@ async fn kubernetes_client() -> kube::Client {
     loop {
         match kube::Client::try_default().await {
             Ok(client) => return client,
-            Err(cause) => tracing::warn!(%cause, "no Kubernetes client, trying again"),
+            Err(cause) => tracing::warn!(%cause, "cannot create a Kubernetes client, retrying"),
         }
         tokio::time::sleep(CLIENT_RETRY_PERIOD).await;
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_newer_and_sound_tables_are_taken() {
+    fn only_newer_and_valid_tables_are_accepted() {
         let (feed, mut routes) = feed();
         feed.offer(&table(5));
         assert!(feed.readiness.list().is_empty());

@@ -1,4 +1,4 @@
-//! Logs: JSON for a pod, text for a terminal. `POKER_LOG_FILTER` sets levels.
+//! Log set-up: JSON in a pod, text on a terminal. `POKER_LOG_FILTER` sets levels.
 
 use std::io::IsTerminal;
 
@@ -9,10 +9,10 @@ use tracing_subscriber::{
 
 use crate::cli::LogFormat;
 
-/// What libraries say about connections that we report ourselves.
+/// Connection messages of libraries, which the app reports itself.
 const QUIET: &str = "librdkafka=off,rdkafka=off";
 
-/// Installs the process-wide log writer. Call once, first thing.
+/// Installs the global log writer. Call it once, at the start.
 pub fn init(format: LogFormat) -> anyhow::Result<()> {
     let wanted = std::env::var("POKER_LOG_FILTER").unwrap_or_default();
     let logs = filtered(&wanted)
@@ -38,7 +38,7 @@ fn filtered(
         .with(filter_fn(holds_no_frames)))
 }
 
-/// Frames hold votes nobody may know: no filter brings them to the log.
+/// Frames contain secret votes: no filter may log them.
 fn holds_no_frames(from: &Metadata) -> bool {
     !["tungstenite", "tokio_tungstenite"]
         .iter()
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn no_filter_brings_frames_to_the_log() {
+    fn no_filter_logs_frames() {
         let written = Written::default();
         let writer = written.clone();
         let filter = "trace,tungstenite::protocol=trace,tokio_tungstenite=trace";

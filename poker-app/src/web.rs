@@ -1,4 +1,4 @@
-//! The page, embedded into the program.
+//! Serves the page, which is embedded in the binary.
 
 use axum::{
     Router,
@@ -16,10 +16,10 @@ struct Dist;
 
 const INDEX: &str = "index.html";
 const FAVICON: &str = "favicon.svg";
-/// Names of assets hold a hash of their content.
+/// The names of assets contain a hash of their content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const NO_CACHE: &str = "no-cache";
-/// Encodings of the files that the build made next to each file, best first.
+/// The encodings that the build precompresses, best first.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -28,7 +28,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Whoever has a team's address may join it.
+    // The address of a team lets anyone join, so it must not leak.
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (
@@ -37,7 +37,7 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// `/`, `/t/{slug}` and the files of the page; at any other path the page says that there is nothing.
+/// `/`, `/t/{slug}` and the files of the page. At any other path the page shows that it does not exist.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(index))
@@ -57,7 +57,7 @@ async fn team(Path(slug): Path<String>, headers: HeaderMap) -> Response {
 }
 
 async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    // What browsers ask for when a page of ours is not HTML: history as JSON, say.
+    // Browsers request it for answers that are not HTML, like the history as JSON.
     let path = match &*path {
         "favicon.ico" => FAVICON,
         path => path,
@@ -69,7 +69,7 @@ async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
     }
 }
 
-/// The page, which knows no such path either, and leads home.
+/// The page with status 404; it links to the start page.
 fn nothing(mut request: HeaderMap) -> Response {
     request.remove(header::IF_NONE_MATCH);
     let mut response = answer(INDEX, NO_CACHE, &request);
@@ -89,7 +89,7 @@ fn answer(path: &str, cache: &'static str, request: &HeaderMap) -> Response {
     response
 }
 
-/// The best compressed form of a file that the client takes.
+/// The best encoding of a file that the client accepts.
 fn encoded(path: &str, request: &HeaderMap) -> Option<(Option<&'static str>, rust_embed::EmbeddedFile)> {
     let accepted = request.get(header::ACCEPT_ENCODING)?.to_str().ok()?;
     let takes = |encoding: &str| {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn assets_are_kept_for_good_and_sent_compressed_where_there_is_such_a_file() {
+    async fn assets_are_cached_for_ever_and_sent_compressed_if_available() {
         for path in Dist::iter().filter(|path| path.starts_with("assets/")) {
             let response = get(&format!("/{path}"), &[(header::ACCEPT_ENCODING, "gzip, br")]).await;
             assert_eq!(response.headers()[header::CACHE_CONTROL], IMMUTABLE);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_exist_is_not_found_and_the_page_says_so() {
+    async fn an_unknown_path_is_answered_with_404_and_the_page() {
         for path in ["/nothing", "/foo/bar", "/t/NO", "/t/a/b", "/../Cargo.toml"] {
             let response = get(path, &[]).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_is_an_icon_where_browsers_look_for_one() {
+    async fn the_icon_is_at_its_default_path() {
         for path in ["/favicon.svg", "/favicon.ico"] {
             let response = get(path, &[]).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");

@@ -1,6 +1,6 @@
-//! Sessions come and go.
+//! Sessions join and leave.
 
-use crate::effects::{Effects, Output, SessionId};
+use crate::effects::{CatchUp, Effects, Output, SessionId};
 use crate::error::{ErrorCode, Refusal};
 use crate::history::HistoryKind;
 use crate::limits::{PARTICIPANTS_MAX, PROTOCOL_VERSION, SESSIONS_PER_PARTICIPANT_MAX};
@@ -13,12 +13,8 @@ impl Room {
     pub(crate) fn attach(&mut self, session: SessionId, hello: &Hello, now_ms: u64, effects: &mut Effects) {
         if let Err((code, refusal)) = self.take_seat(session, hello, now_ms, effects) {
             let reason = refusal.code.name();
-            let text = ServerMessage::Error(ErrorMessage::new(None, refusal)).to_text();
-            effects.out.push(Output::ToSession {
-                session,
-                command_id: None,
-                text,
-            });
+            let text = ErrorMessage::new(None, refusal).to_text();
+            effects.out.push(Output::Private { session, text });
             effects.out.push(Output::Kick {
                 session,
                 code,
@@ -58,7 +54,7 @@ impl Room {
         if self.sessions.get(&session).is_some_and(|seat| *seat != id) {
             self.detach(session, now_ms, effects);
         }
-        // Until it is greeted, the session gets nothing.
+        // Until it is attached, the session gets nothing.
         self.sessions.remove(&session);
         if self.state.participants.get(&id).is_some() {
             self.return_to_seat(session, &id, name, hello, effects)?;
@@ -67,7 +63,7 @@ impl Room {
         }
         self.sessions.insert(session, id.clone());
         self.settle(now_ms, effects);
-        self.greet(session, id, hello, now_ms, effects);
+        self.catch_up(session, id, hello, now_ms, effects);
         Ok(())
     }
 
@@ -112,8 +108,8 @@ impl Room {
         Ok(())
     }
 
-    /// The seat, its vote and its name are kept. A hello without `resume` comes from a page just opened,
-    /// whose name and role are the newest; one with `resume` may be older than a `rename` since.
+    /// The seat, its vote and its name are kept. A hello without `resume` comes from a page that was just opened and has
+    /// the newest name and role; one with `resume` may be older than a later `rename`.
     fn return_to_seat(
         &mut self,
         session: SessionId,
@@ -150,42 +146,43 @@ impl Room {
         Ok(())
     }
 
-    /// Exactly the missed events when all of them are known, else everything.
-    fn greet(&self, session: SessionId, you: String, hello: &Hello, now_ms: u64, effects: &mut Effects) {
+    /// Sends exactly the missed events if the ring still has all of them, else a snapshot.
+    fn catch_up(&self, session: SessionId, you: String, hello: &Hello, now_ms: u64, effects: &mut Effects) {
         let (epoch, seq) = (self.epoch, self.state.seq);
         let resume = hello.resume.filter(|resume| resume.epoch == epoch);
         let missed = resume.and_then(|resume| self.ring.after(resume.seq, seq));
         let resumed = missed.is_some();
-        let own_vote = self.own_vote(&you);
-        let snapshot = || ServerMessage::Snapshot {
-            epoch,
-            seq,
-            now_ms,
-            room: Box::new(view::room(&self.state)),
-            your_vote: view::own_vote(&self.state.round, &you),
-        };
-        let rest = match missed {
+        let catch_up = match missed {
             Some(mut events) => {
-                events.push(own_vote.to_text());
-                events
+                events.push(self.own_vote(&you).to_text());
+                CatchUp::Events(events)
             }
-            None => vec![snapshot().to_text()],
+            None => CatchUp::Snapshot(self.snapshot(&you, now_ms).to_text()),
         };
         let welcome = ServerMessage::Welcome {
             protocol: PROTOCOL_VERSION,
-            you: you.clone(),
+            you,
             epoch,
             seq,
             resumed,
             now_ms,
         };
-        let mut text = vec![welcome.to_text()];
-        text.extend(rest);
         effects.out.push(Output::Attached {
             session,
             epoch,
             seq,
-            text,
+            welcome: welcome.to_text(),
+            catch_up,
         });
+    }
+
+    fn snapshot(&self, you: &str, now_ms: u64) -> ServerMessage {
+        ServerMessage::Snapshot {
+            epoch: self.epoch,
+            seq: self.state.seq,
+            now_ms,
+            room: Box::new(view::room(&self.state)),
+            your_vote: self.state.round.ballots.own_vote(you),
+        }
     }
 }

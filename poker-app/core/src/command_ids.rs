@@ -1,4 +1,4 @@
-//! The command ids of a participant that were applied last, so that none is applied twice.
+//! The last applied command ids of a participant, so that no command is applied twice.
 
 use std::collections::VecDeque;
 
@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::limits::COMMAND_IDS_REMEMBERED;
 
-/// Bytes kept of each id's hash. They are written with every vote, so they are few; two ids of one
-/// participant meet by chance once in 10^13 commands.
+/// Bytes kept of each id's hash. Every vote writes them, so they are few; two ids of one participant collide once in 10^13
+/// commands.
 const HASH_BYTES: usize = 6;
 type IdHash = [u8; HASH_BYTES];
 
@@ -22,7 +22,7 @@ impl CommandIds {
         self.0.contains(&hash(id))
     }
 
-    /// The oldest one is forgotten when there are too many.
+    /// Beyond the limit, the oldest is forgotten.
     pub fn remember(&mut self, id: &str) {
         if self.0.len() == COMMAND_IDS_REMEMBERED {
             self.0.pop_front();

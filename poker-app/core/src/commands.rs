@@ -1,4 +1,4 @@
-//! What people do.
+//! The commands of participants.
 
 use crate::effects::{Effects, Output, SessionId};
 use crate::error::{ErrorCode, Refusal};
@@ -24,23 +24,31 @@ impl Room {
         effects: &mut Effects,
     ) {
         let outcome = self.apply_once(session, id, command, now_ms, effects);
-        // An id beyond its bounds is not echoed.
-        let command_id = text::command_id(id).is_ok().then(|| String::from(id));
-        let message = match outcome {
-            Ok(()) => ServerMessage::Ack {
-                id: String::from(id),
-                seq: self.state.seq,
+        let command_id = String::from(id);
+        effects.out.push(match outcome {
+            Ok(()) => Output::Ack {
+                session,
+                text: ServerMessage::Ack {
+                    id: command_id.clone(),
+                    seq: self.state.seq,
+                }
+                .to_text(),
+                command_id,
             },
-            Err(refusal) => ServerMessage::Error(ErrorMessage::new(command_id.clone(), refusal)),
-        };
-        effects.out.push(Output::ToSession {
-            session,
-            command_id,
-            text: message.to_text(),
+            // An invalid id is not echoed.
+            Err(refusal) if text::command_id(id).is_err() => Output::Private {
+                session,
+                text: ErrorMessage::new(None, refusal).to_text(),
+            },
+            Err(refusal) => Output::Refused {
+                session,
+                text: ErrorMessage::new(Some(command_id.clone()), refusal).to_text(),
+                command_id,
+            },
         });
     }
 
-    /// A command seen before changes nothing and is acknowledged again.
+    /// A repeated command changes nothing and is acknowledged again.
     fn apply_once(
         &mut self,
         session: SessionId,
@@ -141,7 +149,7 @@ impl Room {
                 effects,
             );
         }
-        self.tell_own_vote(who, effects);
+        self.send_own_vote(who, effects);
         Ok(())
     }
 
@@ -263,7 +271,7 @@ impl Room {
         Ok(())
     }
 
-    /// Selecting the story that is being voted on keeps its votes.
+    /// Selecting the story of the current round keeps its votes.
     fn select_story(&mut self, story: StoryId, effects: &mut Effects) -> Outcome {
         if self.state.stories.get(story).is_none() {
             return Err(Refusal::new(
@@ -278,7 +286,7 @@ impl Room {
         Ok(())
     }
 
-    /// The first story of an untouched round without one is taken up at once.
+    /// A round without a story and without votes takes up the first one at once.
     fn add_stories(&mut self, titles: &[String], effects: &mut Effects) -> Outcome {
         self.edit_stories(effects, |list| list.add(titles))?;
         let round = &self.state.round;
@@ -289,7 +297,7 @@ impl Room {
         Ok(())
     }
 
-    /// Removing the story at hand goes on to the next.
+    /// Removing the current story moves on to the next one.
     fn remove_story(&mut self, story: StoryId, effects: &mut Effects) -> Outcome {
         let is_current = self.state.round.story == Some(story);
         let next = self.state.stories.next_after(Some(story));
@@ -311,7 +319,7 @@ impl Room {
         Ok(())
     }
 
-    /// Another deck starts the round anew: its votes may not exist in the new one.
+    /// Another deck restarts the round, as its votes may not be in the new deck.
     fn set_deck(&mut self, choice: &DeckChoice, effects: &mut Effects) -> Outcome {
         let deck = Deck::choose(choice)?;
         if deck != self.state.deck {
@@ -352,7 +360,7 @@ impl Room {
         );
     }
 
-    /// The timer informs only: its end reveals nothing.
+    /// The timer only informs: its end reveals nothing.
     fn start_timer(&mut self, seconds: u32, now_ms: u64, effects: &mut Effects) -> Outcome {
         if !(TIMER_SECONDS_MIN..=TIMER_SECONDS_MAX).contains(&seconds) {
             let message = format!("a timer runs {TIMER_SECONDS_MIN} to {TIMER_SECONDS_MAX} seconds");
@@ -369,7 +377,7 @@ impl Room {
         Ok(())
     }
 
-    /// A secret vote goes too; whoever was removed may join again.
+    /// A secret vote is withdrawn as well. A removed participant may join again.
     fn remove_participant(&mut self, who: &str, removed: &str, effects: &mut Effects) -> Outcome {
         if removed == who {
             let message = "you cannot remove yourself; hand over and close the page";

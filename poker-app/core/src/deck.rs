@@ -1,4 +1,4 @@
-//! Decks of cards and what their cards are worth.
+//! Decks and the values of their cards.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +15,11 @@ const MODIFIED_FIBONACCI: &[&str] = &[
 ];
 const T_SHIRT: &[&str] = &["XS", "S", "M", "L", "XL", "XXL", "?", "☕"];
 const POWERS_OF_TWO: &[&str] = &["0", "1", "2", "4", "8", "16", "32", "64", "?", "☕"];
-/// Cards of a deck without numbers that are no estimate.
+/// Cards of a deck without numbers that are not estimates.
 const NO_ESTIMATE: &[&str] = &["?", "☕", "∞"];
 
 impl Deck {
-    /// The built-in cards, or the custom ones after a check.
+    /// The built-in cards, or the validated custom ones.
     pub fn choose(choice: &DeckChoice) -> Result<Self, Refusal> {
         let cards = match choice.kind {
             DeckKind::Fibonacci => built_in(FIBONACCI),
@@ -38,8 +38,8 @@ impl Deck {
         self.cards.iter().any(|own| own == card)
     }
 
-    /// The cards that are estimates, from small to large. A deck with numbers is ordered by them, and
-    /// its other cards are no estimates; a deck without keeps its own order.
+    /// The cards that are estimates, in ascending order. In a deck with numbers only the numbers are estimates; a deck
+    /// without numbers keeps its own order.
     pub fn scale(&self) -> Scale<'_> {
         let mut numeric: Vec<(&str, f64)> = self
             .cards
@@ -62,7 +62,7 @@ impl Deck {
     }
 }
 
-/// Estimates from small to large; with their values when they are numbers.
+/// Estimates in ascending order, with their values if they are numbers.
 #[derive(Debug, PartialEq)]
 pub struct Scale<'a> {
     pub cards: Vec<&'a str>,
@@ -75,7 +75,7 @@ impl Scale<'_> {
     }
 }
 
-/// What a numeric card is worth: "13", "0.5", "0,5", "½".
+/// The value of a numeric card: "13", "0.5", "0,5", "½".
 fn value(card: &str) -> Option<f64> {
     match card {
         "¼" => return Some(0.25),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_have_values() {
+    fn numeric_cards_have_values() {
         let cases = [
             ("0", Some(0.0)),
             ("13", Some(13.0)),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn scales_go_from_small_to_large() {
+    fn scales_are_ascending() {
         let numeric = custom_deck(&["8", "?", "1", "½", "XL"]).unwrap();
         assert_eq!(
             numeric.scale(),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn custom_decks_are_checked() {
+    fn custom_decks_are_validated() {
         assert_eq!(custom_deck(&[" 1 ", "zwei"]).unwrap().cards, ["1", "zwei"]);
         let many: Vec<String> = (0..=DECK_CARDS_MAX).map(|card| card.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();

@@ -1,15 +1,17 @@
-//! What goes into a room and what comes out of it.
+//! The inputs and outputs of a room.
+
+use serde::{Deserialize, Serialize};
 
 use crate::history::HistoryEvent;
 use crate::protocol::{Command, Hello};
 
-/// A client connection, named by its gateway; unique within the process that runs the room.
+/// A socket attached to a room, as named by its gateway; unique within the process that owns the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// A session says hello. Attaching an attached session again starts it anew.
+    /// A session joins. Attaching an attached session again restarts it.
     Attach {
         session: SessionId,
         hello: Hello,
@@ -26,39 +28,56 @@ pub enum Input {
     Tick,
 }
 
-/// The outcome of one input. Nothing else leaves a room.
+/// The result of one input. Nothing else leaves a room.
 #[derive(Debug, Default, PartialEq)]
 pub struct Effects {
-    /// The state changed in a way that must be stored before any output is sent. Outputs of a room
-    /// leave in order: those of a later input wait for the store too, even when it changed nothing.
+    /// The state changed and must be stored before any output is sent. The outputs of a room leave in order: those of
+    /// a later input wait for the store too, even if that input changed nothing.
     pub durable: bool,
     pub out: Vec<Output>,
-    /// Goes into the outbox with the same write; deduplicated by (team, epoch, seq).
+    /// Written to the outbox in the same transaction; deduplicated by (team, epoch, seq).
     pub history: Vec<HistoryEvent>,
 }
 
+/// Every `text` is a server message as JSON, ready for the socket.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// The session has the room's state as of `seq`: a welcome, then a snapshot or the events missed.
-    /// It wants every `Publish` with a larger seq.
+    /// The session has the room's state as of `seq` and wants every `Publish` with a larger one.
     Attached {
         session: SessionId,
         epoch: u64,
         seq: u64,
-        text: Vec<String>,
+        welcome: String,
+        catch_up: CatchUp,
     },
-    /// `command_id`: the text acknowledges or refuses this command.
-    ToSession {
+    /// The command is applied, now or by an earlier copy of it.
+    Ack {
         session: SessionId,
-        command_id: Option<String>,
+        command_id: String,
         text: String,
     },
-    /// To all attached sessions of the room.
+    /// The command changed nothing.
+    Refused {
+        session: SessionId,
+        command_id: String,
+        text: String,
+    },
+    /// For this session alone; answers no command that can be named.
+    Private { session: SessionId, text: String },
+    /// For all attached sessions of the room.
     Publish { seq: u64, text: String },
-    /// The session is no longer of the room; close its socket.
+    /// The session no longer belongs to the room; close its socket.
     Kick {
         session: SessionId,
         code: u16,
         reason: String,
     },
+}
+
+/// How a session gets the room's state after its welcome.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum CatchUp {
+    Snapshot(String),
+    /// Exactly the missed events, then the session's own vote.
+    Events(Vec<String>),
 }

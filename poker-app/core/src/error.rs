@@ -1,4 +1,4 @@
-//! Refusals: one code and one clear sentence for the sender alone.
+//! Refusals: a code and one clear sentence, for the sender only.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub enum ErrorCode {
     NoStory,
 }
 
-/// Why something was refused. Nothing has changed.
+/// Why a request was refused. It has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
@@ -64,7 +64,7 @@ impl Refusal {
 }
 
 impl ErrorCode {
-    /// The name as it stands in JSON and in close reasons, e.g. `stale_round`.
+    /// The name in JSON and in close reasons, e.g. `stale_round`.
     pub fn name(self) -> String {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::String(name)) => name,

@@ -1,15 +1,15 @@
-//! What is kept for good: events for the log, and the report made of them.
+//! The history: the events that are recorded, and the report of a team.
 
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Card, ParticipantId, Stats, StoryId};
 
-/// A line of the log, as JSON; the log's key is the team. Holds revealed values only.
+/// An event as JSON, in Kafka with the team as key. Contains revealed votes only.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEvent {
     pub team: String,
-    /// Of the room: one made anew under the same name counts its rounds from 1 again.
+    /// When the room was created: a recreated room counts its rounds from 1 again.
     #[serde(default)]
     pub created_at_ms: u64,
     pub epoch: u64,
@@ -64,7 +64,7 @@ pub struct TeamHistory {
     pub team: String,
     /// Newest first.
     pub rounds: Vec<HistoryRound>,
-    /// Whether there may be older rounds than those.
+    /// Whether there are older rounds.
     pub older_left_out: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct HistoryRound {
     pub revealed_at: String,
     pub votes: Vec<HistoryVote>,
     pub stats: HistoryStats,
-    /// The card saved last for this round.
+    /// The card that was saved last for this round.
     pub estimate: Option<Card>,
 }
 

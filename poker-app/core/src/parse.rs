@@ -1,4 +1,4 @@
-//! Client frames from text, with one clear refusal for what is none.
+//! Parses client frames. An invalid frame gets one clear refusal.
 
 use serde::Deserialize;
 
@@ -6,10 +6,10 @@ use crate::error::{ErrorCode, Refusal};
 use crate::limits::{COMMAND_ID_CHARS_MAX, MESSAGE_BYTES_MAX};
 use crate::protocol::ClientMessage;
 
-/// Characters of a parser's own words that are passed on.
+/// Characters of a parser error that a refusal quotes.
 const DETAIL_CHARS_MAX: usize = 160;
 
-/// A frame that is no message; `id` when it was recognisably a command.
+/// An invalid frame; `id` if it is recognisable as a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     pub id: Option<String>,
@@ -27,7 +27,7 @@ pub fn client_message(text: &str) -> Result<ClientMessage, Rejected> {
     serde_json::from_str(text).map_err(|error| rejected(text, &error.to_string()))
 }
 
-/// As much of a frame as is needed to answer it, whatever its command is like.
+/// The part of a frame that is needed to answer it.
 #[derive(Default, Deserialize)]
 struct Probe {
     #[serde(rename = "type")]
@@ -79,7 +79,7 @@ mod tests {
     use crate::protocol::Command;
 
     #[test]
-    fn messages_are_read_and_unknown_fields_ignored() {
+    fn messages_are_parsed_and_unknown_fields_ignored() {
         let text =
             r#"{"type":"command","id":"7","later":1,"command":{"type":"vote","round":3,"card":"5","x":[]}}"#;
         let command = Command::Vote {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_gets_one_clear_answer() {
+    fn invalid_frames_get_one_clear_refusal() {
         use ErrorCode::{Malformed, MessageTooLarge, UnknownType};
         let deep = "[".repeat(10_000);
         let deep_command = format!(

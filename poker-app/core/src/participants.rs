@@ -1,4 +1,4 @@
-//! Who sits in a room, and whether they are there.
+//! The participants of a room and their presence.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,14 +19,14 @@ pub struct Participant {
     pub presence: Presence,
 }
 
-/// Known to this process only: a room that starts anew has nobody connected.
+/// Known to this process only: after a claim no participant is connected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Presence {
     /// At least one session.
     Connected(Vec<SessionId>),
     /// Disconnected; auto-reveal still waits.
     Away { since_ms: u64 },
-    /// Disconnected for long; only the seat is kept.
+    /// Disconnected for long: auto-reveal does not wait, but the seat is kept.
     Gone { since_ms: u64 },
 }
 
@@ -62,7 +62,7 @@ impl Participant {
         matches!(self.presence, Presence::Connected(_))
     }
 
-    /// Auto-reveal waits for this one's vote.
+    /// Whether auto-reveal waits for this participant's vote.
     pub fn is_awaited(&self) -> bool {
         self.role == Role::Voter && !matches!(self.presence, Presence::Gone { .. })
     }
@@ -91,7 +91,7 @@ impl Participant {
         }
     }
 
-    /// When the presence changes by itself.
+    /// When the presence changes through time alone.
     pub fn deadline_ms(&self) -> Option<u64> {
         match self.presence {
             Presence::Connected(_) => None,
@@ -100,7 +100,7 @@ impl Participant {
         }
     }
 
-    /// Whether the seat is to be given up.
+    /// Whether the seat expires.
     pub fn pass_time(&mut self, now_ms: u64) -> bool {
         if let Presence::Away { since_ms } = self.presence
             && now_ms >= since_ms.saturating_add(AWAY_GRACE_MS)
@@ -137,7 +137,7 @@ impl Participants {
         self.0.iter().find(|participant| participant.is_connected())
     }
 
-    /// Whoever is gone longest; people merely away keep their seats.
+    /// The participant who has been gone longest. Participants who are only away keep their seats.
     pub fn longest_gone(&self) -> Option<&Participant> {
         let gone = self
             .0

@@ -41,16 +41,17 @@ pub enum ClientMessage {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Hello {
+    // Links carry it without field names: no field may be skipped.
     pub protocol: u32,
     /// Secret of the browser, 32 lowercase hex digits; never shown to others.
     pub key: String,
     pub name: String,
     pub role: Role,
     /// Makes the room when the team does not exist yet, else ignored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub create: Option<CreateRoom>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub resume: Option<Resume>,
 }
@@ -361,7 +362,7 @@ pub struct Deck {
 #[serde(rename_all = "camelCase")]
 pub struct DeckChoice {
     pub kind: DeckKind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub cards: Option<Vec<Card>>,
 }
@@ -430,6 +431,11 @@ impl ServerMessage {
 }
 
 impl ErrorMessage {
+    /// The `error` frame's text.
+    pub fn to_text(self) -> String {
+        ServerMessage::Error(self).to_text()
+    }
+
     pub fn new(id: Option<String>, refusal: Refusal) -> Self {
         Self {
             id,

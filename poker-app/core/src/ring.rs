@@ -1,10 +1,10 @@
-//! The last published events, for clients that come back.
+//! The last published events, for clients that resume.
 
 use std::collections::VecDeque;
 
 use crate::limits::{RING_BYTES_MAX, RING_EVENTS_MAX};
 
-/// Texts of consecutive sequence numbers, the newest last; bounded in number and bytes.
+/// Texts with consecutive sequence numbers, the newest last; bounded in number and bytes.
 #[derive(Debug, Default)]
 pub struct Ring {
     events: VecDeque<(u64, String)>,
@@ -23,7 +23,7 @@ impl Ring {
         }
     }
 
-    /// All events after `seq` up to `newest`, or none at all when one of them is gone.
+    /// All events after `seq` up to `newest`; `None` if one of them is missing.
     pub fn after(&self, seq: u64, newest: u64) -> Option<Vec<String>> {
         let missing = usize::try_from(newest.checked_sub(seq)?).ok()?;
         let first = self.events.len().checked_sub(missing)?;
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gap_is_replayed_wholly_or_not_at_all() {
+    fn missed_events_are_replayed_completely_or_not_at_all() {
         let mut ring = Ring::default();
         let newest = RING_EVENTS_MAX as u64 + 10;
         for seq in 1..=newest {

@@ -1,4 +1,4 @@
-//! The room: one input at a time changes the state and yields what is to be done.
+//! The room: each input changes the state and yields the effects to carry out.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,18 @@ use crate::effects::{Effects, Input, Output, SessionId};
 use crate::error::Refusal;
 use crate::history::{HistoryEvent, HistoryKind, HistoryStory};
 use crate::participants::{Participants, Presence};
-use crate::protocol::{Deck, DeckChoice, Event, ParticipantId, RoomView, ServerMessage, StoryId};
+use crate::protocol::{Deck, DeckChoice, Event, ParticipantId, ServerMessage, StoryId};
 use crate::ring::Ring;
 use crate::round::Round;
 use crate::state::{DecodeError, STATE_VERSION, State};
 use crate::stories::Stories;
 use crate::team::TeamSlug;
-use crate::{text, view};
+use crate::text;
 
 /// A team's live state, owned by one process at a time.
 ///
-/// Every published event raises `seq` by one. Inputs with older times than earlier ones are safe; they
-/// just make nothing expire.
+/// Every published event raises `seq` by one. An input with an earlier time than the one before is safe: nothing expires
+/// by it.
 #[derive(Debug)]
 pub struct Room {
     pub(crate) state: State,
@@ -27,7 +27,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// A new room without anybody. Refuses a bad name or deck.
+    /// A new, empty room. Refuses an invalid name or deck.
     pub fn create(team: TeamSlug, name: &str, deck: &DeckChoice, now_ms: u64) -> Result<Self, Refusal> {
         Ok(Self::from_state(State {
             version: STATE_VERSION,
@@ -44,12 +44,12 @@ impl Room {
         }))
     }
 
-    /// From the store; call [`Room::start`] before anything else.
+    /// Restores a room from the store. Call [`Room::start`] next.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         State::decode(bytes).map(Self::from_state)
     }
 
-    /// The durable state as versioned JSON; presence is not part of it.
+    /// The durable state as versioned JSON, without presence.
     pub fn encode(&self) -> Vec<u8> {
         self.state.encode()
     }
@@ -63,7 +63,7 @@ impl Room {
         }
     }
 
-    /// After a claim: nobody is connected, the grace of everyone starts now, and clients that resume
+    /// Starts the room after a claim: no participant is connected, every grace period starts now, and clients that resume
     /// get a snapshot.
     pub fn start(&mut self, epoch: u64, now_ms: u64) {
         self.epoch = epoch;
@@ -85,12 +85,12 @@ impl Room {
             }
             Input::Tick => {}
         }
-        // Time has passed for a refused command as well.
+        // A refused command has let time pass too.
         self.settle(now_ms, &mut effects);
         effects
     }
 
-    /// When to call `handle(Input::Tick)` at the latest: a timer ends, or somebody is gone for good.
+    /// When to call `handle(Input::Tick)` at the latest: a timer ends, or a grace period does.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let timer = self.state.timer.iter().map(|timer| timer.ends_at_ms);
         let absent = self
@@ -102,15 +102,6 @@ impl Room {
         timer.chain(absent).min()
     }
 
-    /// What everyone in the room may see.
-    pub fn view(&self) -> RoomView {
-        view::room(&self.state)
-    }
-
-    pub fn team(&self) -> &TeamSlug {
-        &self.state.team
-    }
-
     pub fn name(&self) -> &str {
         &self.state.name
     }
@@ -119,12 +110,7 @@ impl Room {
         self.epoch
     }
 
-    /// Of the last published event.
-    pub fn seq(&self) -> u64 {
-        self.state.seq
-    }
-
-    /// People connected, however many sessions each has.
+    /// Connected participants, however many sessions each has.
     pub fn connected(&self) -> usize {
         self.state
             .participants
@@ -132,10 +118,6 @@ impl Room {
             .iter()
             .filter(|participant| participant.is_connected())
             .count()
-    }
-
-    pub fn sessions(&self) -> usize {
-        self.sessions.len()
     }
 
     fn pass_time(&mut self, now_ms: u64, effects: &mut Effects) {
@@ -160,8 +142,8 @@ impl Room {
         }
     }
 
-    /// What follows by itself from the state reached: a room with people has a facilitator, and with
-    /// auto-reveal the last vote reveals.
+    /// Applies the rules that need no command: a room with connected participants has a facilitator, and with
+    /// auto-reveal the last vote reveals the round.
     pub(crate) fn settle(&mut self, now_ms: u64, effects: &mut Effects) {
         if self.state.participants.facilitator().is_none()
             && let Some(heir) = self.state.participants.first_connected()
@@ -186,9 +168,9 @@ impl Room {
         awaited.peek().is_some() && awaited.all(|participant| ballots.has(&participant.id))
     }
 
-    /// Shows the votes to everyone and to the history.
+    /// Publishes the votes and records them in the history.
     pub(crate) fn reveal(&mut self, now_ms: u64, effects: &mut Effects) {
-        let revealed = view::reveal(&mut self.state.round, &self.state.deck);
+        let revealed = self.state.round.reveal(&self.state.deck);
         let number = self.state.round.number;
         let story = self.state.round.story.and_then(|id| self.history_story(id));
         let (votes, stats) = (revealed.votes, revealed.stats.clone());
@@ -228,7 +210,7 @@ impl Room {
         }
     }
 
-    /// Gives the seat up; a vote already cast stays in its round.
+    /// Removes the seat; a vote already cast stays in its round.
     pub(crate) fn leave(&mut self, id: &str, effects: &mut Effects) {
         self.state.participants.remove(id);
         self.change(Event::ParticipantLeft { id: String::from(id) }, effects);
@@ -242,7 +224,7 @@ impl Room {
         }
     }
 
-    /// Takes a vote back, as long as it is secret.
+    /// Withdraws a vote that is still secret.
     pub(crate) fn withdraw_vote(&mut self, id: &str, effects: &mut Effects) {
         if self.state.round.stats.is_none() && self.state.round.ballots.has(id) {
             self.state.round.ballots.clear(id);
@@ -253,11 +235,11 @@ impl Room {
                 },
                 effects,
             );
-            self.tell_own_vote(id, effects);
+            self.send_own_vote(id, effects);
         }
     }
 
-    pub(crate) fn tell_own_vote(&self, id: &str, effects: &mut Effects) {
+    pub(crate) fn send_own_vote(&self, id: &str, effects: &mut Effects) {
         let Some(participant) = self.state.participants.get(id) else {
             return;
         };
@@ -267,9 +249,8 @@ impl Room {
             .iter()
             .filter(|session| self.sessions.contains_key(session))
         {
-            effects.out.push(Output::ToSession {
+            effects.out.push(Output::Private {
                 session,
-                command_id: None,
                 text: text.clone(),
             });
         }
@@ -279,11 +260,11 @@ impl Room {
         let round = &self.state.round;
         ServerMessage::YourVote {
             round: round.number,
-            card: view::own_vote(round, id),
+            card: round.ballots.own_vote(id),
         }
     }
 
-    /// Publishes a change that must be stored first.
+    /// Publishes an event once the change is stored.
     pub(crate) fn change(&mut self, event: Event, effects: &mut Effects) {
         effects.durable = true;
         self.publish(event, effects);
@@ -302,7 +283,7 @@ impl Room {
         effects.out.push(Output::Publish { seq, text });
     }
 
-    /// Under the number of the event just published: each has at most one record.
+    /// Numbered like the event just published: each event has at most one record.
     pub(crate) fn record(&self, kind: HistoryKind, now_ms: u64, effects: &mut Effects) {
         effects.history.push(HistoryEvent {
             team: self.state.team.to_string(),
@@ -312,6 +293,11 @@ impl Room {
             at_ms: now_ms,
             kind,
         });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn view(&self) -> crate::protocol::RoomView {
+        crate::view::room(&self.state)
     }
 
     pub(crate) fn history_story(&self, id: StoryId) -> Option<HistoryStory> {

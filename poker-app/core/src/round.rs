@@ -2,20 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ballots::{Ballots, Revealed};
 use crate::error::{ErrorCode, Refusal};
-use crate::protocol::{Phase, Stats, StoryId};
-use crate::view::Ballots;
+use crate::protocol::{Deck, Phase, Stats, StoryId};
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Round {
-    /// Grows over the whole life of the room.
+    /// Counts up for as long as the room exists.
     pub number: u64,
     pub story: Option<StoryId>,
     pub ballots: Ballots,
     /// Set by the reveal.
     pub stats: Option<Stats>,
-    /// Whether this round's estimate was saved; its story may have one of an earlier round.
+    /// Whether an estimate was saved in this round; the story may have one from an earlier round.
     #[serde(default)]
     pub saved: bool,
 }
@@ -29,6 +29,13 @@ impl Round {
             stats: None,
             saved: false,
         }
+    }
+
+    /// Ends the voting: from here on the votes are public.
+    pub fn reveal(&mut self, deck: &Deck) -> Revealed {
+        let revealed = self.ballots.reveal(deck);
+        self.stats = Some(revealed.stats.clone());
+        revealed
     }
 
     pub fn phase(&self) -> Phase {

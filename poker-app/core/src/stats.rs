@@ -1,9 +1,9 @@
-//! What a set of votes says.
+//! Statistics of a set of votes.
 
 use crate::deck::Scale;
 use crate::protocol::{CardCount, Deck, Stats};
 
-/// `votes`: the card of each.
+/// `votes`: the card of each vote.
 pub fn stats(deck: &Deck, votes: &[&str]) -> Stats {
     let scale = deck.scale();
     let mut positions: Vec<usize> = votes.iter().filter_map(|card| scale.position(card)).collect();
@@ -34,7 +34,7 @@ fn mean(scale: &Scale<'_>, positions: &[usize]) -> Option<f64> {
     (!positions.is_empty()).then(|| sum / positions.len() as f64)
 }
 
-/// Share of the most frequent estimate in per cent, to the nearest; `positions` are sorted.
+/// Share of the most frequent estimate in per cent, rounded; `positions` are sorted.
 fn agreement(positions: &[usize]) -> u8 {
     let most = positions
         .chunk_by(|a, b| a == b)

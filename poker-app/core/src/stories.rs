@@ -1,4 +1,4 @@
-//! The stories to estimate, in order.
+//! The list of stories.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::text;
 #[serde(rename_all = "camelCase")]
 pub struct Stories {
     list: Vec<Story>,
-    /// Ids are never used again.
+    /// Ids are never reused.
     last_id: StoryId,
 }
 
@@ -24,7 +24,7 @@ impl Stories {
         self.list.iter().find(|story| story.id == id)
     }
 
-    /// All titles or none.
+    /// Adds all titles or none.
     pub fn add(&mut self, titles: &[String]) -> Result<(), Refusal> {
         if titles.is_empty() {
             return Err(Refusal::new(
@@ -63,7 +63,7 @@ impl Stories {
         Ok(())
     }
 
-    /// An index beyond the end means the end.
+    /// An index beyond the end moves the story to the end.
     pub fn move_to(&mut self, id: StoryId, index: u32) -> Result<(), Refusal> {
         let story = self.list.remove(self.position(id)?);
         let index = usize::try_from(index).unwrap_or(usize::MAX).min(self.list.len());
@@ -77,7 +77,7 @@ impl Stories {
         Ok(())
     }
 
-    /// The next story without an estimate after `current`, from the top again after the end.
+    /// The next story after `current` without an estimate; the search wraps around at the end.
     pub fn next_after(&self, current: Option<StoryId>) -> Option<StoryId> {
         let start = current
             .and_then(|id| self.position(id).ok())
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_story_is_the_next_one_without_estimate() {
+    fn the_next_story_has_no_estimate() {
         let mut stories = stories(&["a", "b", "c"]);
         assert_eq!(stories.next_after(None), Some(1));
         assert_eq!(stories.next_after(Some(1)), Some(2));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn stories_move_and_ids_are_never_used_again() {
+    fn stories_move_and_ids_are_never_reused() {
         let mut stories = stories(&["a", "b", "c"]);
         stories.move_to(3, 0).unwrap();
         assert_eq!(ids(&stories), [3, 1, 2]);

@@ -1,4 +1,4 @@
-//! Names of teams and participants that other parts rely on.
+//! Slugs of teams and ids of participants.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::error::{ErrorCode, Refusal};
 use crate::limits::{KEY_HEX_DIGITS, PARTICIPANT_ID_HEX_DIGITS, TEAM_SLUG_CHARS_MAX, TEAM_SLUG_CHARS_MIN};
 use crate::protocol::ParticipantId;
 
-/// The team's key everywhere: `[a-z0-9-]{3,48}`.
+/// The key of a team: `[a-z0-9-]{3,48}`.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[serde(try_from = "String", into = "String")]
 pub struct TeamSlug(String);
@@ -56,7 +56,7 @@ impl From<TeamSlug> for String {
     }
 }
 
-/// The public id of whoever holds `key`: the first 16 hex digits of SHA-256(team ":" key).
+/// The public id of the participant with this secret key: the first 16 hex digits of SHA-256(team ":" key).
 pub fn participant_id(team: &TeamSlug, key: &str) -> Result<ParticipantId, Refusal> {
     let valid = key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if key.len() != KEY_HEX_DIGITS || !valid {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_are_checked() {
+    fn slugs_are_validated() {
         for good in ["abc", "a-b", "blue-team-x7k2p9", "000", &"a".repeat(48)] {
             assert_eq!(TeamSlug::parse(good).unwrap().as_str(), good);
         }

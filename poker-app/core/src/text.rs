@@ -1,4 +1,4 @@
-//! Checks of what people type.
+//! Validates texts that users enter.
 
 use crate::error::{ErrorCode, Refusal};
 use crate::limits::{
@@ -21,7 +21,8 @@ pub fn command_id(id: &str) -> Result<(), Refusal> {
     clean(id, COMMAND_ID_CHARS_MAX, ErrorCode::InvalidId, "a command id").map(drop)
 }
 
-/// Trims, then refuses what is empty to the eye, too long (in characters) or garbles its surroundings.
+/// Trims the text, then refuses it if it has no visible character, is too long (in characters), or contains characters
+/// that change the text around it.
 pub fn clean(text: &str, chars_max: usize, code: ErrorCode, what: &str) -> Result<String, Refusal> {
     let text = text.trim();
     if !text.chars().any(is_visible) {
@@ -49,7 +50,7 @@ fn is_visible(c: char) -> bool {
     !c.is_whitespace() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{00ad}')
 }
 
-/// Control characters, line separators, and the marks that turn the direction of the text around them.
+/// Control characters, line separators, and marks that change the direction of the text around them.
 fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,4 +1,4 @@
-//! The routing table: which shard owns a team, decided alike on every side.
+//! The routing table: which shard owns a team. Gateways, shards and the operator decide it with the same code.
 
 pub mod limits;
 mod rendezvous;

@@ -1,7 +1,7 @@
-//! Caps of a routing table; a larger one is refused and the table in use stays.
+//! Limits of a routing table. A larger table is refused, and the current one stays in use.
 
 pub const SHARDS_MAX: usize = 1024;
 pub const PINS_MAX: usize = 4096;
 pub const WEIGHT_MAX: u32 = 1_000_000;
-/// The largest integer that every reader of JSON holds exactly.
+/// The largest integer that every JSON parser represents exactly.
 pub const VERSION_MAX: u64 = 1 << 53;

@@ -1,9 +1,9 @@
 //! Weighted rendezvous hashing.
 //!
-//! Every shard draws a number for the team from (team, shard id) and the smallest one owns it. The
-//! number is exponentially distributed with the shard's weight as its rate, so a shard wins in
-//! proportion to its weight, and adding one moves only the teams that it wins.
-//! Revision and address take no part: a new revision of a shard owns the same teams as the old one.
+//! Every shard gets a number for the team, computed from (team, shard id), and the shard with the smallest number owns the
+//! team. The numbers are exponentially distributed with the shard's weight as the rate, so a shard wins in proportion to
+//! its weight, and a new shard moves only the teams that it wins. Revision and address are not part of the hash: a new
+//! revision of a shard owns the same teams as the old one.
 
 use sha2::{Digest, Sha256};
 
@@ -41,8 +41,8 @@ fn distance(team: &str, shard: &ShardRoute) -> u64 {
     neg_log2(u64::from_be_bytes(head)) / u64::from(shard.weight)
 }
 
-/// -log2((hash + 1) / 2^64) in units of 2^-56, in integers alone: floating-point logarithms may
-/// differ in the last bit from platform to platform, and all sides must agree on every team.
+/// -log2((hash + 1) / 2^64) in units of 2^-56, in integer arithmetic: floating-point logarithms may differ in the last bit
+/// between platforms, and all processes must agree on every team.
 fn neg_log2(hash: u64) -> u64 {
     const FRACTION_BITS: u32 = 56;
     let value = u128::from(hash) + 1;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_logarithm_matches_the_real_one() {
+    fn the_integer_logarithm_matches_floating_point() {
         for hash in [
             0,
             1,
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(
             order(&table, "blue-team"),
             plain,
-            "a pin to a draining shard waits its turn"
+            "a pin does not prefer a draining shard"
         );
         table
             .shards

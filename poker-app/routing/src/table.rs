@@ -1,4 +1,4 @@
-//! The routing table as it stands in `routes.json`.
+//! The routing table, as stored in `routes.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{PINS_MAX, SHARDS_MAX, VERSION_MAX, WEIGHT_MAX};
 
-/// Which shard owns which team. The newest version wins.
+/// Assigns teams to shards. The newest version wins.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingTable {
     /// Strictly increasing from table to table.
     pub version: u64,
-    /// At most one entry a shard id.
+    /// At most one entry per shard id.
     pub shards: Vec<ShardRoute>,
     #[serde(default)]
     pub strategy: Strategy,
-    /// Team to shard id, before any hash. A pin to a shard that is not in the table does nothing.
+    /// Team to shard id; overrides the hash. A pin to a shard that is not in the table has no effect.
     #[serde(default)]
     pub pins: BTreeMap<String, u32>,
-    /// Addresses of shards that will soon enter: gateways connect to them and send nothing yet, so
-    /// that no team waits for a connection when it moves.
+    /// Addresses of joining shards: gateways open links but route no team there yet, so that a handoff waits for no
+    /// connection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joining: Vec<String>,
 }
@@ -28,13 +28,13 @@ pub struct RoutingTable {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ShardRoute {
-    /// Slot; stays when the revision that fills it changes.
+    /// The slot; it keeps its id when its revision changes.
     pub id: u32,
     pub revision: String,
     /// `host:port` of the link.
     pub address: String,
     pub state: ShardState,
-    /// Share of the teams in proportion to the sum of all weights; 0 owns only what is pinned to it.
+    /// Share of the teams, relative to the sum of all weights; with 0 the shard owns only pinned teams.
     #[serde(default = "default_weight")]
     pub weight: u32,
 }
@@ -42,7 +42,7 @@ pub struct ShardRoute {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub enum ShardState {
     Active,
-    /// Hands its rooms over; asked only when no active shard answers.
+    /// Hands its rooms off; used only if no active shard is reachable.
     Draining,
 }
 
@@ -57,10 +57,10 @@ fn default_weight() -> u32 {
     1
 }
 
-/// Why a table was refused; the table in use stays.
+/// Why a table was refused. The current table stays in use.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    #[error("routes are no valid table; write them as the operator does")]
+    #[error("not a valid routing table; use the format that the operator writes")]
     Json(#[source] serde_json::Error),
     #[error("shard {0} stands in the table twice; keep one entry a shard")]
     DuplicateShard(u32),
@@ -90,7 +90,7 @@ impl RoutingTable {
         Ok(table)
     }
 
-    /// Where gateways connect to: all shards, and those that will soon be.
+    /// The addresses that gateways connect to: of all shards, joining ones included.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         let shards = self.shards.iter().map(|shard| &shard.address);
         shards.chain(&self.joining).map(String::as_str)
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn joining_addresses_are_checked_and_left_out_when_there_are_none() {
+    fn joining_addresses_are_validated_and_omitted_when_empty() {
         let table = RoutingTable::parse(VALID).unwrap();
         assert!(!table.to_json().contains("joining"));
         let joining = |address: &str| RoutingTable {

@@ -1,4 +1,4 @@
-//! What a text frame of a client is, told without reading all of it.
+//! Classifies a client's text frame by its head, without parsing all of it.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use poker_core::{
 };
 use serde::Deserialize;
 
-use super::team::error_text;
+use super::server_messages::error;
 
 #[derive(Debug, PartialEq)]
 pub enum ClientFrame<'a> {
     Hello,
     Ping,
-    /// With its id; the command itself is the shard's to read.
+    /// With its id. The shard parses the command itself.
     Command(Cow<'a, str>),
 }
 
@@ -29,35 +29,35 @@ struct Head<'a> {
     id: Option<Cow<'a, str>>,
 }
 
-/// Reads the head of a frame; otherwise the `error` message to answer with.
+/// Reads the head of a frame. Fails with the `error` message to answer.
 pub fn read(text: &str) -> Result<ClientFrame<'_>, Utf8Bytes> {
     let Ok(head) = serde_json::from_str::<Head>(text) else {
-        let message = "send a JSON object with a type, as the protocol says";
-        return Err(error_text(None, ErrorCode::Malformed, message, None));
+        let message = "send a JSON object with a type, as the protocol requires";
+        return Err(error(None, ErrorCode::Malformed, message, None));
     };
     match (&*head.kind, head.id) {
         ("hello", _) => Ok(ClientFrame::Hello),
         ("ping", _) => Ok(ClientFrame::Ping),
-        // By the rule of the shard, whose answer to any other id would name none.
+        // The shard applies the same rule and would not echo an invalid id.
         ("command", Some(id)) if command_id(&id).is_ok() => Ok(ClientFrame::Command(id)),
         ("command", _) => {
             let message = format!("a command needs an id of 1 to {COMMAND_ID_CHARS_MAX} visible characters");
-            Err(error_text(None, ErrorCode::InvalidId, &message, None))
+            Err(error(None, ErrorCode::InvalidId, &message, None))
         }
         (_, id) => {
             let message = "send hello, command or ping";
-            Err(error_text(id.as_deref(), ErrorCode::UnknownType, message, None))
+            Err(error(id.as_deref(), ErrorCode::UnknownType, message, None))
         }
     }
 }
 
-/// Reads the first frame of a client; otherwise the `error` message to answer with.
+/// Reads the first frame of a client. Fails with the `error` message to answer.
 pub fn read_hello(text: &str) -> Result<Hello, Utf8Bytes> {
     match serde_json::from_str(text) {
         Ok(ClientMessage::Hello(hello)) => Ok(hello),
         _ => {
-            let message = "send a hello first, as the protocol says";
-            Err(error_text(None, ErrorCode::BadHello, message, None))
+            let message = "send a hello first, as the protocol requires";
+            Err(error(None, ErrorCode::BadHello, message, None))
         }
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_told_apart() {
+    fn frames_are_classified_by_type() {
         let command = r#"{"type":"command","id":"a1","command":{"type":"whatever"}}"#;
         assert_eq!(read(command), Ok(ClientFrame::Command("a1".into())));
         assert_eq!(read(r#"{"type":"ping"}"#), Ok(ClientFrame::Ping));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_invalid_frame_is_answered_with_an_error_code() {
         let long_id = format!(r#"{{"type":"command","id":"{}"}}"#, "x".repeat(37));
         let cases = [
             ("", "malformed"),

@@ -1,4 +1,4 @@
-//! Rounds as a table for spreadsheets: one row for each vote.
+//! Rounds as a CSV table for spreadsheets, one row per vote.
 
 use std::borrow::Cow;
 
@@ -16,10 +16,10 @@ const HEADER: [&str; 9] = [
     "agreement %",
 ];
 
-/// Without it, spreadsheets read the text as some 8-bit code.
+/// Without it, spreadsheets do not detect UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// UTF-8 text of the table, with a header; a round without votes has a row of its own.
+/// The table as UTF-8, with a header. A round without votes has one row.
 pub fn export(rounds: &[HistoryRound]) -> Result<Vec<u8>, csv::Error> {
     let mut table = csv::Writer::from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
     table.write_record(HEADER)?;
@@ -49,7 +49,7 @@ fn row(round: &HistoryRound, vote: Option<&HistoryVote>) -> [String; HEADER.len(
     ]
 }
 
-/// A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+/// Prefixes a cell that a spreadsheet would read as a formula with an apostrophe.
 fn inert(cell: &str) -> Cow<'_, str> {
     match cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
         true => Cow::Owned(format!("'{cell}")),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_it_is_a_formula() {
+    fn cells_are_never_formulas() {
         for evil in ["=1+1", "+1", "-1", "@sum", "\tx", "\r=x", "＝1"] {
             let csv = text(&[round(evil, &[(evil, "5")])]);
             let mut reader = csv::Reader::from_reader(csv.as_bytes());

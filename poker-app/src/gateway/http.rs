@@ -1,4 +1,4 @@
-//! Everything on the public port: sockets, teams, history and the page.
+//! The routes of the public port: sockets, teams, history and the page.
 
 use std::sync::Arc;
 
@@ -15,28 +15,32 @@ use poker_core::{
     limits::{MESSAGE_BYTES_MAX, TEAM_NAME_CHARS_MAX},
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::{
     csv,
     hub::Hub,
     limits::{
-        HTTP_BODY_BYTES_MAX, READ_BUFFER_BYTES, RETRY_AFTER_SECONDS, WRITE_BUFFER_BYTES,
-        WRITE_BUFFER_BYTES_MAX,
+        HTTP_BODY_BYTES_MAX, HTTP_RETRY_AFTER_SECONDS, PREVIEW_TIMEOUT, READ_BUFFER_BYTES,
+        WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
     },
-    look,
-    outbox::Outbox,
+    send_queue::SendQueue,
     server::{Permit, Sockets},
     session, slug,
 };
-use crate::{history::History, link::Sight, metrics::GatewayMetrics, shard::limits::HISTORY_ROUNDS_MAX, web};
+use crate::{
+    history::{HISTORY_ROUNDS_MAX, History},
+    metrics::GatewayMetrics,
+    web,
+};
 
-/// What requests are answered from.
+/// The state of the request handlers.
 #[derive(Clone)]
 pub struct App {
     pub hub: Arc<Hub>,
     pub sockets: Arc<Sockets>,
     pub metrics: GatewayMetrics,
-    /// None: no history is kept.
+    /// `None`: no history is recorded.
     pub history: Option<History>,
 }
 
@@ -44,16 +48,16 @@ pub struct App {
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/ws", get(open_socket))
-        .route("/api/teams", post(make_team))
+        .route("/api/teams", post(create_team))
         .route("/api/teams/{slug}", get(team))
         .route("/api/teams/{slug}/history", get(history))
-        .route("/api/{*rest}", get(no_such_path).post(no_such_path))
+        .route("/api/{*rest}", get(unknown_path).post(unknown_path))
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
         .with_state(app)
         .merge(web::router())
 }
 
-/// An error as every API answers it.
+/// The error answer of every API route.
 struct Failure {
     status: StatusCode,
     code: String,
@@ -79,7 +83,7 @@ impl IntoResponse for Failure {
         let body = serde_json::json!({ "code": self.code, "message": self.message });
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            let retry_after = RETRY_AFTER_SECONDS.into();
+            let retry_after = HTTP_RETRY_AFTER_SECONDS.into();
             response.headers_mut().insert(header::RETRY_AFTER, retry_after);
         }
         response
@@ -103,11 +107,11 @@ async fn open_socket(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Failure> {
     let team = parse_team(&query.team)?;
-    let Some(seat) = app.sockets.take_seat() else {
+    let Some(slot) = app.sockets.admit() else {
         return Err(Failure {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "too_many".to_owned(),
-            message: "this server has no room for another connection: try again shortly".to_owned(),
+            message: "this server has too many connections: try again shortly".to_owned(),
         });
     };
     let sockets = app.sockets.clone();
@@ -119,9 +123,9 @@ async fn open_socket(
         .max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| {
         sockets.track(async move {
-            let _held = (seat, permit);
-            let outbox = Arc::new(Outbox::default());
-            session::run(socket, team.as_str(), app.hub, outbox, app.metrics).await;
+            let _until_closed = (slot, permit);
+            let queue = Arc::new(SendQueue::default());
+            session::run(socket, team.as_str(), app.hub, queue, app.metrics).await;
         })
     }))
 }
@@ -132,13 +136,13 @@ struct NewTeam {
 }
 
 #[derive(Serialize)]
-struct MadeTeam {
+struct CreatedTeam {
     slug: String,
 }
 
-async fn make_team(
+async fn create_team(
     body: Result<Json<NewTeam>, JsonRejection>,
-) -> Result<(StatusCode, Json<MadeTeam>), Failure> {
+) -> Result<(StatusCode, Json<CreatedTeam>), Failure> {
     let Json(team) = body
         .map_err(|rejection| Failure::new(rejection.status(), ErrorCode::Malformed, rejection.body_text()))?;
     let name = team.name.trim();
@@ -151,31 +155,32 @@ async fn make_team(
         ));
     }
     let mut random = [0; slug::RANDOM_BYTES];
-    getrandom::fill(&mut random).map_err(|_| Failure::unavailable("no randomness: try again"))?;
+    getrandom::fill(&mut random)
+        .map_err(|_| Failure::unavailable("no random numbers are available: try again"))?;
     let slug = slug::from_name(name, random);
-    Ok((StatusCode::CREATED, Json(MadeTeam { slug })))
+    Ok((StatusCode::CREATED, Json(CreatedTeam { slug })))
 }
 
-/// For answers that are another one in a moment.
-const FRESH: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+/// For answers that change at any time.
+const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 #[derive(Serialize)]
-struct TeamSeen {
+struct TeamPreview {
     slug: TeamSlug,
     name: String,
 }
 
-/// For the page that a shared link opens, before anybody joins.
+/// For the page that a shared link opens, before the user joins.
 async fn team(State(app): State<App>, Path(slug): Path<String>) -> Result<Response, Failure> {
     let slug = parse_team(&slug)?;
-    match look::look(&app.hub, slug.as_str()).await {
-        Ok(Some(Sight::Team { name })) => Ok((FRESH, Json(TeamSeen { slug, name })).into_response()),
+    match timeout(PREVIEW_TIMEOUT, app.hub.preview(slug.as_str())).await {
+        Ok(Some(name)) => Ok((NO_STORE, Json(TeamPreview { slug, name })).into_response()),
         Ok(None) => Err(Failure::new(
             StatusCode::NOT_FOUND,
             ErrorCode::TeamNotFound,
             "there is no such team: check the link or create it",
         )),
-        Err(look::Unknown) => Err(Failure::unavailable(
+        Err(_) => Err(Failure::unavailable(
             "the team cannot be reached at the moment: try again shortly",
         )),
     }
@@ -194,7 +199,7 @@ async fn history(
     let team = parse_team(&team)?;
     let mut rounds = match &app.history {
         Some(history) => history.rounds(team.as_str()).await.map_err(|cause| {
-            tracing::warn!(%cause, "history cannot be read");
+            tracing::warn!(%cause, "cannot read the history");
             Failure::unavailable("history cannot be read at the moment: try again shortly")
         })?,
         None => Vec::new(),
@@ -208,7 +213,7 @@ async fn history(
                 older_left_out,
                 rounds,
             };
-            Ok((FRESH, Json(answer)).into_response())
+            Ok((NO_STORE, Json(answer)).into_response())
         }
         Some("csv") => {
             let name = format!("attachment; filename=\"{team}-history.csv\"");
@@ -217,8 +222,8 @@ async fn history(
                 (header::CONTENT_DISPOSITION, name),
             ];
             let table = csv::export(&rounds)
-                .map_err(|_| Failure::unavailable("cannot write the table: try again"))?;
-            Ok((FRESH, headers, table).into_response())
+                .map_err(|_| Failure::unavailable("the table cannot be written: try again"))?;
+            Ok((NO_STORE, headers, table).into_response())
         }
         Some(_) => Err(Failure::new(
             StatusCode::BAD_REQUEST,
@@ -228,7 +233,7 @@ async fn history(
     }
 }
 
-async fn no_such_path() -> Failure {
+async fn unknown_path() -> Failure {
     Failure {
         status: StatusCode::NOT_FOUND,
         code: "not_found".to_owned(),

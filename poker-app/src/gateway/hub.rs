@@ -1,4 +1,4 @@
-//! Where sockets and links meet: every team with sessions here, under its own lock.
+//! Connects sockets with links: every team with sessions at this gateway, each under its own lock.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,31 +10,35 @@ use std::{
 };
 
 use axum::extract::ws::Utf8Bytes;
-use poker_core::protocol::close;
+use poker_core::protocol::{Hello, close};
 use poker_routing::RoutingTable;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    limits::TICK_PERIOD,
-    links::Links,
-    outbox::{Outbox, Pushed},
-    placement::{LinkState, World},
+    limits::TEAM_TIMER_PERIOD,
+    links::{LinkEvent, LinkListener, LinkState, Links},
+    placement::RoutingInput,
+    send_queue::{Pushed, SendQueue},
     team::{Action, Team},
+    team_preview::Previews,
 };
 use crate::{
-    link::{ToGateway, Wish},
+    link::{ToGateway, ToShard},
     routes::Routes,
 };
 
-/// Lock order: `map`, then a team, then `timers`, links and outboxes.
+/// Lock order: `map`, then a team, then `timers`, links and queues.
 pub struct Hub {
     map: RwLock<Map>,
-    links: Links,
+    links: Arc<Links>,
+    /// Wakes requests that wait for a link.
+    link_changed: Notify,
     routes: Routes,
     timers: Mutex<BTreeSet<(u64, Arc<str>)>>,
     next_session: AtomicU64,
+    previews: Previews,
     started: Instant,
-    weak: Weak<Hub>,
 }
 
 #[derive(Default)]
@@ -47,58 +51,55 @@ struct TeamCell(Mutex<TeamState>);
 
 struct TeamState {
     team: Team,
-    outboxes: Vec<(u64, Arc<Outbox>)>,
-    /// When the timer set for this team is due.
+    queues: Vec<(u64, Arc<SendQueue>)>,
+    /// When this team's timer is due.
     due_ms: Option<u64>,
 }
 
-/// A session in the hub; leaves it when dropped.
-pub struct Membership {
+/// A session in the hub, which it leaves when this is dropped.
+pub struct SessionHandle {
     hub: Arc<Hub>,
     cell: Arc<TeamCell>,
     session: u64,
 }
 
 impl Hub {
-    /// `name` names the process to shards. Needs a runtime; `stop` ends its background work.
+    /// `name` names the process to shards. Needs a runtime. `stop` ends the background task.
     pub fn start(name: String, routes: Routes, stop: CancellationToken) -> Arc<Hub> {
-        let hub = Arc::new_cyclic(|weak| Hub {
+        let hub = Arc::new_cyclic(|weak: &Weak<Hub>| Hub {
             map: RwLock::default(),
-            links: Links::new(name),
+            links: Arc::new(Links::new(name, weak.clone())),
+            link_changed: Notify::new(),
             routes: routes.clone(),
             timers: Mutex::default(),
             next_session: AtomicU64::new(1),
+            previews: Previews::default(),
             started: Instant::now(),
-            weak: weak.clone(),
         });
         hub.connect_all();
         tokio::spawn(run(Arc::downgrade(&hub), routes, stop));
         hub
     }
 
-    pub fn links(&self) -> &Links {
-        &self.links
-    }
-
-    /// The outboxes of all sessions.
-    pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
-        let outboxes = |cell: Arc<TeamCell>| {
+    /// The send queues of all sessions.
+    pub fn queues(&self) -> Vec<Arc<SendQueue>> {
+        let queues = |cell: Arc<TeamCell>| {
             let state = cell.lock();
             state
-                .outboxes
+                .queues
                 .iter()
-                .map(|(_, outbox)| outbox.clone())
+                .map(|(_, queue)| queue.clone())
                 .collect::<Vec<_>>()
         };
-        self.cells().into_iter().flat_map(outboxes).collect()
+        self.cells().into_iter().flat_map(queues).collect()
     }
 
     pub fn routes_version(&self) -> u64 {
         self.routes.borrow().version
     }
 
-    /// Brings a client's wish to its team; what it is to get goes into `outbox`.
-    pub fn join(self: &Arc<Self>, team: &str, wish: Wish, outbox: Arc<Outbox>) -> Membership {
+    /// Adds a session to its team. Messages for it are pushed to `queue`.
+    pub fn join(self: &Arc<Self>, team: &str, hello: Hello, queue: Arc<SendQueue>) -> SessionHandle {
         let session = self.next_session.fetch_add(1, Ordering::Relaxed);
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         let cell = match map.teams.get(team) {
@@ -113,51 +114,54 @@ impl Hub {
         map.sessions.insert(session, cell.clone());
         let mut state = cell.lock();
         drop(map);
-        state.outboxes.push((session, outbox));
-        self.act(&mut state, |team, world, out| {
-            team.join(session, wish, world, out)
+        state.queues.push((session, queue));
+        self.apply(&mut state, |team, input, out| {
+            team.join(session, hello, input, out)
         });
         drop(state);
-        Membership {
+        SessionHandle {
             hub: self.clone(),
             cell,
             session,
         }
     }
 
-    /// A frame of the shard at `address`.
-    pub fn hear(&self, address: &str, frame: ToGateway) {
+    /// A team's name, `None` if there is no such team. The first reachable shard answers; asks again whenever a link
+    /// changes, so the caller must set a timeout.
+    pub async fn preview(&self, team: &str) -> Option<String> {
+        let mut preview = self.previews.start();
+        loop {
+            let link_changed = self.link_changed.notified();
+            if let Some(address) = self.first_reachable(team) {
+                let (request, team) = (preview.request, team.to_owned());
+                self.links.send(&address, ToShard::Preview { request, team });
+            }
+            tokio::select! {
+                name = preview.answer() => return name,
+                () = link_changed => {}
+            }
+        }
+    }
+
+    fn first_reachable(&self, team: &str) -> Option<String> {
+        let table = self.routes.borrow().clone();
+        let mut route = table.route(team).into_iter();
+        let reachable = route.find(|shard| self.links.state(&shard.address) == LinkState::Up);
+        reachable.map(|shard| shard.address.clone())
+    }
+
+    fn on_shard_frame(&self, address: &str, frame: ToGateway) {
         let Some(cell) = self.find(&frame) else { return };
-        self.act(&mut cell.lock(), |team, world, out| {
-            team.hear(address, frame, world, out);
+        self.apply(&mut cell.lock(), |team, input, out| {
+            team.on_shard_frame(address, frame, input, out);
         });
     }
 
-    /// A link came up or has been down for too long.
-    pub fn links_changed(&self) {
-        self.for_each_team(Team::settle);
-    }
-
-    /// A link ended.
-    pub fn link_down(&self, address: &str) {
-        self.for_each_team(|team, world, out| team.link_down(address, world, out));
-    }
-
-    /// Whether any shard of the table can be reached.
+    /// Whether the link to any shard of the table is up.
     pub fn any_link_up(&self) -> bool {
         let table = self.routes.borrow().clone();
         let mut shards = table.shards.iter();
         shards.any(|shard| self.links.state(&shard.address) == LinkState::Up)
-    }
-
-    /// Whether the table names `address`, or a team is there.
-    pub fn has_use_for(&self, address: &str) -> bool {
-        let table = self.routes.borrow().clone();
-        table.addresses().any(|named| named == address)
-            || self
-                .cells()
-                .iter()
-                .any(|cell| cell.lock().team.address().is_some_and(|at| **at == *address))
     }
 
     fn find(&self, frame: &ToGateway) -> Option<Arc<TeamCell>> {
@@ -167,10 +171,12 @@ impl Hub {
                 map.teams.get(&**team).cloned()
             }
             ToGateway::Attached { session, .. }
-            | ToGateway::ToSession { session, .. }
+            | ToGateway::Ack { session, .. }
             | ToGateway::Refused { session, .. }
+            | ToGateway::Private { session, .. }
+            | ToGateway::OpenRefused { session, .. }
             | ToGateway::Kick { session, .. } => map.sessions.get(session).cloned(),
-            ToGateway::Pong => None,
+            ToGateway::Preview { .. } | ToGateway::Pong => None,
         }
     }
 
@@ -178,12 +184,12 @@ impl Hub {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         map.sessions.remove(&session);
         let mut state = cell.lock();
-        state.outboxes.retain(|(id, _)| *id != session);
-        if state.outboxes.is_empty() {
+        state.queues.retain(|(id, _)| *id != session);
+        if state.queues.is_empty() {
             map.teams.remove(state.team.slug());
         }
         drop(map);
-        self.act(&mut state, |team, _, out| team.leave(session, out));
+        self.apply(&mut state, |team, _, out| team.leave(session, out));
     }
 
     fn cells(&self) -> Vec<Arc<TeamCell>> {
@@ -191,16 +197,16 @@ impl Hub {
         map.teams.values().cloned().collect()
     }
 
-    fn for_each_team(&self, mut change: impl FnMut(&mut Team, World, &mut Vec<Action>)) {
+    fn for_each_team(&self, mut change: impl FnMut(&mut Team, RoutingInput, &mut Vec<Action>)) {
         for cell in self.cells() {
-            self.act(&mut cell.lock(), &mut change);
+            self.apply(&mut cell.lock(), &mut change);
         }
     }
 
     fn connect_all(&self) {
         let table = self.routes.borrow().clone();
         for address in table.addresses() {
-            self.links.ensure(&Arc::from(address), &self.weak);
+            self.links.ensure(&Arc::from(address));
         }
     }
 
@@ -221,22 +227,22 @@ impl Hub {
             if let Some(cell) = cell {
                 let mut state = cell.lock();
                 state.due_ms = None;
-                self.act(&mut state, Team::settle);
+                self.apply(&mut state, Team::settle);
             }
         }
     }
 
-    /// Lets the team decide and does what it says, in order, while its lock is held.
-    fn act(&self, state: &mut TeamState, change: impl FnOnce(&mut Team, World, &mut Vec<Action>)) {
+    /// Applies an input to a team and carries out its actions, in order, while its lock is held.
+    fn apply(&self, state: &mut TeamState, change: impl FnOnce(&mut Team, RoutingInput, &mut Vec<Action>)) {
         let table = self.routes.borrow().clone();
         let link = |address: &str| self.links.state(address);
-        let world = World {
+        let input = RoutingInput {
             now_ms: self.now_ms(),
             table: &table,
             link: &link,
         };
         let mut actions = Vec::new();
-        change(&mut state.team, world, &mut actions);
+        change(&mut state.team, input, &mut actions);
         if let Some(address) = state.team.address() {
             self.connect(address, &table);
         }
@@ -246,16 +252,16 @@ impl Hub {
                 overflowed.extend(self.carry_out(state, action));
             }
             for session in overflowed {
-                state.team.overflowed(session, world, &mut actions);
+                state.team.overflowed(session, input, &mut actions);
             }
         }
-        self.set_timer(state, world);
+        self.set_timer(state, input);
     }
 
-    /// Owners named by other shards need not be in the table.
+    /// Connects to an owner that another shard named and the table does not.
     fn connect(&self, address: &Arc<str>, table: &RoutingTable) {
         if !table.addresses().any(|named| named == &**address) {
-            self.links.ensure(address, &self.weak);
+            self.links.ensure(address);
         }
     }
 
@@ -264,8 +270,8 @@ impl Hub {
         match action {
             Action::Send { address, frame } => self.links.send(&address, frame),
             Action::DeliverState { session, texts } => {
-                if let Some(outbox) = state.outbox(session) {
-                    outbox.push_state(texts);
+                if let Some(queue) = state.queue(session) {
+                    queue.push_state(texts);
                 }
             }
             Action::Close {
@@ -273,24 +279,24 @@ impl Hub {
                 code,
                 reason,
             } => {
-                if let Some(outbox) = state.outbox(session) {
-                    outbox.close(code, reason);
+                if let Some(queue) = state.queue(session) {
+                    queue.close(code, reason);
                 }
             }
             Action::Deliver { session, text } => {
-                let outbox = state.outbox(session)?;
-                match outbox.push(text, Instant::now()) {
+                let queue = state.queue(session)?;
+                match queue.push(text, Instant::now()) {
                     Pushed::Queued => {}
                     Pushed::Overflowed => return Some(session),
-                    Pushed::OverflowedAgain => outbox.close(close::SLOW_CONSUMER, "slow_consumer".to_owned()),
+                    Pushed::OverflowedAgain => queue.close(close::SLOW_CONSUMER, "slow_consumer".to_owned()),
                 }
             }
         }
         None
     }
 
-    fn set_timer(&self, state: &mut TeamState, world: World) {
-        let Some(due_ms) = state.team.next_deadline_ms(world) else {
+    fn set_timer(&self, state: &mut TeamState, input: RoutingInput) {
+        let Some(due_ms) = state.team.next_deadline_ms(input) else {
             return;
         };
         if state.due_ms.is_some_and(|set| set <= due_ms) {
@@ -313,11 +319,35 @@ impl Hub {
     }
 }
 
+impl LinkListener for Hub {
+    fn on_link_event(&self, address: &str, event: LinkEvent) {
+        match event {
+            LinkEvent::Frame(ToGateway::Preview { request, name }) => self.previews.finish(request, name),
+            LinkEvent::Frame(frame) => self.on_shard_frame(address, frame),
+            LinkEvent::StateChanged => {
+                self.for_each_team(Team::settle);
+                self.link_changed.notify_waiters();
+            }
+            LinkEvent::Ended => {
+                self.for_each_team(|team, input, out| team.link_down(address, input, out));
+                self.link_changed.notify_waiters();
+            }
+        }
+    }
+
+    /// Whether the table names the address, or a team is there.
+    fn needs_link(&self, address: &str) -> bool {
+        let table = self.routes.borrow().clone();
+        let is_there = |cell: &Arc<TeamCell>| cell.lock().team.address().is_some_and(|at| **at == *address);
+        table.addresses().any(|named| named == address) || self.cells().iter().any(is_there)
+    }
+}
+
 impl TeamCell {
     fn new(slug: Arc<str>) -> Self {
         Self(Mutex::new(TeamState {
             team: Team::new(slug),
-            outboxes: Vec::new(),
+            queues: Vec::new(),
             due_ms: None,
         }))
     }
@@ -328,38 +358,38 @@ impl TeamCell {
 }
 
 impl TeamState {
-    fn outbox(&self, session: u64) -> Option<&Outbox> {
-        let found = self.outboxes.iter().find(|(id, _)| *id == session);
-        found.map(|(_, outbox)| &**outbox)
+    fn queue(&self, session: u64) -> Option<&SendQueue> {
+        let found = self.queues.iter().find(|(id, _)| *id == session);
+        found.map(|(_, queue)| &**queue)
     }
 }
 
-impl Membership {
-    /// A command frame of the client: its id, and the frame as it came.
+impl SessionHandle {
+    /// Passes on a command frame of the client: its id, and the unchanged frame.
     pub fn command(&self, id: &str, text: &str) {
-        self.hub.act(&mut self.cell.lock(), |team, _, out| {
+        self.hub.apply(&mut self.cell.lock(), |team, _, out| {
             team.command(self.session, id, text, out);
         });
     }
 
-    /// An answer of the gateway's own, in order with the room's messages.
+    /// Sends an answer of the gateway itself, in order with the room's messages.
     pub fn answer(&self, text: Utf8Bytes) {
         let session = self.session;
-        self.hub.act(&mut self.cell.lock(), |_, _, out| {
+        self.hub.apply(&mut self.cell.lock(), |_, _, out| {
             out.push(Action::Deliver { session, text });
         });
     }
 }
 
-impl Drop for Membership {
+impl Drop for SessionHandle {
     fn drop(&mut self) {
         self.hub.leave(&self.cell, self.session);
     }
 }
 
-/// Follows the table and the teams' timers.
+/// Follows the routing table and the timers of the teams.
 async fn run(hub: Weak<Hub>, mut routes: Routes, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(TICK_PERIOD);
+    let mut tick = tokio::time::interval(TEAM_TIMER_PERIOD);
     let mut routes_end = false;
     loop {
         let table_changed = tokio::select! {
@@ -373,7 +403,7 @@ async fn run(hub: Weak<Hub>, mut routes: Routes, stop: CancellationToken) {
         let Some(hub) = hub.upgrade() else { return };
         if table_changed {
             hub.connect_all();
-            hub.links_changed();
+            hub.for_each_team(Team::settle);
         }
         hub.tick();
     }

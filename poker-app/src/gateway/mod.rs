@@ -4,16 +4,17 @@ mod client_frame;
 mod csv;
 mod http;
 mod hub;
-pub mod limits;
+mod limits;
 mod links;
-mod look;
-mod outbox;
 mod placement;
-mod rate;
+mod rate_limit;
+mod send_queue;
 mod server;
+mod server_messages;
 mod session;
 mod slug;
 mod team;
+mod team_preview;
 #[cfg(test)]
 mod team_tests;
 
@@ -23,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::server::listen;
-use self::{http::App, hub::Hub, server::Sockets};
+use self::{http::App, hub::Hub, limits::READINESS_POLL_PERIOD, server::Sockets};
 use crate::{
     admin::{self, Admin, DrainStatus, Readiness},
     cli::GatewayArgs,
@@ -32,12 +33,11 @@ use crate::{
     routes::{self, Routes},
 };
 
-/// Entry of [`Readiness`] until a shard answers.
+/// Pending in [`Readiness`] until a shard answers, and while the gateway drains.
 const PENDING_LINK: &str = "link to a shard";
 const PENDING_DRAIN: &str = "draining";
-const READINESS_PERIOD: Duration = Duration::from_millis(100);
 
-/// A gateway that is serving.
+/// A running gateway.
 pub struct Gateway {
     hub: Arc<Hub>,
     sockets: Arc<Sockets>,
@@ -45,7 +45,7 @@ pub struct Gateway {
     server: tokio::task::JoinHandle<()>,
 }
 
-/// What a gateway is made of.
+/// The settings of a gateway.
 pub struct GatewayConfig {
     /// Names the process to shards.
     pub name: String,
@@ -86,12 +86,12 @@ impl Gateway {
         }
     }
 
-    /// Cancelled when the gateway has ended.
+    /// Cancelled when the gateway has stopped.
     pub fn ended(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Closes all sockets, spread over `window`, then ends.
+    /// Closes all sockets, spread over `window`, then stops.
     pub async fn drain(self, window: Duration) {
         self.sockets.drain(&self.hub, window).await;
         self.stop.cancel();
@@ -121,7 +121,7 @@ pub async fn run(args: GatewayArgs, stop: CancellationToken) -> anyhow::Result<(
         connections_max: args.connections_max,
     };
     let gateway = Gateway::start(config, listen(args.listen)?);
-    tracing::info!(address = %args.listen, "gateway listens");
+    tracing::info!(address = %args.listen, "gateway is listening");
     let links = watch_links(gateway.hub.clone(), readiness.clone());
     tokio::spawn(end.clone().run_until_cancelled_owned(links));
     let admin = Admin {
@@ -141,15 +141,15 @@ pub async fn run(args: GatewayArgs, stop: CancellationToken) -> anyhow::Result<(
     result
 }
 
-/// Ready once a shard can be reached.
+/// The gateway is ready once a shard is reachable.
 async fn watch_links(hub: Arc<Hub>, readiness: Readiness) {
     while !hub.any_link_up() {
-        tokio::time::sleep(READINESS_PERIOD).await;
+        tokio::time::sleep(READINESS_POLL_PERIOD).await;
     }
     readiness.done(PENDING_LINK);
 }
 
-/// The pod's name where there is one.
+/// The name of the pod, if there is one.
 fn process_name(listen: SocketAddr) -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "gateway".to_owned());
     format!("{host}:{}", listen.port())

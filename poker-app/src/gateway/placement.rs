@@ -1,105 +1,100 @@
-//! Which shard a team's sessions are opened at. Pure: time, table and links are parameters.
+//! Chooses the shard of a team's sessions. Pure: time, table and links are parameters.
 
 use std::sync::Arc;
 
 use poker_routing::RoutingTable;
 
-use super::limits::{
-    AVOID_MS, FAST_MOVES_MAX, HANDOVER_WAIT_MS, HOLD_DOWN_MS, MOVE_DELAY_MS_MAX, MOVE_DELAY_MS_MIN,
+use super::{
+    limits::{
+        AVOID_MS, FAILOVER_HOLD_DOWN_MS, FAST_MOVES_MAX, HANDOFF_WAIT_MS, MOVE_DELAY_MS_MAX,
+        MOVE_DELAY_MS_MIN,
+    },
+    links::LinkState,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkState {
-    Up,
-    /// Not connected, for less than a second.
-    Trying,
-    /// Without an answer for a second or more.
-    Down,
-}
-
-/// What a decision rests on besides the team's own state.
+/// The inputs of a decision besides the team's own state.
 #[derive(Clone, Copy)]
-pub struct World<'a> {
-    /// Milliseconds on a clock that never goes back.
+pub struct RoutingInput<'a> {
+    /// Milliseconds on a monotonic clock.
     pub now_ms: u64,
     pub table: &'a RoutingTable,
-    /// State of the link to an address; `Trying` for one never used.
+    /// State of the link to an address; `Trying` for an unknown one.
     pub link: &'a dyn Fn(&str) -> LinkState,
 }
 
-/// A team's shard as this gateway knows it.
+/// The shard of a team, as known to this gateway.
 #[derive(Debug, Default)]
 pub struct Placement {
     at: Option<Arc<str>>,
     table_version: u64,
-    /// The last time the team was taken elsewhere for want of a link, or by an owner.
+    /// When the team last changed its shard because a link was down or the owner moved it.
     switched_ms: Option<u64>,
-    /// A shard that gave the team up without a successor, and until when it is passed over.
+    /// A shard that released the team without a successor, and until when it is avoided.
     avoid: Option<(Arc<str>, u64)>,
-    /// When to leave an owner that a newer table no longer names.
+    /// When to leave an owner that a newer table does not name.
     leave_by_ms: Option<u64>,
     moves: u32,
     open_after_ms: u64,
 }
 
 impl Placement {
-    /// Link address of the shard, if one is chosen.
+    /// Link address of the chosen shard.
     pub fn address(&self) -> Option<&Arc<str>> {
         self.at.as_ref()
     }
 
-    /// Sessions are opened no sooner than this.
+    /// When sessions are opened at the earliest.
     pub fn open_after_ms(&self) -> u64 {
         self.open_after_ms
     }
 
-    /// When [`settle`](Self::settle) may decide otherwise without anything else happening.
-    pub fn next_deadline_ms(&self, world: World) -> Option<u64> {
-        let down = |at: &Arc<str>| (world.link)(at) == LinkState::Down;
-        let held = self.switched_ms.map(|ms| ms + HOLD_DOWN_MS);
+    /// When [`settle`](Self::settle) may decide differently through time alone.
+    pub fn next_deadline_ms(&self, input: RoutingInput) -> Option<u64> {
+        let down = |at: &Arc<str>| (input.link)(at) == LinkState::Down;
+        let held = self.switched_ms.map(|ms| ms + FAILOVER_HOLD_DOWN_MS);
         let failover = held.filter(|_| self.at.as_ref().is_some_and(down));
         [failover, self.leave_by_ms]
             .into_iter()
             .flatten()
-            .filter(|ms| *ms > world.now_ms)
+            .filter(|ms| *ms > input.now_ms)
             .min()
     }
 
-    /// A session was opened: moves are quick again.
+    /// A session was opened: resets the delay of moves.
     pub fn confirm(&mut self) {
         self.moves = 0;
     }
 
     /// The shard `from` no longer has the room.
-    pub fn moved(&mut self, owner: Option<&str>, world: World) {
+    pub fn moved(&mut self, owner: Option<&str>, input: RoutingInput) {
         let from = self.at.take();
         self.leave_by_ms = None;
-        self.switched_ms = Some(world.now_ms);
+        self.switched_ms = Some(input.now_ms);
         self.at = owner.map(Arc::from);
         if self.at.is_none() {
-            self.avoid = from.map(|from| (from, world.now_ms + AVOID_MS));
+            self.avoid = from.map(|from| (from, input.now_ms + AVOID_MS));
         }
         self.moves += 1;
-        self.open_after_ms = world.now_ms + move_delay_ms(self.moves);
+        self.open_after_ms = input.now_ms + move_delay_ms(self.moves);
     }
 
-    /// Decides anew where the team is. `attached`: sessions are open there now.
-    pub fn settle(&mut self, team: &str, attached: bool, world: World) {
-        if world.table.version != self.table_version {
-            self.table_version = world.table.version;
-            self.follow_table(team, attached, world);
+    /// Decides where the team is. `attached`: sessions are open at the current shard.
+    pub fn settle(&mut self, team: &str, attached: bool, input: RoutingInput) {
+        if input.table.version != self.table_version {
+            self.table_version = input.table.version;
+            self.follow_table(team, attached, input);
         }
-        if self.leave_by_ms.is_some_and(|ms| ms <= world.now_ms) {
+        if self.leave_by_ms.is_some_and(|ms| ms <= input.now_ms) {
             self.leave_by_ms = None;
             self.at = None;
         }
-        let down = |at: &Arc<str>| (world.link)(at) == LinkState::Down;
+        let down = |at: &Arc<str>| (input.link)(at) == LinkState::Down;
         match &self.at {
-            None => self.at = self.choose(team, world),
-            Some(at) if down(at) && !self.is_held(world) => {
-                if let Some(next) = self.choose(team, world) {
+            None => self.at = self.choose(team, input),
+            Some(at) if down(at) && !self.is_held(input) => {
+                if let Some(next) = self.choose(team, input) {
                     self.at = Some(next);
-                    self.switched_ms = Some(world.now_ms);
+                    self.switched_ms = Some(input.now_ms);
                     self.leave_by_ms = None;
                 }
             }
@@ -107,38 +102,38 @@ impl Placement {
         }
     }
 
-    /// A new table: an owner that we talk to hands the team over itself; otherwise go where the table says.
-    fn follow_table(&mut self, team: &str, attached: bool, world: World) {
+    /// After a new table: a reachable owner hands the team off by itself; otherwise follow the table.
+    fn follow_table(&mut self, team: &str, attached: bool, input: RoutingInput) {
         self.avoid = None;
         self.leave_by_ms = None;
-        let first = world.table.route(team).first().map(|shard| &*shard.address);
+        let first = input.table.route(team).first().map(|shard| &*shard.address);
         let Some(at) = &self.at else { return };
         if first == Some(&**at) {
             return;
         }
-        match attached && (world.link)(at) == LinkState::Up {
-            true => self.leave_by_ms = Some(world.now_ms + HANDOVER_WAIT_MS),
+        match attached && (input.link)(at) == LinkState::Up {
+            true => self.leave_by_ms = Some(input.now_ms + HANDOFF_WAIT_MS),
             false => self.at = None,
         }
     }
 
-    fn is_held(&self, world: World) -> bool {
+    fn is_held(&self, input: RoutingInput) -> bool {
         self.switched_ms
-            .is_some_and(|ms| ms + HOLD_DOWN_MS > world.now_ms)
+            .is_some_and(|ms| ms + FAILOVER_HOLD_DOWN_MS > input.now_ms)
     }
 
-    /// The first shard in order of preference that may be reached; one to avoid only for want of others.
-    fn choose(&self, team: &str, world: World) -> Option<Arc<str>> {
+    /// The first shard in order of preference that is not down; an avoided one only if there is no other.
+    fn choose(&self, team: &str, input: RoutingInput) -> Option<Arc<str>> {
         let reachable = || {
-            let route = world.table.route(team).into_iter();
+            let route = input.table.route(team).into_iter();
             route
                 .map(|shard| &*shard.address)
-                .filter(|address| (world.link)(address) != LinkState::Down)
+                .filter(|address| (input.link)(address) != LinkState::Down)
         };
-        let avoided = self.avoid.as_ref().filter(|(_, until)| *until > world.now_ms);
-        let welcome = |address: &&str| avoided.is_none_or(|(avoid, _)| **avoid != **address);
+        let avoided = self.avoid.as_ref().filter(|(_, until)| *until > input.now_ms);
+        let is_allowed = |address: &&str| avoided.is_none_or(|(avoid, _)| **avoid != **address);
         reachable()
-            .find(welcome)
+            .find(is_allowed)
             .or_else(|| reachable().next())
             .map(Arc::from)
     }
@@ -188,12 +183,12 @@ pub mod tests {
 
     fn settle(placement: &mut Placement, table: &RoutingTable, links: &Links, now_ms: u64) -> String {
         let link = |address: &str| links.get(address);
-        let world = World {
+        let input = RoutingInput {
             now_ms,
             table,
             link: &link,
         };
-        placement.settle("team", true, world);
+        placement.settle("team", true, input);
         placement.address().map(ToString::to_string).unwrap_or_default()
     }
 
@@ -201,7 +196,7 @@ pub mod tests {
         let link = |_: &str| LinkState::Up;
         placement.moved(
             owner,
-            World {
+            RoutingInput {
                 now_ms,
                 table,
                 link: &link,
@@ -226,14 +221,14 @@ pub mod tests {
     }
 
     #[test]
-    fn without_a_table_or_a_link_there_is_no_place() {
+    fn without_a_table_there_is_no_shard() {
         let links = Links::default();
         let none = RoutingTable::default();
         assert_eq!(settle(&mut Placement::default(), &none, &links, 0), "");
     }
 
     #[test]
-    fn a_dead_link_is_left_once_and_then_held_down() {
+    fn a_failover_is_followed_by_a_hold_down() {
         let (table, mut links) = (table(1, 3), Links::default());
         let order = order(&table);
         let mut placement = Placement::default();
@@ -249,7 +244,7 @@ pub mod tests {
         links.set(&order[1], LinkState::Down);
         assert_eq!(settle(&mut placement, &table, &links, 1_200), order[1]);
         assert_eq!(
-            settle(&mut placement, &table, &links, 1_000 + HOLD_DOWN_MS),
+            settle(&mut placement, &table, &links, 1_000 + FAILOVER_HOLD_DOWN_MS),
             order[0]
         );
     }
@@ -266,16 +261,16 @@ pub mod tests {
         assert_eq!(
             settle(&mut placement, &new, &links, 20),
             "elsewhere",
-            "the owner hands the room over itself"
+            "the owner hands the room off by itself"
         );
         assert_eq!(
-            settle(&mut placement, &new, &links, 20 + HANDOVER_WAIT_MS),
+            settle(&mut placement, &new, &links, 20 + HANDOFF_WAIT_MS),
             order[0]
         );
     }
 
     #[test]
-    fn a_shard_that_gave_up_is_passed_over_while_there_are_others() {
+    fn a_shard_that_released_the_team_is_avoided_if_there_are_others() {
         let links = Links::default();
         for shards in [1, 2] {
             let table = table(1, shards);
@@ -289,7 +284,7 @@ pub mod tests {
     }
 
     #[test]
-    fn tossing_to_and_fro_slows_down() {
+    fn repeated_moves_slow_down() {
         let table = table(1, 2);
         let mut placement = Placement::default();
         let mut delays = Vec::new();

@@ -1,4 +1,4 @@
-//! The public port: accepts connections within a bound, and lets sockets go gently at the end.
+//! The public port: accepts a bounded number of connections, and closes sockets gradually at shutdown.
 
 use std::{
     net::SocketAddr,
@@ -30,13 +30,13 @@ use tower::ServiceExt;
 use super::{
     hub::Hub,
     limits::{
-        HTTP_CONNECTION_AGE_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_TIMEOUT, LISTEN_BACKLOG,
-        RESTART_RETRY_MS_MAX, SHUTDOWN_TIMEOUT,
+        ACCEPT_DELAY_MAX, ACCEPT_DELAY_MIN, HTTP_CONNECTION_AGE_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_TIMEOUT,
+        LISTEN_BACKLOG, RESTART_RETRY_MS_MAX, SOCKETS_CLOSED_TIMEOUT,
     },
 };
 use crate::metrics::GatewayMetrics;
 
-/// The sockets there are, and whether more are welcome.
+/// Counts the open sockets and admits new ones.
 pub struct Sockets {
     open: AtomicU32,
     max: u32,
@@ -45,8 +45,8 @@ pub struct Sockets {
     metrics: GatewayMetrics,
 }
 
-/// One socket's place, given back when dropped.
-pub struct Seat(Arc<Sockets>);
+/// The place of one socket, freed when dropped.
+pub struct SocketSlot(Arc<Sockets>);
 
 impl Sockets {
     pub fn new(max: u32, metrics: GatewayMetrics) -> Arc<Self> {
@@ -59,48 +59,48 @@ impl Sockets {
         })
     }
 
-    /// None when there are too many, or the gateway is ending.
-    pub fn take_seat(self: &Arc<Self>) -> Option<Seat> {
-        let seat = Seat(self.clone());
+    /// `None` if there are too many, or the gateway drains.
+    pub fn admit(self: &Arc<Self>) -> Option<SocketSlot> {
+        let slot = SocketSlot(self.clone());
         let before = self.open.fetch_add(1, Ordering::AcqRel);
         self.metrics.connections.inc();
-        (before < self.max && !self.draining.load(Ordering::Acquire)).then_some(seat)
+        (before < self.max && !self.draining.load(Ordering::Acquire)).then_some(slot)
     }
 
     pub fn open(&self) -> u32 {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Wraps a socket's task so that the end of the process waits for it.
+    /// Wraps a socket's task so that the shutdown waits for it.
     pub fn track<F: Future>(&self, task: F) -> impl Future<Output = F::Output> + use<F> {
         self.tasks.track_future(task)
     }
 
-    /// Closes all sockets of the hub, spread over `window`, and waits until they are gone.
+    /// Closes all sockets of the hub, spread over `window`, and waits until they are closed.
     pub async fn drain(&self, hub: &Hub, window: Duration) {
         self.draining.store(true, Ordering::Release);
-        let mut outboxes = hub.outboxes();
-        outboxes.shuffle(&mut rand::rng());
-        let (start, count) = (Instant::now(), outboxes.len());
+        let mut queues = hub.queues();
+        queues.shuffle(&mut rand::rng());
+        let (start, count) = (Instant::now(), queues.len());
         tracing::info!(
             sockets = count,
             window_seconds = window.as_secs(),
             "closing sockets"
         );
-        for (index, outbox) in outboxes.into_iter().enumerate() {
+        for (index, queue) in queues.into_iter().enumerate() {
             tokio::time::sleep_until(start + window.mul_f64(index as f64 / count as f64)).await;
-            outbox.close(close::SERVICE_RESTART, restart_reason());
+            queue.close(close::SERVICE_RESTART, restart_reason());
         }
-        // Those that said hello meanwhile.
-        for outbox in hub.outboxes() {
-            outbox.close(close::SERVICE_RESTART, restart_reason());
+        // Sockets whose hello has arrived meanwhile.
+        for queue in hub.queues() {
+            queue.close(close::SERVICE_RESTART, restart_reason());
         }
         self.tasks.close();
-        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(SOCKETS_CLOSED_TIMEOUT, self.tasks.wait()).await;
     }
 }
 
-impl Drop for Seat {
+impl Drop for SocketSlot {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::AcqRel);
         self.0.metrics.connections.dec();
@@ -112,7 +112,7 @@ fn restart_reason() -> String {
     serde_json::to_string(&RestartReason { retry_after_ms }).unwrap_or_default()
 }
 
-/// Listens with a backlog that a reconnect storm fits into.
+/// Listens with a backlog that is large enough for a reconnect storm.
 pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bind = || {
         let socket = match address {
@@ -123,19 +123,20 @@ pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         socket.bind(address)?;
         socket.listen(LISTEN_BACKLOG)
     };
-    bind()
-        .with_context(|| format!("cannot listen on {address}: stop what uses it or choose another --listen"))
+    bind().with_context(|| {
+        format!("cannot listen on {address}: stop the process that uses it or choose another --listen")
+    })
 }
 
-/// Serves `app` until `stop`; a connection is accepted only when there is room for it.
+/// Serves `app` until `stop`. A connection is accepted only below the limit.
 pub async fn serve(listener: TcpListener, app: Router, sockets_max: u32, stop: CancellationToken) {
     let connections_max = sockets_max as usize + HTTP_CONNECTIONS_MAX;
-    let room = Arc::new(Semaphore::new(connections_max));
+    let permits = Arc::new(Semaphore::new(connections_max));
     let mut delay = Duration::ZERO;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
         };
         match accepted {
             Ok((stream, permit)) => {
@@ -150,22 +151,22 @@ pub async fn serve(listener: TcpListener, app: Router, sockets_max: u32, stop: C
                 ));
             }
             Err(error) => {
-                delay = (delay * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
-                tracing::warn!(%error, "cannot accept a connection, trying again");
+                delay = (delay * 2).clamp(ACCEPT_DELAY_MIN, ACCEPT_DELAY_MAX);
+                tracing::warn!(%error, "cannot accept a connection, retrying");
                 tokio::time::sleep(delay).await;
             }
         }
     }
 }
 
-/// Holds a connection's place as long as any clone of it lives, which a socket's task does.
+/// The permit of a connection, shared by its request and the task of its socket.
 #[derive(Clone)]
 pub struct Permit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> std::io::Result<(TcpStream, Permit)> {
-    let permit = room.clone().acquire_owned().await;
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> std::io::Result<(TcpStream, Permit)> {
+    let permit = permits.clone().acquire_owned().await;
     let permit = permit.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     Ok((
@@ -213,11 +214,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_sends_slowly_holds_no_place_for_ever() {
+    async fn a_slow_request_does_not_keep_its_connection_for_ever() {
         let app = Router::new().route("/", post(async |body: String| body));
-        let room = Arc::new(Semaphore::new(1));
+        let permits = Arc::new(Semaphore::new(1));
         let permit = Permit {
-            _permit: Arc::new(room.clone().acquire_owned().await.unwrap()),
+            _permit: Arc::new(permits.clone().acquire_owned().await.unwrap()),
         };
         let (mut client, server) = tokio::io::duplex(1024);
         let age_max = Duration::from_millis(50);
@@ -234,6 +235,6 @@ mod tests {
             .unwrap();
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
-        let _place = room.acquire().await.unwrap();
+        let _freed = permits.acquire().await.unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! One client's socket, from hello to close.
 //!
-//! Generic over the socket, so that tests drive it with channels. One task a socket, and nothing
-//! kept for it that it does not need while idle.
+//! Generic over the socket, so that tests can replace it. One task per socket, with as little memory as possible while it
+//! is idle.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -10,20 +10,20 @@ use bytes::Bytes;
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use poker_core::{
     ErrorCode,
-    limits::HELLO_TIMEOUT_MS,
+    limits::{COMMAND_RETRY_AFTER_MS, HELLO_TIMEOUT_MS},
     protocol::{Hello, close},
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     client_frame::{self, ClientFrame},
-    hub::{Hub, Membership},
-    limits::{CLOSE_TIMEOUT, PING_AFTER, REFUSALS_MAX, REFUSED_RETRY_MS, WRITE_TIMEOUT},
-    outbox::{Closing, Outbox},
-    rate::Allowance,
-    team::error_text,
+    hub::{Hub, SessionHandle},
+    limits::{PING_AFTER, REFUSALS_MAX, SOCKET_CLOSE_TIMEOUT, SOCKET_WRITE_TIMEOUT},
+    rate_limit::TokenBucket,
+    send_queue::{Closing, SendQueue},
+    server_messages::error,
 };
-use crate::{link::Wish, metrics::GatewayMetrics};
+use crate::metrics::GatewayMetrics;
 
 const PONG: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"pong"}"#);
 /// WebSocket close code for a message that is too big (RFC 6455).
@@ -35,32 +35,32 @@ impl<E, S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin>
 
 /// Why a session ends.
 enum End {
-    /// The client has gone, or cannot be written to.
-    Gone,
+    /// The client has disconnected, or cannot be written to.
+    Disconnected,
     Close(Closing),
 }
 
-/// Serves a socket of `team` until it closes. `outbox` is also closed by a drain.
+/// Serves a socket of `team` until it closes. `queue` is also closed by a drain.
 pub async fn run<E>(
     mut socket: impl Socket<E>,
     team: &str,
     hub: Arc<Hub>,
-    outbox: Arc<Outbox>,
+    queue: Arc<SendQueue>,
     metrics: GatewayMetrics,
 ) {
     let within = Duration::from_millis(HELLO_TIMEOUT_MS);
-    let end = match Box::pin(say_hello(&mut socket, &outbox, within)).await {
+    let end = match Box::pin(await_hello(&mut socket, &queue, within)).await {
         Ok(hello) => {
             metrics.received.inc();
             if hello.resume.is_some() {
                 metrics.reconnects.inc();
             }
-            let membership = hub.join(team, Wish::Hello(Box::new(hello)), outbox.clone());
+            let handle = hub.join(team, hello, queue.clone());
             let mut session = Session {
-                membership,
-                outbox,
+                handle,
+                queue,
                 metrics,
-                allowance: Allowance::new(Instant::now().into_std()),
+                bucket: TokenBucket::new(Instant::now().into_std()),
                 refusals: 0,
             };
             session.serve(&mut socket).await
@@ -72,7 +72,7 @@ pub async fn run<E>(
             code,
             reason: reason.into(),
         };
-        let _ = timeout(CLOSE_TIMEOUT, say_goodbye(&mut socket, frame)).await;
+        let _ = timeout(SOCKET_CLOSE_TIMEOUT, close_socket(&mut socket, frame)).await;
     }
 }
 
@@ -80,17 +80,21 @@ fn bad_hello() -> End {
     End::Close((close::BAD_HELLO, ErrorCode::BadHello.name()))
 }
 
-/// Waits for the first frame, which must be a hello. Bounds the answers to pings before it as well.
-async fn say_hello<E>(socket: &mut impl Socket<E>, outbox: &Outbox, within: Duration) -> Result<Hello, End> {
-    let hello = timeout(within, read_hello(socket, outbox)).await;
+/// Waits for the first frame, which must be a hello. The timeout includes the answers to pings before it.
+async fn await_hello<E>(
+    socket: &mut impl Socket<E>,
+    queue: &SendQueue,
+    within: Duration,
+) -> Result<Hello, End> {
+    let hello = timeout(within, read_hello(socket, queue)).await;
     hello.unwrap_or_else(|_| Err(bad_hello()))
 }
 
-async fn read_hello<E>(socket: &mut impl Socket<E>, outbox: &Outbox) -> Result<Hello, End> {
+async fn read_hello<E>(socket: &mut impl Socket<E>, queue: &SendQueue) -> Result<Hello, End> {
     loop {
         let message = tokio::select! {
             message = socket.next() => message,
-            () = outbox.changed() => match outbox.take() {
+            () = queue.changed() => match queue.take() {
                 (_, Some(closing)) => return Err(End::Close(closing)),
                 _ => continue,
             },
@@ -101,58 +105,58 @@ async fn read_hello<E>(socket: &mut impl Socket<E>, outbox: &Outbox) -> Result<H
                 _ => match client_frame::read_hello(&text) {
                     Ok(hello) => return Ok(hello),
                     Err(error) => {
-                        let _ = timeout(CLOSE_TIMEOUT, socket.send(Message::Text(error))).await;
+                        let _ = timeout(SOCKET_CLOSE_TIMEOUT, socket.send(Message::Text(error))).await;
                         return Err(bad_hello());
                     }
                 },
             },
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Binary(_))) => return Err(bad_hello()),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Disconnected),
         };
         if socket.send(Message::Text(answer)).await.is_err() {
-            return Err(End::Gone);
+            return Err(End::Disconnected);
         }
     }
 }
 
-/// Sends the close frame and waits for the client's, so that it is not lost to a reset.
-async fn say_goodbye<E>(socket: &mut impl Socket<E>, frame: CloseFrame) {
+/// Sends the close frame and waits for the client's, as a reset could discard it.
+async fn close_socket<E>(socket: &mut impl Socket<E>, frame: CloseFrame) {
     if socket.send(Message::Close(Some(frame))).await.is_ok() {
         while let Some(Ok(_)) = socket.next().await {}
     }
 }
 
 struct Session {
-    membership: Membership,
-    outbox: Arc<Outbox>,
+    handle: SessionHandle,
+    queue: Arc<SendQueue>,
     metrics: GatewayMetrics,
-    allowance: Allowance,
+    bucket: TokenBucket,
     refusals: u32,
 }
 
 impl Session {
     async fn serve<E>(&mut self, socket: &mut impl Socket<E>) -> End {
-        let mut heard = Instant::now();
+        let mut received_at = Instant::now();
         let mut pinged = false;
-        let mut alarm = pin!(sleep_until(heard + PING_AFTER));
+        let mut alarm = pin!(sleep_until(received_at + PING_AFTER));
         loop {
             let end = tokio::select! {
                 message = socket.next() => {
-                    heard = Instant::now();
+                    received_at = Instant::now();
                     pinged = false;
                     self.receive(message)
                 }
-                () = self.outbox.changed() => self.send(socket).await,
+                () = self.queue.changed() => self.send(socket).await,
                 () = &mut alarm => {
-                    let due = heard + PING_AFTER;
+                    let due = received_at + PING_AFTER;
                     let now = Instant::now();
                     if due > now {
                         alarm.as_mut().reset(due);
                         continue;
                     }
                     if pinged {
-                        return End::Gone;
+                        return End::Disconnected;
                     }
                     pinged = true;
                     alarm.as_mut().reset(now + PING_AFTER);
@@ -171,39 +175,39 @@ impl Session {
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => {
                 let message = "send text frames with JSON";
-                return self.refuse(error_text(None, ErrorCode::Malformed, message, None));
+                return self.refuse(error(None, ErrorCode::Malformed, message, None));
             }
-            // The socket reads no further after a frame over the limit, but can still be closed.
+            // After a frame over the limit the socket cannot be read, but it can still be closed.
             Some(Err(_)) => return Err(End::Close((MESSAGE_TOO_BIG, ErrorCode::MessageTooLarge.name()))),
-            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            Some(Ok(Message::Close(_))) | None => return Err(End::Disconnected),
         };
         self.metrics.received.inc();
         let frame = client_frame::read(&text);
-        if !self.allowance.take(Instant::now().into_std()) {
+        if !self.bucket.take(Instant::now().into_std()) {
             let id = match &frame {
                 Ok(ClientFrame::Command(id)) => Some(&**id),
                 _ => None,
             };
             let message = "too many messages: slow down";
-            return self.refuse(error_text(
+            return self.refuse(error(
                 id,
                 ErrorCode::RateLimited,
                 message,
-                Some(REFUSED_RETRY_MS),
+                Some(COMMAND_RETRY_AFTER_MS),
             ));
         }
         match frame {
             Ok(ClientFrame::Command(id)) => {
-                self.membership.command(&id, &text);
+                self.handle.command(&id, &text);
                 Ok(())
             }
             Ok(ClientFrame::Ping) => {
-                self.membership.answer(PONG);
+                self.handle.answer(PONG);
                 Ok(())
             }
             Ok(ClientFrame::Hello) => {
-                let message = "say hello once for each socket";
-                self.refuse(error_text(None, ErrorCode::BadHello, message, None))
+                let message = "send only one hello per socket";
+                self.refuse(error(None, ErrorCode::BadHello, message, None))
             }
             Err(error) => self.refuse(error),
         }
@@ -214,13 +218,13 @@ impl Session {
         if self.refusals > REFUSALS_MAX {
             return Err(End::Close((close::TOO_MANY, "too_many".to_owned())));
         }
-        self.membership.answer(error);
+        self.handle.answer(error);
         Ok(())
     }
 
-    /// Writes what is queued; batches of it leave in one write.
+    /// Writes the queued messages in one flush.
     async fn send<E>(&mut self, socket: &mut impl Socket<E>) -> Result<(), End> {
-        let (queue, closing) = self.outbox.take();
+        let (queue, closing) = self.queue.take();
         if !queue.is_empty() {
             self.metrics.sent.inc_by(queue.len() as u64);
             let write = async {
@@ -229,9 +233,9 @@ impl Session {
                 }
                 socket.flush().await
             };
-            match timeout(WRITE_TIMEOUT, write).await {
+            match timeout(SOCKET_WRITE_TIMEOUT, write).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(End::Gone),
+                Ok(Err(_)) | Err(_) => return Err(End::Disconnected),
             }
         }
         match closing {
@@ -241,9 +245,9 @@ impl Session {
     }
 
     async fn write<E>(&self, socket: &mut impl Socket<E>, message: Message) -> Result<(), End> {
-        match timeout(WRITE_TIMEOUT, socket.send(message)).await {
+        match timeout(SOCKET_WRITE_TIMEOUT, socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
+            Ok(Err(_)) | Err(_) => Err(End::Disconnected),
         }
     }
 }
@@ -257,10 +261,10 @@ mod tests {
 
     use super::*;
 
-    /// Pings without end and takes no answer.
-    struct Deaf;
+    /// Sends pings without end and reads no answer.
+    struct PingFlood;
 
-    impl Stream for Deaf {
+    impl Stream for PingFlood {
         type Item = Result<Message, ()>;
 
         fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -268,7 +272,7 @@ mod tests {
         }
     }
 
-    impl Sink<Message> for Deaf {
+    impl Sink<Message> for PingFlood {
         type Error = ();
 
         fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
@@ -289,8 +293,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_pings_and_reads_no_answer_must_say_hello_in_time_as_well() {
-        let end = say_hello(&mut Deaf, &Outbox::default(), Duration::from_millis(1)).await;
+    async fn pings_do_not_extend_the_hello_timeout() {
+        let end = await_hello(&mut PingFlood, &SendQueue::default(), Duration::from_millis(1)).await;
         assert!(matches!(end, Err(End::Close((close::BAD_HELLO, _)))));
     }
 }

@@ -1,9 +1,9 @@
-//! A team's slug: readable from its name, not to be guessed from it.
+//! A team's slug: derived from its name, with a random suffix that cannot be guessed.
 
 use poker_core::limits::TEAM_SLUG_CHARS_MAX;
 
 const RANDOM_CHARS: usize = 6;
-/// One byte for each character; its low five bits are used.
+/// One byte per character; its low five bits are used.
 pub const RANDOM_BYTES: usize = RANDOM_CHARS;
 /// Crockford's base 32: no letters that look like digits.
 const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";

@@ -1,38 +1,41 @@
-//! One team's sessions at this gateway. Pure: inputs and time come in, [`Action`]s go out in order.
+//! One team's sessions at this gateway. Pure: inputs and time are parameters, [`Action`]s are returned in order.
 //!
-//! A session survives every change of shard: it is opened again wherever the team is, with what it
-//! has seen, and its unanswered commands are sent again.
+//! A session survives every handoff: the gateway opens it again at the team's shard, resumes it after the last delivered
+//! event, and sends its unanswered commands again.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use axum::extract::ws::Utf8Bytes;
 use poker_core::{
-    ErrorCode,
-    protocol::{ErrorMessage, NoticeCode, Resume, ServerMessage, close},
+    CatchUp, ErrorCode,
+    limits::COMMAND_RETRY_AFTER_MS,
+    protocol::{Hello, NoticeCode, Resume},
 };
 
 use super::{
-    limits::{NOTICE_AFTER_MS, REFUSED_RETRY_MS, UNACKED_BYTES_MAX, UNACKED_COMMANDS_MAX},
-    placement::{LinkState, Placement, World},
+    limits::{NO_SHARD_NOTICE_AFTER_MS, UNACKED_BYTES_MAX, UNACKED_COMMANDS_MAX},
+    links::LinkState,
+    placement::{Placement, RoutingInput},
+    server_messages::{close_code, error, notice},
 };
-use crate::link::{ToGateway, ToShard, Wish};
+use crate::link::{ToGateway, ToShard};
 
-/// Of no epoch: gives a snapshot, and still tells a session that goes on from one that begins.
+/// Matches no epoch: the shard sends a snapshot, but still treats the session as resumed.
 const NOTHING_SEEN: Resume = Resume { epoch: 0, seq: 0 };
 
-/// What the gateway has to do. `session`s are those of [`Team::join`].
+/// What the gateway must do. `session` is the number given to [`Team::join`].
 #[derive(Debug, PartialEq)]
 pub enum Action {
     Send {
         address: Arc<str>,
         frame: ToShard,
     },
-    /// A message of the room's ongoing traffic.
+    /// A message that follows the state which the session has.
     Deliver {
         session: u64,
         text: Utf8Bytes,
     },
-    /// The room's state anew: replaces whatever the session still has to get.
+    /// The room's state: replaces everything that is queued for the session.
     DeliverState {
         session: u64,
         texts: Vec<String>,
@@ -46,20 +49,21 @@ pub enum Action {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Not open at any shard; to be opened no sooner than the time given.
+    /// Not open at any shard; to be opened at this time at the earliest.
     Waiting {
         not_before_ms: u64,
     },
     Opening,
     Attached,
-    /// Its socket is being closed.
+    /// Its socket is closing.
     Closing,
 }
 
 struct Session {
     id: u64,
-    wish: Wish,
+    hello: Hello,
     phase: Phase,
+    /// The last event delivered to the client.
     seen: Option<Resume>,
     /// Commands without an answer, oldest first: (id, frame).
     unacked: VecDeque<(String, String)>,
@@ -92,50 +96,51 @@ impl Team {
         self.placement.address()
     }
 
-    /// A client said hello, or somebody looks.
-    pub fn join(&mut self, session: u64, wish: Wish, world: World, out: &mut Vec<Action>) {
-        let seen = match &wish {
-            Wish::Hello(hello) => hello.resume,
-            Wish::Look {} => None,
-        };
+    /// A client has sent its hello.
+    pub fn join(&mut self, session: u64, hello: Hello, input: RoutingInput, out: &mut Vec<Action>) {
         self.sessions.push(Session {
             id: session,
-            seen,
-            wish,
+            seen: hello.resume,
+            hello,
             phase: Phase::Waiting { not_before_ms: 0 },
             unacked: VecDeque::new(),
-            waiting_since_ms: Some(world.now_ms),
+            waiting_since_ms: Some(input.now_ms),
             welcomed: false,
             noticed: false,
         });
-        self.settle(world, out);
+        self.settle(input, out);
     }
 
-    /// The socket has gone.
+    /// The socket has closed.
     pub fn leave(&mut self, session: u64, out: &mut Vec<Action>) {
         let Some(index) = self.sessions.iter().position(|s| s.id == session) else {
             return;
         };
-        let gone = self.sessions.swap_remove(index);
-        if gone.is_open() {
+        let session_left = self.sessions.swap_remove(index);
+        if session_left.is_open() {
             self.send(ToShard::Close { session }, out);
         }
     }
 
-    /// A command frame of a client. Kept until answered; refused when too many are.
+    /// A command frame of a client. Kept until it is answered; refused if too many are unanswered.
     pub fn command(&mut self, session: u64, id: &str, text: &str, out: &mut Vec<Action>) {
         let address = self.placement.address().cloned();
         let Some(session) = self.sessions.iter_mut().find(|s| s.id == session) else {
             return;
         };
-        // On its way already: a client sends it again when the answer may have been dropped.
+        // Already in flight: a client repeats a command whose answer may have been lost.
         if session.unacked.iter().any(|(known, _)| known == id) {
             return;
         }
         let bytes: usize = session.unacked.iter().map(|(_, text)| text.len()).sum();
         if session.unacked.len() >= UNACKED_COMMANDS_MAX || bytes + text.len() > UNACKED_BYTES_MAX {
             let message = "too many commands without an answer: wait, then send it again";
-            let refusal = error_text(Some(id), ErrorCode::Unavailable, message, Some(REFUSED_RETRY_MS));
+            let refusal = error(
+                Some(id),
+                ErrorCode::Unavailable,
+                message,
+                Some(COMMAND_RETRY_AFTER_MS),
+            );
             out.push(session.deliver(refusal));
             return;
         }
@@ -149,68 +154,86 @@ impl Team {
         }
     }
 
-    /// A frame of the shard at `from`. What a shard says that no longer has the team is left out.
-    pub fn hear(&mut self, from: &str, frame: ToGateway, world: World, out: &mut Vec<Action>) {
+    /// A frame of the shard at `from`. Frames of a shard that no longer has the team are dropped.
+    pub fn on_shard_frame(
+        &mut self,
+        from: &str,
+        frame: ToGateway,
+        input: RoutingInput,
+        out: &mut Vec<Action>,
+    ) {
         if self.placement.address().is_none_or(|at| **at != *from) {
             return;
         }
         match frame {
             ToGateway::Publish { epoch, seq, text, .. } => self.publish(epoch, seq, text.into(), out),
-            ToGateway::ToSession {
+            ToGateway::Ack {
                 session,
                 command_id,
                 text,
-            } => self.answer(session, command_id, text, out),
+            }
+            | ToGateway::Refused {
+                session,
+                command_id,
+                text,
+            } => self.answer(session, &command_id, text, out),
+            ToGateway::Private { session, text } => self.private(session, text, out),
             ToGateway::Attached {
                 session,
                 epoch,
                 seq,
-                texts,
+                welcome,
+                catch_up,
                 ..
-            } => self.attached(session, Resume { epoch, seq }, texts, out),
-            ToGateway::Moved { owner, .. } => self.moved(owner.as_deref(), world, out),
-            ToGateway::Refused {
+            } => self.attached(session, Resume { epoch, seq }, welcome, catch_up, out),
+            ToGateway::Moved { owner, .. } => self.moved(owner.as_deref(), input, out),
+            ToGateway::OpenRefused {
                 session,
                 code,
                 message,
-                retry_ms,
-            } => self.refused(session, &code, message, retry_ms, world, out),
+                retry_after_ms: None,
+            } => self.refused(session, code, &message, out),
+            ToGateway::OpenRefused {
+                session,
+                retry_after_ms: Some(ms),
+                ..
+            } => self.retry_open(session, ms, input),
             ToGateway::Kick {
                 session,
                 code,
                 reason,
             } => self.kick(session, code, reason, out),
-            ToGateway::Pong => {}
+            ToGateway::Preview { .. } | ToGateway::Pong => {}
         }
     }
 
-    /// The link to `address` ended: whatever was open on it is not.
-    pub fn link_down(&mut self, address: &str, world: World, out: &mut Vec<Action>) {
+    /// The link to `address` ended, and every session on it is closed.
+    pub fn link_down(&mut self, address: &str, input: RoutingInput, out: &mut Vec<Action>) {
         if self.placement.address().is_some_and(|at| **at == *address) {
-            self.close_all(world.now_ms);
+            self.close_all(input.now_ms);
         }
-        self.settle(world, out);
+        self.settle(input, out);
     }
 
-    /// A session's queue overflowed and was dropped: it starts anew from a snapshot.
-    pub fn overflowed(&mut self, session: u64, world: World, out: &mut Vec<Action>) {
+    /// A session's queue overflowed and was cleared: it restarts from a snapshot.
+    pub fn overflowed(&mut self, session: u64, input: RoutingInput, out: &mut Vec<Action>) {
         if let Some(session) = self.sessions.iter_mut().find(|s| s.id == session)
             && session.phase != Phase::Closing
         {
             session.seen = Some(NOTHING_SEEN);
             session.phase = Phase::Waiting {
-                not_before_ms: world.now_ms,
+                not_before_ms: input.now_ms,
             };
-            session.waiting_since_ms = Some(world.now_ms);
+            session.waiting_since_ms = Some(input.now_ms);
         }
-        self.settle(world, out);
+        self.settle(input, out);
     }
 
-    /// Table, links or time have changed: goes where the team belongs and opens what waits.
-    pub fn settle(&mut self, world: World, out: &mut Vec<Action>) {
+    /// The table, the links or the time have changed: chooses the team's shard and opens waiting sessions there.
+    pub fn settle(&mut self, input: RoutingInput, out: &mut Vec<Action>) {
         let before = self.placement.address().cloned();
         let attached = self.sessions.iter().any(|s| s.phase == Phase::Attached);
-        self.placement.settle(&self.slug, attached, world);
+        self.placement.settle(&self.slug, attached, input);
         if let Some(old) = before.filter(|old| self.placement.address() != Some(old)) {
             for session in self.sessions.iter().filter(|s| s.is_open()) {
                 let frame = ToShard::Close { session: session.id };
@@ -219,21 +242,21 @@ impl Team {
                     frame,
                 });
             }
-            self.close_all(world.now_ms);
+            self.close_all(input.now_ms);
         }
-        self.open_waiting(world, out);
-        self.tell_waiting(world, out);
+        self.open_waiting(input, out);
+        self.notify_waiting(input, out);
     }
 
-    /// When to call [`settle`](Self::settle) next if nothing happens before.
-    pub fn next_deadline_ms(&self, world: World) -> Option<u64> {
+    /// When to call [`settle`](Self::settle) at the latest.
+    pub fn next_deadline_ms(&self, input: RoutingInput) -> Option<u64> {
         let waiting = self.sessions.iter().filter_map(|s| s.next_deadline_ms());
         let opening = waiting.map(|ms| ms.max(self.placement.open_after_ms()));
-        let notice = self.sessions.iter().filter_map(|s| s.notice_due_ms());
+        let notices = self.sessions.iter().filter_map(|s| s.notice_due_ms());
         opening
-            .chain(notice)
-            .chain(self.placement.next_deadline_ms(world))
-            .filter(|ms| *ms > world.now_ms)
+            .chain(notices)
+            .chain(self.placement.next_deadline_ms(input))
+            .filter(|ms| *ms > input.now_ms)
             .min()
     }
 
@@ -250,22 +273,32 @@ impl Team {
         }
     }
 
-    /// A refused hello and a look are answered before the session is attached, a command never.
-    fn answer(&mut self, session: u64, command: Option<String>, text: String, out: &mut Vec<Action>) {
+    fn answer(&mut self, session: u64, command_id: &str, text: String, out: &mut Vec<Action>) {
         let session = self.sessions.iter_mut().find(|s| s.id == session);
-        let Some(session) =
-            session.filter(|s| s.phase == Phase::Attached || s.is_open() && command.is_none())
-        else {
-            return;
-        };
-        if let Some(id) = command {
-            let index = session.unacked.iter().position(|(unacked, _)| *unacked == id);
-            index.and_then(|index| session.unacked.remove(index));
+        if let Some(session) = session.filter(|s| s.phase == Phase::Attached) {
+            session.unacked.retain(|(id, _)| id != command_id);
+            out.push(session.deliver(text.into()));
         }
-        out.push(session.deliver(text.into()));
     }
 
-    fn attached(&mut self, session: u64, seen: Resume, mut texts: Vec<String>, out: &mut Vec<Action>) {
+    /// Also before the session is attached, as the refusal of a hello is.
+    fn private(&self, session: u64, text: String, out: &mut Vec<Action>) {
+        let session = self.sessions.iter().find(|s| s.id == session);
+        out.extend(
+            session
+                .filter(|s| s.is_open())
+                .map(|session| session.deliver(text.into())),
+        );
+    }
+
+    fn attached(
+        &mut self,
+        session: u64,
+        seen: Resume,
+        welcome: String,
+        catch_up: CatchUp,
+        out: &mut Vec<Action>,
+    ) {
         let address = self.placement.address().cloned();
         let session = self.sessions.iter_mut().find(|s| s.id == session);
         let (Some(session), Some(address)) = (session.filter(|s| s.phase == Phase::Opening), address) else {
@@ -275,21 +308,9 @@ impl Team {
         session.phase = Phase::Attached;
         session.seen = Some(seen);
         session.waiting_since_ms = None;
-        let is_snapshot = texts.iter().any(|text| text.starts_with(r#"{"type":"snapshot""#));
-        let is_first = !std::mem::replace(&mut session.welcomed, true);
-        if !is_first {
-            texts.retain(|text| !text.starts_with(r#"{"type":"welcome""#));
-        }
-        // A client's first state is whole whatever its size: what it missed may exceed the queue.
-        match is_first || is_snapshot {
-            true => out.push(Action::DeliverState {
-                session: session.id,
-                texts,
-            }),
-            false => out.extend(texts.into_iter().map(|text| session.deliver(text.into()))),
-        }
+        session.catch_up(welcome, catch_up, out);
         if std::mem::take(&mut session.noticed) {
-            out.push(session.deliver(notice_text(NoticeCode::StoreAvailable, "Saved again.")));
+            out.push(session.deliver(notice(NoticeCode::StoreAvailable, "All changes are saved.")));
         }
         for (_, text) in &session.unacked {
             let frame = ToShard::Command {
@@ -303,41 +324,33 @@ impl Team {
         }
     }
 
-    fn moved(&mut self, owner: Option<&str>, world: World, out: &mut Vec<Action>) {
-        self.close_all(world.now_ms);
-        self.placement.moved(owner, world);
-        self.settle(world, out);
+    fn moved(&mut self, owner: Option<&str>, input: RoutingInput, out: &mut Vec<Action>) {
+        self.close_all(input.now_ms);
+        self.placement.moved(owner, input);
+        self.settle(input, out);
     }
 
-    fn refused(
-        &mut self,
-        session: u64,
-        code: &str,
-        message: String,
-        retry_ms: u32,
-        world: World,
-        out: &mut Vec<Action>,
-    ) {
+    fn retry_open(&mut self, session: u64, retry_after_ms: u32, input: RoutingInput) {
         let session = self.sessions.iter_mut().find(|s| s.id == session);
-        let Some(session) = session.filter(|s| s.is_open()) else {
-            return;
-        };
-        if retry_ms > 0 {
+        if let Some(session) = session.filter(|s| s.is_open()) {
             session.phase = Phase::Waiting {
-                not_before_ms: world.now_ms + u64::from(retry_ms),
+                not_before_ms: input.now_ms + u64::from(retry_after_ms),
             };
-            session.waiting_since_ms.get_or_insert(world.now_ms);
-            return;
+            session.waiting_since_ms.get_or_insert(input.now_ms);
         }
-        session.phase = Phase::Closing;
-        let code_value = serde_json::Value::String(code.to_owned());
-        let known = serde_json::from_value(code_value).unwrap_or(ErrorCode::Internal);
-        out.push(session.deliver(error_text(None, known, &message, None)));
-        out.push(Action::Close {
-            session: session.id,
-            code: close_code(known),
-            reason: code.to_owned(),
-        });
+    }
+
+    fn refused(&mut self, session: u64, code: ErrorCode, message: &str, out: &mut Vec<Action>) {
+        let session = self.sessions.iter_mut().find(|s| s.id == session);
+        if let Some(session) = session.filter(|s| s.is_open()) {
+            session.phase = Phase::Closing;
+            out.push(session.deliver(error(None, code, message, None)));
+            out.push(Action::Close {
+                session: session.id,
+                code: close_code(code),
+                reason: code.name(),
+            });
+        }
     }
 
     fn kick(&mut self, session: u64, code: u16, reason: String, out: &mut Vec<Action>) {
@@ -358,19 +371,19 @@ impl Team {
         }
     }
 
-    fn open_waiting(&mut self, world: World, out: &mut Vec<Action>) {
+    fn open_waiting(&mut self, input: RoutingInput, out: &mut Vec<Action>) {
         let Some(address) = self.placement.address().cloned() else {
             return;
         };
-        let early = world.now_ms < self.placement.open_after_ms();
-        if early || (world.link)(&address) != LinkState::Up {
+        let early = input.now_ms < self.placement.open_after_ms();
+        if early || (input.link)(&address) != LinkState::Up {
             return;
         }
         for session in &mut self.sessions {
             match session.phase {
-                Phase::Waiting { not_before_ms } if not_before_ms <= world.now_ms => {
+                Phase::Waiting { not_before_ms } if not_before_ms <= input.now_ms => {
                     session.phase = Phase::Opening;
-                    let frame = session.open(&self.slug, world.table.version);
+                    let frame = session.open(&self.slug, input.table.version);
                     let address = address.clone();
                     out.push(Action::Send { address, frame });
                 }
@@ -379,12 +392,12 @@ impl Team {
         }
     }
 
-    fn tell_waiting(&mut self, world: World, out: &mut Vec<Action>) {
+    fn notify_waiting(&mut self, input: RoutingInput, out: &mut Vec<Action>) {
         for session in &mut self.sessions {
-            if session.notice_due_ms().is_some_and(|ms| ms <= world.now_ms) {
+            if session.notice_due_ms().is_some_and(|ms| ms <= input.now_ms) {
                 session.noticed = true;
                 let message = "Saving… the server cannot be reached at the moment.";
-                out.push(session.deliver(notice_text(NoticeCode::StoreUnavailable, message)));
+                out.push(session.deliver(notice(NoticeCode::StoreUnavailable, message)));
             }
         }
     }
@@ -408,16 +421,34 @@ impl Session {
         }
     }
 
-    fn open(&self, team: &str, table_version: u64) -> ToShard {
-        let mut wish = self.wish.clone();
-        if let Wish::Hello(hello) = &mut wish {
-            hello.resume = self.seen;
+    /// Delivers the state on the first attach, else only what brings the session up to date.
+    fn catch_up(&mut self, welcome: String, catch_up: CatchUp, out: &mut Vec<Action>) {
+        let is_first = !std::mem::replace(&mut self.welcomed, true);
+        let welcome = is_first.then_some(welcome);
+        let session = self.id;
+        match catch_up {
+            CatchUp::Snapshot(snapshot) => out.push(Action::DeliverState {
+                session,
+                texts: welcome.into_iter().chain([snapshot]).collect(),
+            }),
+            // The first state of a client is never cut: the events that it missed may exceed the queue.
+            CatchUp::Events(events) if is_first => out.push(Action::DeliverState {
+                session,
+                texts: welcome.into_iter().chain(events).collect(),
+            }),
+            CatchUp::Events(events) => out.extend(events.into_iter().map(|text| self.deliver(text.into()))),
         }
+    }
+
+    fn open(&self, team: &str, table_version: u64) -> ToShard {
         ToShard::Open {
             session: self.id,
             team: team.to_owned(),
             table_version,
-            hello: serde_json::to_string(&wish).unwrap_or_default(),
+            hello: Hello {
+                resume: self.seen,
+                ..self.hello.clone()
+            },
         }
     }
 
@@ -432,43 +463,6 @@ impl Session {
         let waiting = self
             .waiting_since_ms
             .filter(|_| !self.noticed && self.phase != Phase::Closing);
-        waiting.map(|ms| ms + NOTICE_AFTER_MS)
-    }
-}
-
-/// An `error` message.
-pub fn error_text(
-    id: Option<&str>,
-    code: ErrorCode,
-    message: &str,
-    retry_after_ms: Option<u64>,
-) -> Utf8Bytes {
-    server_text(&ServerMessage::Error(ErrorMessage {
-        id: id.map(str::to_owned),
-        code,
-        message: message.to_owned(),
-        retry_after_ms,
-    }))
-}
-
-fn notice_text(code: NoticeCode, message: &str) -> Utf8Bytes {
-    server_text(&ServerMessage::Notice {
-        code,
-        message: message.to_owned(),
-    })
-}
-
-fn server_text(message: &ServerMessage) -> Utf8Bytes {
-    serde_json::to_string(message).unwrap_or_default().into()
-}
-
-fn close_code(code: ErrorCode) -> u16 {
-    match code {
-        ErrorCode::TeamNotFound => close::TEAM_NOT_FOUND,
-        ErrorCode::Removed => close::REMOVED,
-        ErrorCode::TooManyParticipants | ErrorCode::TooManySessions | ErrorCode::Unavailable => {
-            close::TOO_MANY
-        }
-        _ => close::BAD_HELLO,
+        waiting.map(|ms| ms + NO_SHARD_NOTICE_AFTER_MS)
     }
 }

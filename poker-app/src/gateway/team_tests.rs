@@ -1,18 +1,22 @@
-//! A team's sessions through moves, failovers and overflows.
+//! A team's sessions through handoffs, failovers and overflows.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use poker_core::protocol::{Hello, Resume, Role};
+use poker_core::{
+    CatchUp, ErrorCode,
+    protocol::{Hello, Resume, Role},
+};
 use poker_routing::RoutingTable;
 
 use super::{
-    limits::{HOLD_DOWN_MS, NOTICE_AFTER_MS, UNACKED_COMMANDS_MAX},
-    placement::{LinkState, World, tests::table},
+    limits::{FAILOVER_HOLD_DOWN_MS, NO_SHARD_NOTICE_AFTER_MS, UNACKED_COMMANDS_MAX},
+    links::LinkState,
+    placement::{RoutingInput, tests::table},
     team::{Action, Team},
 };
-use crate::link::{ToGateway, ToShard, Wish};
+use crate::link::{ToGateway, ToShard};
 
-/// A team and what its gateway sees; every call returns what the team wants done.
+/// A team with its inputs. Every call returns the team's actions.
 struct Bench {
     team: Team,
     table: RoutingTable,
@@ -30,15 +34,15 @@ impl Bench {
         }
     }
 
-    fn act(&mut self, change: impl FnOnce(&mut Team, World, &mut Vec<Action>)) -> Vec<Action> {
+    fn apply(&mut self, change: impl FnOnce(&mut Team, RoutingInput, &mut Vec<Action>)) -> Vec<Action> {
         let link = |address: &str| self.links.get(address).copied().unwrap_or(LinkState::Up);
-        let world = World {
+        let input = RoutingInput {
             now_ms: self.now_ms,
             table: &self.table,
             link: &link,
         };
         let mut out = Vec::new();
-        change(&mut self.team, world, &mut out);
+        change(&mut self.team, input, &mut out);
         out
     }
 
@@ -52,19 +56,19 @@ impl Bench {
     }
 
     fn join(&mut self, session: u64) -> Vec<Action> {
-        self.act(|team, world, out| team.join(session, Wish::Hello(Box::new(hello())), world, out))
+        self.apply(|team, input, out| team.join(session, hello(), input, out))
     }
 
     fn command(&mut self, session: u64, id: &str) -> Vec<Action> {
-        self.act(|team, _, out| team.command(session, id, &command(id), out))
+        self.apply(|team, _, out| team.command(session, id, &command(id), out))
     }
 
     fn from(&mut self, shard: &str, frame: ToGateway) -> Vec<Action> {
-        self.act(|team, world, out| team.hear(shard, frame, world, out))
+        self.apply(|team, input, out| team.on_shard_frame(shard, frame, input, out))
     }
 
     fn settle(&mut self) -> Vec<Action> {
-        self.act(Team::settle)
+        self.apply(Team::settle)
     }
 
     fn attach(&mut self, session: u64, epoch: u64, seq: u64) -> Vec<Action> {
@@ -72,7 +76,7 @@ impl Bench {
         self.from(&at, attached(session, epoch, seq))
     }
 
-    /// A session that is in the room.
+    /// Adds an attached session.
     fn joined(&mut self, session: u64, epoch: u64, seq: u64) {
         self.join(session);
         self.attach(session, epoch, seq);
@@ -80,7 +84,7 @@ impl Bench {
 
     fn fail(&mut self, shard: &str) -> Vec<Action> {
         self.links.insert(shard.to_owned(), LinkState::Trying);
-        let mut out = self.act(|team, world, out| team.link_down(shard, world, out));
+        let mut out = self.apply(|team, input, out| team.link_down(shard, input, out));
         self.now_ms += 1_000;
         self.links.insert(shard.to_owned(), LinkState::Down);
         out.extend(self.settle());
@@ -109,7 +113,8 @@ fn attached(session: u64, epoch: u64, seq: u64) -> ToGateway {
         team: "team".into(),
         epoch,
         seq,
-        texts: vec![r#"{"type":"welcome"}"#.into(), r#"{"type":"snapshot"}"#.into()],
+        welcome: "welcome".into(),
+        catch_up: CatchUp::Snapshot("snapshot".into()),
     }
 }
 
@@ -123,9 +128,9 @@ fn publish(epoch: u64, seq: u64) -> ToGateway {
 }
 
 fn ack(session: u64, id: &str) -> ToGateway {
-    ToGateway::ToSession {
+    ToGateway::Ack {
         session,
-        command_id: Some(id.into()),
+        command_id: id.into(),
         text: format!("ack {id}"),
     }
 }
@@ -144,10 +149,7 @@ fn opens(actions: &[Action]) -> Vec<(String, u64, Option<Resume>)> {
         Action::Send {
             address,
             frame: ToShard::Open { session, hello, .. },
-        } => {
-            let hello: Hello = serde_json::from_str(hello).unwrap();
-            Some((address.to_string(), *session, hello.resume))
-        }
+        } => Some((address.to_string(), *session, hello.resume)),
         _ => None,
     };
     actions.iter().filter_map(open).collect()
@@ -181,12 +183,12 @@ fn is_closing(actions: &[Action]) -> bool {
 }
 
 #[test]
-fn a_newcomer_is_opened_at_the_preferred_shard_and_gets_the_room() {
+fn a_new_session_is_opened_at_the_preferred_shard_and_gets_the_room() {
     let mut bench = Bench::new(3);
     let opened = bench.join(1);
     assert_eq!(opens(&opened), [(bench.shard(0), 1, None)]);
     let state = bench.attach(1, 7, 3);
-    assert_eq!(texts(&state), [r#"{"type":"welcome"}"#, r#"{"type":"snapshot"}"#]);
+    assert_eq!(texts(&state), ["welcome", "snapshot"]);
 }
 
 #[test]
@@ -207,7 +209,7 @@ fn each_event_reaches_every_attached_session_once() {
 }
 
 #[test]
-fn a_move_opens_sessions_at_the_new_owner_with_what_they_have_seen_and_sends_the_unanswered_again() {
+fn a_handoff_resumes_sessions_at_the_new_owner_and_resends_unanswered_commands() {
     let mut bench = Bench::new(2);
     let (old, new) = (bench.shard(0), bench.shard(1));
     bench.joined(1, 7, 3);
@@ -221,15 +223,15 @@ fn a_move_opens_sessions_at_the_new_owner_with_what_they_have_seen_and_sends_the
     assert_eq!(
         texts(&bench.from(&old, ack(1, "b"))).len(),
         0,
-        "the old owner has nothing to say any more"
+        "frames of the old owner are dropped"
     );
     let state = bench.attach(1, 8, 3);
-    assert_eq!(texts(&state), [r#"{"type":"snapshot"}"#], "no second welcome");
+    assert_eq!(texts(&state), ["snapshot"], "no second welcome");
     assert_eq!(commands(&state), [command("b"), command("c")]);
 }
 
 #[test]
-fn a_dead_shard_is_left_after_a_second_and_nobody_is_disconnected() {
+fn a_failover_after_a_second_disconnects_no_session() {
     let mut bench = Bench::new(2);
     let (dead, next) = (bench.shard(0), bench.shard(1));
     bench.joined(1, 7, 3);
@@ -242,7 +244,7 @@ fn a_dead_shard_is_left_after_a_second_and_nobody_is_disconnected() {
 }
 
 #[test]
-fn two_half_broken_links_do_not_toss_a_team_to_and_fro() {
+fn two_half_broken_links_do_not_move_a_team_back_and_forth() {
     let mut bench = Bench::new(2);
     let (first, second) = (bench.shard(0), bench.shard(1));
     bench.joined(1, 7, 3);
@@ -250,23 +252,24 @@ fn two_half_broken_links_do_not_toss_a_team_to_and_fro() {
     bench.attach(1, 8, 0);
     bench.links.insert(first.clone(), LinkState::Up);
     bench.links.insert(second.clone(), LinkState::Down);
-    bench.act(|team, world, out| team.link_down(&second, world, out));
+    bench.apply(|team, input, out| team.link_down(&second, input, out));
     assert_eq!(bench.at(), second, "held down");
-    bench.now_ms += HOLD_DOWN_MS;
+    bench.now_ms += FAILOVER_HOLD_DOWN_MS;
     bench.settle();
     assert_eq!(bench.at(), first);
 }
 
 #[test]
-fn without_any_shard_people_are_told_once_and_again_when_it_is_over() {
+fn sessions_without_a_shard_are_notified_once_and_again_when_it_is_back() {
     let mut bench = Bench::new(1);
     let only = bench.shard(0);
     bench.joined(1, 7, 3);
     bench.links.insert(only.clone(), LinkState::Trying);
-    bench.act(|team, world, out| team.link_down(&only, world, out));
-    let due = bench.act(|team, world, _| assert_eq!(team.next_deadline_ms(world), Some(NOTICE_AFTER_MS)));
+    bench.apply(|team, input, out| team.link_down(&only, input, out));
+    let due = bench
+        .apply(|team, input, _| assert_eq!(team.next_deadline_ms(input), Some(NO_SHARD_NOTICE_AFTER_MS)));
     assert!(due.is_empty());
-    bench.now_ms = NOTICE_AFTER_MS;
+    bench.now_ms = NO_SHARD_NOTICE_AFTER_MS;
     assert!(texts(&bench.settle())[0].contains("store_unavailable"));
     assert!(bench.settle().is_empty());
     bench.links.insert(only.clone(), LinkState::Up);
@@ -276,22 +279,22 @@ fn without_any_shard_people_are_told_once_and_again_when_it_is_over() {
 }
 
 #[test]
-fn a_refusal_for_now_is_tried_again_and_one_for_good_closes() {
+fn a_temporary_refusal_is_retried_and_a_permanent_one_closes() {
     let mut bench = Bench::new(1);
     let at = bench.shard(0);
-    let refused = |retry_ms| ToGateway::Refused {
+    let refused = |retry_after_ms| ToGateway::OpenRefused {
         session: 1,
-        code: "team_not_found".into(),
+        code: ErrorCode::TeamNotFound,
         message: "no such team".into(),
-        retry_ms,
+        retry_after_ms,
     };
     bench.join(1);
-    assert!(bench.from(&at, refused(100)).is_empty());
-    bench.act(|team, world, _| assert_eq!(team.next_deadline_ms(world), Some(100)));
+    assert!(bench.from(&at, refused(Some(100))).is_empty());
+    bench.apply(|team, input, _| assert_eq!(team.next_deadline_ms(input), Some(100)));
     assert!(opens(&bench.settle()).is_empty());
     bench.now_ms = 100;
     assert_eq!(opens(&bench.settle()).len(), 1);
-    let end = bench.from(&at, refused(0));
+    let end = bench.from(&at, refused(None));
     assert!(texts(&end)[0].contains("team_not_found"));
     assert!(matches!(&end[1], Action::Close { code: 4001, .. }));
     bench.now_ms = 10_000;
@@ -299,13 +302,12 @@ fn a_refusal_for_now_is_tried_again_and_one_for_good_closes() {
 }
 
 #[test]
-fn a_refused_hello_is_explained_before_the_socket_closes() {
+fn a_refused_hello_is_answered_before_the_socket_closes() {
     let mut bench = Bench::new(1);
     let at = bench.shard(0);
     bench.join(1);
-    let error = ToGateway::ToSession {
+    let error = ToGateway::Private {
         session: 1,
-        command_id: None,
         text: "error".into(),
     };
     assert_eq!(texts(&bench.from(&at, error)), ["error"]);
@@ -318,11 +320,11 @@ fn a_refused_hello_is_explained_before_the_socket_closes() {
 }
 
 #[test]
-fn an_overflowed_session_starts_anew_from_a_snapshot_without_another_hello() {
+fn an_overflowed_session_restarts_from_a_snapshot_without_another_hello() {
     let mut bench = Bench::new(1);
     let at = bench.shard(0);
     bench.joined(1, 7, 3);
-    let opened = bench.act(|team, world, out| team.overflowed(1, world, out));
+    let opened = bench.apply(|team, input, out| team.overflowed(1, input, out));
     let resume = opens(&opened)[0].2.unwrap();
     assert_ne!(resume.epoch, 7);
     assert!(texts(&bench.from(&at, publish(7, 4))).is_empty());
@@ -331,26 +333,28 @@ fn an_overflowed_session_starts_anew_from_a_snapshot_without_another_hello() {
 }
 
 #[test]
-fn what_a_client_missed_is_its_first_state_whatever_its_size() {
+fn the_events_that_a_client_missed_are_its_first_state() {
     let mut bench = Bench::new(1);
     bench.join(1);
-    let missed = ["welcome", "event", "your_vote"].map(|kind| format!(r#"{{"type":"{kind}"}}"#));
+    let missed = ["event", "your_vote"].map(str::to_owned);
     let resumed = |session| ToGateway::Attached {
         session,
         team: "team".into(),
         epoch: 7,
         seq: 4,
-        texts: missed.to_vec(),
+        welcome: "welcome".into(),
+        catch_up: CatchUp::Events(missed.to_vec()),
     };
     let at = bench.at();
     let state = bench.from(&at, resumed(1));
-    assert!(matches!(&state[..], [Action::DeliverState { texts, .. }] if *texts == missed));
-    bench.act(|team, world, out| team.link_down(&at, world, out));
+    assert!(matches!(&state[..], [Action::DeliverState { .. }]));
+    assert_eq!(texts(&state), ["welcome", "event", "your_vote"]);
+    bench.apply(|team, input, out| team.link_down(&at, input, out));
     let again = bench.from(&at, resumed(1));
     assert_eq!(
         texts(&again),
-        missed[1..],
-        "a second time they are ongoing traffic"
+        missed,
+        "later catch-ups count towards the send queue"
     );
     assert!(
         again
@@ -360,7 +364,7 @@ fn what_a_client_missed_is_its_first_state_whatever_its_size() {
 }
 
 #[test]
-fn a_command_sent_twice_before_its_answer_goes_to_the_shard_once() {
+fn a_command_repeated_before_its_answer_reaches_the_shard_once() {
     let mut bench = Bench::new(1);
     bench.joined(1, 7, 3);
     assert_eq!(commands(&bench.command(1, "a")).len(), 1);
@@ -387,10 +391,10 @@ fn unanswered_commands_are_bounded() {
 }
 
 #[test]
-fn whoever_leaves_is_closed_at_the_shard() {
+fn a_session_that_leaves_is_closed_at_the_shard() {
     let mut bench = Bench::new(1);
     bench.joined(1, 7, 3);
-    let left = bench.act(|team, _, out| team.leave(1, out));
+    let left = bench.apply(|team, _, out| team.leave(1, out));
     let close = ToShard::Close { session: 1 };
     assert!(matches!(&left[..], [Action::Send { frame, .. }] if *frame == close));
 }

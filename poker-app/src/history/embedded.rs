@@ -5,8 +5,7 @@ use std::{path::Path, sync::Arc};
 use poker_core::history::{HistoryEvent, HistoryRound};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{HistoryError, Written, fold};
-use crate::shard::limits::HISTORY_ROUNDS_READ_MAX;
+use super::{HistoryError, Written, limits::HISTORY_ROUNDS_READ_MAX, projection};
 
 /// (team, epoch, seq) to the event as JSON.
 const EVENTS: TableDefinition<(&str, u64, u64), &[u8]> = TableDefinition::new("events");
@@ -17,7 +16,7 @@ pub struct RedbHistory {
 }
 
 impl RedbHistory {
-    /// Opens or makes the file; its folder must exist. Blocks.
+    /// Opens or creates the file; its folder must exist. Blocks.
     pub fn open(path: &Path) -> Result<RedbHistory, HistoryError> {
         let database = Database::create(path).map_err(unavailable)?;
         let transaction = database.begin_write().map_err(unavailable)?;
@@ -31,7 +30,7 @@ impl RedbHistory {
     pub async fn rounds(&self, team: &str) -> Result<Vec<HistoryRound>, HistoryError> {
         let team = team.to_owned();
         self.blocking(move |database| {
-            let mut rounds = fold::rounds(events_of(database, &team)?);
+            let mut rounds = projection::rounds(events_of(database, &team)?);
             rounds.truncate(HISTORY_ROUNDS_READ_MAX);
             Ok(rounds)
         })

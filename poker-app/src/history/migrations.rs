@@ -1,11 +1,11 @@
-//! Tables of the history, made and changed by whoever starts first.
+//! The tables of the history, created and migrated by the first process that starts.
 
 use tokio_postgres::{Client, Error};
 
-/// Name of the advisory lock that keeps two processes from migrating at once.
+/// Key of the advisory lock that keeps two processes from migrating at once.
 const LOCK: i64 = 0x706f_6b65_7201;
 
-/// In order; never changed once released, only added to.
+/// In order. A released migration is never changed.
 const MIGRATIONS: &[&str] = &["
 CREATE TABLE IF NOT EXISTS events (
   team text NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS votes (
   PRIMARY KEY (team, round, participant)
 );
 ", "
--- A room made anew under the same name counts its rounds from 1 again: `room` is when it was made, in ms since 1970.
+-- A room recreated under the same name counts its rounds from 1 again: `room` is its creation time in ms since 1970.
 ALTER TABLE rounds ADD COLUMN room bigint NOT NULL DEFAULT 0;
 ALTER TABLE rounds DROP CONSTRAINT rounds_pkey, ADD PRIMARY KEY (team, room, round);
 ALTER TABLE votes ADD COLUMN room bigint NOT NULL DEFAULT 0;

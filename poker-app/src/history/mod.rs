@@ -1,11 +1,13 @@
-//! What was estimated when, for reports: in PostgreSQL, or in a file of this process.
+//! The history of rounds for reports: in PostgreSQL, or in a file of this process.
 
 mod embedded;
-mod fold;
+mod limits;
 mod migrations;
 mod postgres;
+mod projection;
 
 pub use embedded::RedbHistory;
+pub use limits::HISTORY_ROUNDS_MAX;
 use poker_core::history::{HistoryEvent, HistoryRound};
 pub use postgres::PostgresHistory;
 
@@ -16,13 +18,13 @@ pub enum History {
     Embedded(RedbHistory),
 }
 
-/// What became of the events of one write.
+/// The result of one write, in events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
     pub stored: u64,
-    /// Already there.
+    /// Already stored.
     pub repeated: u64,
-    /// Cannot be stored, whenever; left out.
+    /// Rejected by the database, and skipped.
     pub refused: u64,
 }
 
@@ -35,7 +37,7 @@ pub enum HistoryError {
 }
 
 impl History {
-    /// The newest rounds of a team, newest first, at most `HISTORY_ROUNDS_READ_MAX`.
+    /// The newest rounds of a team, newest first: one more than [`HISTORY_ROUNDS_MAX`] if there are older ones.
     pub async fn rounds(&self, team: &str) -> Result<Vec<HistoryRound>, HistoryError> {
         match self {
             History::Postgres(history) => history.rounds(team).await,
@@ -43,8 +45,7 @@ impl History {
         }
     }
 
-    /// Stores events, each once however often it comes: `(team, epoch, seq)` is its name. All are durable when this
-    /// returns.
+    /// Stores events, deduplicated by `(team, epoch, seq)`. All are durable when this returns.
     pub async fn write(&self, events: &[HistoryEvent]) -> Result<Written, HistoryError> {
         match self {
             History::Postgres(history) => history.write(events).await,

@@ -7,10 +7,14 @@ use poker_core::history::{HistoryEvent, HistoryKind, HistoryRound, HistoryStats,
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement, Transaction, error::SqlState, types::ToSql};
 
-use super::{HistoryError, Written, fold::time_text, migrations};
-use crate::shard::limits::{DATABASE_CONNECT_TIMEOUT, DATABASE_TIMEOUT, HISTORY_ROUNDS_READ_MAX};
+use super::{
+    HistoryError, Written,
+    limits::{DATABASE_CONNECT_TIMEOUT, DATABASE_TIMEOUT, HISTORY_ROUNDS_READ_MAX},
+    migrations,
+    projection::time_text,
+};
 
-/// One connection, made when needed and again after it broke. Cheap to clone.
+/// One connection for reads and one for writes, opened when needed and reopened after a failure. Cheap to clone.
 #[derive(Clone)]
 pub struct PostgresHistory {
     config: Arc<Config>,
@@ -18,7 +22,7 @@ pub struct PostgresHistory {
     writer: Arc<Mutex<Option<Writer>>>,
 }
 
-/// A connection with its statements prepared.
+/// A connection with its prepared statements.
 struct Writer {
     client: Client,
     statements: Statements,
@@ -46,7 +50,7 @@ impl Statements {
     }
 }
 
-/// Keeps what has just been inserted: nothing when the event was there already.
+/// Inserts no row if the event is already stored.
 const INSERT_EVENT: &str = "
 INSERT INTO events (team, epoch, seq, kind, at, body)
 VALUES ($1, $2, $3, $4, to_timestamp($5::bigint / 1000.0), $6) ON CONFLICT DO NOTHING";
@@ -96,9 +100,9 @@ GROUP BY r.team, r.room, r.round, r.story_id, r.story_title, r.revealed_at, r.me
 ORDER BY r.revealed_at DESC, r.round DESC";
 
 impl PostgresHistory {
-    /// Does not wait for the database: the calls below do.
+    /// Does not connect: the calls below do.
     pub fn new(url: &str) -> Result<PostgresHistory, HistoryError> {
-        // The error may repeat parts of the URL, and with it the password: only its kind is told.
+        // The error may quote parts of the URL, including the password: report only its kind.
         let mut config =
             Config::from_str(url).map_err(|_| HistoryError::Url("it cannot be parsed".into()))?;
         config
@@ -124,7 +128,7 @@ impl PostgresHistory {
         Ok(client)
     }
 
-    /// Makes the tables, or brings them up to date.
+    /// Creates the tables, or migrates them.
     pub async fn migrate(&self) -> Result<(), HistoryError> {
         let mut client = self.connect().await?;
         bounded(migrations::migrate(&mut client)).await
@@ -135,20 +139,20 @@ impl PostgresHistory {
         let limit = HISTORY_ROUNDS_READ_MAX as i64;
         let rows = bounded(async {
             match client.query(SELECT_ROUNDS, &[&team, &limit]).await {
-                // No worker has made the tables yet: there is no history.
+                // No worker has created the tables yet: there is no history.
                 Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
                 other => other,
             }
         })
         .await;
         if rows.is_err() {
-            self.give_up(&client).await;
+            self.drop_reader(&client).await;
         }
         Ok(rows?.iter().map(read_round).collect())
     }
 
-    /// A database that went without a word leaves a connection that looks open: the next question takes another.
-    async fn give_up(&self, client: &Arc<Client>) {
+    /// A database that lost power leaves a connection that looks open: the next query opens another one.
+    async fn drop_reader(&self, client: &Arc<Client>) {
         let mut reader = self.reader.lock().await;
         if reader.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, client)) {
             *reader = None;
@@ -165,10 +169,10 @@ impl PostgresHistory {
         Ok(client)
     }
 
-    /// All in one transaction; where one of them cannot be stored, each in its own.
+    /// Writes all events in one transaction; if the database rejects one of them, each in its own.
     pub async fn write(&self, events: &[HistoryEvent]) -> Result<Written, HistoryError> {
         let mut kept = self.writer.lock().await;
-        // Taken out while in use: a call that is given up leaves a connection in an unknown state.
+        // Taken out during the call: a cancelled call leaves its connection in an unknown state.
         let mut writer = match kept.take().filter(|writer| !writer.client.is_closed()) {
             Some(writer) => writer,
             None => self.connect_writer().await?,
@@ -205,7 +209,7 @@ async fn write_each(writer: &mut Writer, events: &[HistoryEvent]) -> Result<Writ
 }
 
 enum WriteError {
-    /// The database refuses a value, and always will.
+    /// The database rejects a value and always will.
     Data,
     Other(HistoryError),
 }
@@ -245,7 +249,7 @@ async fn write_all(
         let row: [&(dyn ToSql + Sync); 6] = [&event.team, &epoch, &seq, &kind_of(event), &at, &body];
         transaction.execute(&statements.insert_event, &row).await
     });
-    // Polled together, so the statements travel in one go.
+    // Polled together, so that the statements are pipelined.
     let inserted = try_join_all(inserts).await?;
     let mut written = Written::default();
     for (event, rows) in events.iter().zip(inserted) {
@@ -267,7 +271,7 @@ fn kind_of(event: &HistoryEvent) -> &'static str {
     }
 }
 
-/// Keeps the tables that reports read up to date with a new event.
+/// Applies a new event to the tables that reports read.
 async fn project(
     transaction: &Transaction<'_>,
     statements: &Statements,
@@ -309,7 +313,7 @@ async fn project(
             let delete: [&(dyn ToSql + Sync); 5] = [team, &room, &round, &epoch, &seq];
             let insert: [&(dyn ToSql + Sync); 8] =
                 [team, &room, &round, &epoch, &seq, &people, &names, &cards];
-            // Polled in this order, so they travel and run in this order (tokio's own macro would shuffle them).
+            // Polled, sent and run in this order (tokio's own macro polls in random order).
             futures::try_join!(
                 transaction.execute(&statements.upsert_round, &upsert),
                 transaction.execute(&statements.delete_votes, &delete),
@@ -353,7 +357,7 @@ fn read_round(row: &Row) -> HistoryRound {
     }
 }
 
-/// PostgreSQL has no unsigned numbers; ours never come near the end of the signed ones.
+/// PostgreSQL has no unsigned integers; these numbers never reach the limit of the signed ones.
 fn big(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The command line of `poker-app load`, and what is refused before the first socket.
+//! The arguments of `poker-app load` and their validation before the first socket.
 
 use std::{io, net::IpAddr, path::PathBuf};
 
@@ -17,7 +17,7 @@ use super::limits::{
 
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
-    /// Gateways, ws://host:port; give it again to spread sockets over several.
+    /// Gateway, ws://host:port; repeat it to spread the sockets over several.
     #[arg(long, env = "POKER_LOAD_URL", required = true, value_delimiter = ',')]
     pub url: Vec<String>,
     /// Number of teams.
@@ -26,7 +26,7 @@ pub struct LoadArgs {
     /// Participants (sockets) of each team.
     #[arg(long, default_value_t = 10)]
     pub participants: u32,
-    /// Votes a second over all teams, sent on schedule whatever the server does; 0 only connects.
+    /// Votes per second over all teams, sent on a fixed schedule; with 0 the load only connects.
     #[arg(long, default_value_t = 100.0)]
     pub rate: f64,
     /// Seconds of voting.
@@ -35,11 +35,11 @@ pub struct LoadArgs {
     /// Seconds over which the sockets are opened.
     #[arg(long, default_value_t = 1)]
     pub ramp_seconds: u64,
-    /// First part of every team's address; random when not given.
+    /// Prefix of every team's slug; random by default.
     #[arg(long)]
     pub team_prefix: Option<String>,
-    /// Write every acknowledged vote to this file (- is the standard output, before the report): {team, round,
-    /// participant, card} a line.
+    /// Write every acknowledged vote to this file (-: standard output, before the report), one {team, round, participant,
+    /// card} per line.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Print one JSON object instead of a table.
@@ -48,7 +48,7 @@ pub struct LoadArgs {
     /// After the run, keep the sockets open until interrupted.
     #[arg(long)]
     pub keep_open: bool,
-    /// Allow gateways outside of this machine and of the test network 198.18.0.0/15.
+    /// Allow gateways outside this machine and the test network 198.18.0.0/15.
     #[arg(long)]
     pub allow_remote: bool,
 }
@@ -56,7 +56,7 @@ pub struct LoadArgs {
 /// A gateway's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// As given, without a trailing slash: the start of every request.
+    /// As given, without a trailing slash: the prefix of every request URL.
     pub base: String,
     pub authority: String,
 }
@@ -118,8 +118,8 @@ impl Gateway {
         })
     }
 
-    /// Resolves the name, trying until `deadline`: that of a new Service is not known everywhere at once. Refuses
-    /// addresses that are nobody's test bench.
+    /// Resolves the name, retrying until `deadline`, as DNS publishes a new Service with a delay. Refuses addresses outside
+    /// the test networks.
     pub async fn check_address(&self, allow_remote: bool, deadline: Instant) -> anyhow::Result<()> {
         let addresses = loop {
             match lookup_host(&self.authority).await {
@@ -137,7 +137,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Connects once, trying until `deadline`: a wrong address is told before the load, not by it.
+    /// Connects once, retrying until `deadline`, so that a wrong address is reported before the load starts.
     pub async fn reach(&self, deadline: Instant) -> anyhow::Result<()> {
         loop {
             let attempt = timeout_at(deadline, TcpStream::connect(&self.authority)).await;
@@ -156,7 +156,7 @@ impl Gateway {
     }
 }
 
-/// Loopback, or the network that RFC 2544 sets aside for benchmarks.
+/// Loopback, or the network that RFC 2544 reserves for benchmarks.
 fn is_bench(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_loopback() || matches!(ip.octets(), [198, 18..=19, ..]),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn gateways_are_read() {
+    fn gateways_are_parsed() {
         let gateways = check("--url ws://127.0.0.1:8080/ --url ws://[::1]").unwrap();
         assert_eq!(
             gateways[0],
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_with_what_to_do() {
+    fn invalid_arguments_are_refused_with_a_remedy() {
         let cases = [
             ("--url http://a:1", "ws://host:port"),
             ("--url a:1", "ws://host:port"),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_gateway_that_is_not_there_is_named_with_the_reason_and_what_to_do() {
+    async fn an_unreachable_gateway_is_reported_with_the_reason_and_a_remedy() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let gateway = Gateway::parse(&url).unwrap();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn only_benches_are_loaded_by_default() {
+    fn only_test_networks_are_allowed_by_default() {
         for (ip, allowed) in [
             ("127.0.0.1", true),
             ("127.8.8.8", true),

@@ -1,4 +1,4 @@
-//! Leads one team from round to round on schedule.
+//! Drives one team from round to round on schedule.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ const FACILITATOR: usize = 0;
 pub struct Driver {
     pub shared: Arc<Shared>,
     pub team: Arc<Team>,
-    /// None: only connect.
+    /// `None`: only connect.
     pub schedule: Option<Schedule>,
     pub seconds: Duration,
     pub ready_timeout: Duration,
@@ -50,12 +50,12 @@ impl Driver {
                 turn += 1;
             }
         }
-        // The one who turned the last round over is not the last to see it.
+        // Another member may see the new round later than the facilitator.
         self.team.until_seen(DRAIN_TIMEOUT).await;
         self.team.finish(&self.shared);
     }
 
-    /// All vote, the facilitator reveals, the next round opens. False: no further round.
+    /// All members vote, the facilitator reveals and opens the next round. False: no further round.
     async fn round(&self, start: Instant, schedule: Schedule, turn: u32) -> bool {
         let round = self.team.open_round();
         self.team.begin(round, &self.shared);
@@ -108,7 +108,7 @@ impl Driver {
         }
     }
 
-    /// A socket that has not sent its last requests yet gets no more.
+    /// A socket with too many unsent requests gets no more.
     fn send(&self, member: usize, request: &Request) -> bool {
         let sent = self.members[member].try_send(request.clone()).is_ok();
         if !sent {

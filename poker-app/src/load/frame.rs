@@ -1,9 +1,9 @@
-//! Reads server frames, the frequent ones without building the whole message.
+//! Parses server frames, the frequent ones without building the whole message.
 
 use poker_core::protocol::ServerMessage;
 use serde::Deserialize;
 
-/// What a socket of the load generator acts on.
+/// The frames that the load generator handles.
 #[derive(Debug, PartialEq)]
 pub enum Frame<'a> {
     Voted {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_as_the_room_writes_them_are_read() {
+    fn frames_of_a_room_are_parsed() {
         let event = |event| ServerMessage::Event {
             epoch: 2,
             seq: 9,

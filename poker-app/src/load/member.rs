@@ -1,4 +1,4 @@
-//! One participant's socket: joins, sends what it is asked to, comes back when it is lost.
+//! One participant's socket: joins, sends the requested commands, and reconnects.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -35,7 +35,7 @@ use super::{
     team::{Request, Team},
 };
 
-/// Small ones: a run may hold thousands of sockets.
+/// Small buffers: a run may have thousands of sockets.
 const READ_BUFFER_BYTES: usize = 4096;
 
 type Socket = WebSocketStream<TcpStream>;
@@ -44,13 +44,13 @@ pub struct Member {
     pub shared: Arc<Shared>,
     pub team: Arc<Team>,
     pub index: usize,
-    /// When to connect, from now.
+    /// Delay before it connects.
     pub delay: Duration,
     pub requests: mpsc::Receiver<Request>,
     pub memory: Memory,
 }
 
-/// What the participant knows across reconnects.
+/// The participant's state across reconnects.
 #[derive(Default)]
 pub struct Memory {
     position: Option<Resume>,
@@ -62,7 +62,7 @@ pub struct Memory {
     /// On this connection.
     is_welcome: bool,
     has_state: bool,
-    /// A snapshot came: answers that were on their way are dropped for it.
+    /// A snapshot arrived: it replaces the answers in flight.
     is_anew: bool,
 }
 
@@ -78,7 +78,7 @@ enum End {
     Lost {
         retry_after: Option<Duration>,
     },
-    /// The server does not want this participant.
+    /// The server refuses this participant.
     Refused,
 }
 
@@ -108,7 +108,7 @@ impl Member {
         }
     }
 
-    /// The first member makes the room; the others wait for it.
+    /// The first member creates the room; the others wait for it.
     async fn await_turn(&self) {
         sleep(self.delay).await;
         if self.index > 0 {
@@ -155,7 +155,7 @@ impl Member {
         }
     }
 
-    /// Connects, says hello, and waits for the room's state.
+    /// Connects, sends the hello, and waits for the room's state.
     async fn join(&mut self, began: Instant) -> Result<Socket, End> {
         let shared = self.shared.clone();
         let Ok(_permit) = shared.handshakes.acquire().await else {
@@ -178,7 +178,7 @@ impl Member {
         Ok(socket)
     }
 
-    /// Under the same ids: what was carried out is only acknowledged.
+    /// With the same ids: an applied command is only acknowledged.
     async fn send_unanswered(&mut self, socket: &mut Socket) -> Result<(), End> {
         self.memory.is_anew = false;
         let unanswered = self.memory.unanswered.iter();
@@ -190,7 +190,7 @@ impl Member {
     }
 
     async fn connect(&self) -> Result<Socket, Error> {
-        // Another gateway after a failure.
+        // The next gateway after a failure.
         let choice = self.index + self.memory.failures as usize;
         let gateway = &self.shared.gateways[choice % self.shared.gateways.len()];
         let stream = TcpStream::connect(&gateway.authority).await?;
@@ -360,7 +360,7 @@ impl Member {
         }
     }
 
-    /// Events follow each other without a gap; after one, the page would resume as well.
+    /// Events are consecutive; after a gap the page would resume as well.
     fn advance(&mut self, epoch: u64, seq: u64) -> Result<(), End> {
         match &mut self.memory.position {
             Some(position) if position.epoch == epoch && position.seq + 1 == seq => {
@@ -409,7 +409,7 @@ impl Member {
     }
 }
 
-/// Full jitter: anything between nothing and a bound that doubles with every failure.
+/// Full jitter: between zero and a bound that doubles with every failure.
 fn reconnect_delay(failures: u32) -> Duration {
     let bound = RECONNECT_DELAY_MIN
         .saturating_mul(1 << failures.min(16))
@@ -427,7 +427,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reconnects_are_spread_within_a_growing_bound() {
+    fn reconnect_delays_are_random_within_a_growing_bound() {
         for (failures, bound_ms) in [(0, 100), (1, 200), (5, 3_200), (6, 5_000), (u32::MAX, 5_000)] {
             let delays: Vec<Duration> = (0..200).map(|_| reconnect_delay(failures)).collect();
             assert!(delays.iter().all(|delay| delay.as_millis() <= bound_ms));

@@ -1,7 +1,7 @@
-//! Drives teams of real WebSockets against gateways, and looks for lost and doubled votes.
+//! Generates load on gateways with teams of real WebSockets, and detects lost and duplicated votes.
 //!
-//! Votes are sent on a fixed schedule whatever the server does (open loop), and timed from when they
-//! were due, so that a stalled server cannot hide behind a stalled generator.
+//! Votes are sent on a fixed schedule (open loop) and timed from when they were due, so that a stalled server cannot hide
+//! behind a stalled generator.
 
 mod args;
 mod driver;
@@ -46,8 +46,8 @@ use self::{
     team::Team,
 };
 
-/// Runs until its time is over or `stop`. Exit code 1: a vote was lost or doubled, or none came
-/// through; 2: the arguments are wrong, or no gateway can be reached.
+/// Runs until its time is over or `stop`. Exit code 1: a vote was lost or duplicated, or none was acknowledged; 2: the
+/// arguments are invalid, or no gateway is reachable.
 pub async fn run(args: LoadArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let shared = match prepare(&args).await {
         Ok(shared) => Arc::new(shared),
@@ -114,7 +114,7 @@ async fn prepare(args: &LoadArgs) -> anyhow::Result<Shared> {
     for gateway in &gateways {
         gateway.check_address(args.allow_remote, deadline).await?;
     }
-    // One is enough: members go from one to the next, and come back to those that are away.
+    // One is enough: members try one after the other and retry unreachable ones.
     select_ok(gateways.iter().map(|gateway| Box::pin(gateway.reach(deadline)))).await?;
     Ok(Shared {
         gateways,
@@ -169,7 +169,7 @@ fn start_team(
     Ok(())
 }
 
-/// Waits for the teams, lets them vote, and gives the seconds that took.
+/// Waits for the teams and lets them vote. Returns the seconds of voting.
 async fn vote(args: &LoadArgs, shared: &Shared, drivers: &mut JoinSet<()>, stop: &CancellationToken) -> f64 {
     let mut progress = Progress::new(args);
     let deadline = Instant::now() + Duration::from_secs(args.ramp_seconds) + READY_TIMEOUT;

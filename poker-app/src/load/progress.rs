@@ -1,4 +1,4 @@
-//! A progress bar on a terminal, nothing elsewhere.
+//! A progress bar on a terminal, and no output elsewhere.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Draws on standard error, and only when that is a terminal.
+    /// Draws on standard error, if that is a terminal.
     pub fn new(args: &LoadArgs) -> Self {
         let sockets = u64::from(args.teams) * u64::from(args.participants);
         let bar = ProgressBar::new(sockets);
-        // The template is constant and tested: the plain bar is never seen.
+        // The template is constant and tested: the default bar is never used.
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         Self {

@@ -1,4 +1,4 @@
-//! The acknowledged votes as JSON Lines, for a comparison with the history.
+//! Records the acknowledged votes as JSON Lines, to compare them with the history.
 
 use std::{
     fs::File,
@@ -34,7 +34,7 @@ impl Record {
         Ok(Self(Mutex::new(BufWriter::new(to))))
     }
 
-    /// A failure shows at [`Record::finish`] at the latest.
+    /// A failure is reported by [`Record::finish`] at the latest.
     pub fn write(&self, vote: &RecordedVote<'_>) -> std::io::Result<()> {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::to_writer(&mut *file, vote)?;

@@ -1,4 +1,4 @@
-//! The result, for people and for programs.
+//! The result, as a table and as JSON.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -16,26 +16,26 @@ pub struct Report {
     pub participants: u32,
     pub seconds: f64,
     pub rate_wanted: f64,
-    /// Acknowledged votes a second.
+    /// Acknowledged votes per second.
     pub rate: f64,
     pub teams_ready: u64,
     pub sockets_joined: u64,
     pub votes_sent: u64,
     pub votes_acked: u64,
-    /// Acknowledged, but not among the revealed ones.
+    /// Acknowledged, but not revealed.
     pub votes_lost: u64,
     pub votes_doubled: u64,
-    /// Acknowledged, but not everybody was told in time.
+    /// Acknowledged, but not published to every member in time.
     pub votes_unseen: u64,
     pub rounds_revealed: u64,
-    /// With acknowledged votes; their reveal was not seen before the end.
+    /// With acknowledged votes, but without a reveal before the end.
     pub rounds_unrevealed: u64,
     pub sockets_closed_by_server: u64,
     pub close_codes: BTreeMap<String, u64>,
     pub reconnects: u64,
     pub resumed_exactly: u64,
     pub snapshots: u64,
-    /// Snapshots of a newer epoch on an open socket: its room has moved.
+    /// Snapshots of a newer epoch on an open socket: its room was handed off.
     pub epochs_passed: u64,
     pub seq_gaps: u64,
     pub notices: u64,
@@ -48,7 +48,7 @@ pub struct Report {
 pub struct Latencies {
     /// From the time the vote was due.
     pub vote_to_ack: Quantiles,
-    /// The same, until the last member of the team has been told.
+    /// The same, until the last member of the team has received the event.
     pub vote_to_seen: Quantiles,
     pub connect: Quantiles,
     /// From the loss of a socket to the next welcome.
@@ -136,7 +136,7 @@ impl Report {
         }
     }
 
-    /// No vote was lost or doubled, and the run could show it.
+    /// No vote was lost or duplicated, and at least one was verified.
     pub fn is_good(&self) -> bool {
         let took_part = self.teams_ready > 0 && (self.rate_wanted == 0.0 || self.votes_acked > 0);
         took_part && self.votes_lost == 0 && self.votes_doubled == 0
@@ -178,7 +178,7 @@ impl Report {
         )?;
         writeln!(
             text,
-            "sockets    closed by the server {}{}, reconnects {} (resumed exactly {}), room moves seen {}, gaps {}",
+            "sockets    closed by the server {}{}, reconnects {} (resumed exactly {}), handoffs seen {}, gaps {}",
             self.sockets_closed_by_server,
             listing(&self.close_codes),
             self.reconnects,
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_good_when_every_vote_is_there_once() {
+    fn a_run_passes_if_every_vote_is_revealed_once() {
         assert!(!report(|_| {}).is_good(), "nothing was shown");
         assert!(report(|stats| stats.acked(Duration::from_millis(1))).is_good());
         for spoil in [
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_shows_what_happened() {
+    fn the_table_shows_the_result() {
         let report = report(|stats| {
             (1..=100).for_each(|ms| stats.acked(Duration::from_millis(ms)));
             stats.closed_by_server("1012");

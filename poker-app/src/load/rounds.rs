@@ -1,4 +1,4 @@
-//! What became of a team's votes: pure book-keeping, fed by its sockets.
+//! Tracks the votes of a team, as reported by its sockets. Pure.
 
 use std::collections::VecDeque;
 
@@ -52,7 +52,7 @@ impl Rounds {
         }
     }
 
-    /// Opens a round. Gives the number of acknowledged votes of a forgotten one that not everybody saw.
+    /// Opens a round. Returns the number of acknowledged votes in the forgotten round that not every member saw.
     pub fn begin(&mut self, number: u64) -> u64 {
         let votes = (0..self.members).map(|_| None).collect();
         let seen = vec![false; self.members * self.members];
@@ -82,7 +82,7 @@ impl Rounds {
         }
     }
 
-    /// The first acknowledgement: the time since the vote was due, and its card.
+    /// At the first acknowledgement, returns the time since the vote was due, and its card.
     pub fn acked(&mut self, number: u64, voter: usize, now: Instant) -> Option<(Duration, String)> {
         let vote = self.round(number)?.votes.get_mut(voter)?.as_mut()?;
         if vote.answer != Answer::None {
@@ -98,7 +98,7 @@ impl Rounds {
         }
     }
 
-    /// `viewer` learned that `voter` has voted; when it is the last one to, the time since the vote was due.
+    /// `viewer` has seen the vote of `voter`. For the last viewer, returns the time since the vote was due.
     pub fn saw(&mut self, number: u64, viewer: usize, voter: usize, now: Instant) -> Option<Duration> {
         let members = self.members;
         let round = self.round(number)?;
@@ -111,7 +111,7 @@ impl Rounds {
         (vote.seen_by == members).then(|| now.saturating_duration_since(vote.intended))
     }
 
-    /// `viewer` was shown a later round at once: it learned of all votes before `number`.
+    /// `viewer` got a snapshot of a later round: it has seen all votes before `number`.
     pub fn saw_all_before(&mut self, number: u64, viewer: usize, now: Instant) -> Vec<Duration> {
         let earlier: Vec<u64> = self
             .kept
@@ -129,7 +129,7 @@ impl Rounds {
             .collect()
     }
 
-    /// Every vote sent was acknowledged or refused.
+    /// Whether every sent vote was acknowledged or refused.
     pub fn is_answered(&self, number: u64) -> bool {
         let round = self.kept.iter().find(|round| round.number == number);
         round.is_none_or(|round| {
@@ -141,8 +141,8 @@ impl Rounds {
         })
     }
 
-    /// The votes as revealed: each acknowledged one must be there, once, with its card. None when the
-    /// round is not ours or was checked before.
+    /// Compares with the revealed votes: each acknowledged one must be there once, with its card. `None` if the round is
+    /// unknown or was checked before.
     pub fn revealed(&mut self, number: u64, votes: &[(usize, String)]) -> Option<Check> {
         let round = self.round(number)?;
         if std::mem::replace(&mut round.is_checked, true) {
@@ -166,12 +166,12 @@ impl Rounds {
         Some(check)
     }
 
-    /// Acknowledged votes that not everybody saw.
+    /// Acknowledged votes that not every member saw.
     pub fn unseen(&self) -> u64 {
         self.kept.iter().map(|round| round.unseen(self.members)).sum()
     }
 
-    /// Acknowledged votes that not everybody saw, and rounds with such votes that nobody saw revealed.
+    /// Acknowledged votes that not every member saw, and rounds with acknowledged votes that no member saw revealed.
     pub fn finish(&self) -> (u64, u64) {
         let unrevealed = self
             .kept
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn latencies_count_from_the_intended_time_to_the_last_viewer() {
+    fn latencies_are_measured_from_the_due_time_to_the_last_viewer() {
         let start = Instant::now();
         let mut rounds = Rounds::new(2);
         rounds.begin(4);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_and_doubled_votes_are_found() {
+    fn lost_and_duplicated_votes_are_detected() {
         let start = Instant::now();
         let mut rounds = Rounds::new(5);
         rounds.begin(1);
@@ -245,7 +245,7 @@ mod tests {
         }
         (0..3).for_each(|voter| drop(rounds.acked(1, voter, start)));
         rounds.refused(1, 3);
-        // 0 is there twice, 1 with another card, 2 is missing, 3 was refused, 4 not answered.
+        // 0 is revealed twice, 1 with another card, 2 is missing, 3 was refused, 4 not answered.
         let shown = [(0, card("5")), (0, card("5")), (1, card("8")), (4, card("5"))];
         assert_eq!(rounds.revealed(1, &shown), Some(Check { lost: 2, doubled: 1 }));
         assert_eq!(rounds.revealed(1, &shown), None, "counted once");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn old_rounds_are_forgotten_with_what_was_not_seen() {
+    fn forgotten_rounds_report_their_unseen_votes() {
         let start = Instant::now();
         let mut rounds = Rounds::new(1);
         rounds.begin(1);

@@ -1,4 +1,4 @@
-//! When each vote is to be sent: fixed beforehand, whatever the server does (open loop).
+//! The fixed schedule of the votes (open loop).
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// `rate`: votes a second over all teams, above 0. Teams start their rounds evenly spread.
+    /// `rate`: votes per second over all teams, above 0. The rounds of the teams start evenly spread.
     pub fn new(team: u32, teams: u32, members: u32, rate: f64) -> Self {
         let round = Duration::from_secs_f64(f64::from(members) * f64::from(teams) / rate);
         Self {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_kept_over_all_teams() {
+    fn all_teams_together_have_the_rate() {
         let (teams, members, rate) = (7, 5, 100.0);
         let seconds = 60;
         let mut votes = 0;

@@ -1,4 +1,4 @@
-//! What all tasks of a run share.
+//! The state that all tasks of a run share.
 
 use tokio::{
     sync::{Semaphore, watch},
@@ -16,9 +16,9 @@ pub struct Shared {
     pub gateways: Vec<Gateway>,
     pub stats: Stats,
     pub handshakes: Semaphore,
-    /// When voting starts, once that is known.
+    /// When the voting starts, once known.
     pub start: watch::Sender<Option<Instant>>,
-    /// No more votes; rounds under way are revealed.
+    /// No more votes; open rounds are revealed.
     pub ending: CancellationToken,
     /// Sockets close.
     pub closing: CancellationToken,

@@ -1,4 +1,4 @@
-//! What is counted and timed.
+//! Counters and latencies.
 
 use std::{
     collections::BTreeMap,

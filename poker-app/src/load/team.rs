@@ -1,4 +1,4 @@
-//! One team of the run: who its members are, and what its sockets and its driver tell each other.
+//! One team of the run: its members, and the state shared by its sockets and its driver.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{record::RecordedVote, rounds::Rounds, shared::Shared};
 
-/// What a driver has a member's socket send.
+/// A command that the driver requests from a member's socket.
 #[derive(Clone, Debug)]
 pub enum Request {
     Vote { round: u64, card: &'static str },
@@ -33,7 +33,7 @@ pub struct Team {
     indices: HashMap<ParticipantId, usize>,
     state: Mutex<State>,
     changed: Notify,
-    /// The first member has made the room; the others may come.
+    /// The first member has created the room; the others may join.
     pub created: watch::Sender<bool>,
 }
 
@@ -44,7 +44,7 @@ struct State {
     open: u64,
     /// The newest round seen revealed.
     revealed: u64,
-    /// The facilitator was refused something: this team cannot go on.
+    /// A command of the facilitator was refused: the team stops.
     is_stuck: bool,
 }
 
@@ -85,7 +85,7 @@ impl Team {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the driver's condition holds; false when it did not in time.
+    /// Waits until the driver's condition holds; false after the timeout.
     async fn until(&self, timeout: Duration, holds: impl Fn(&State) -> bool) -> bool {
         let waiting = async {
             while !holds(&self.state()) {
@@ -120,7 +120,7 @@ impl Team {
             && !self.state().is_stuck
     }
 
-    /// Waits until everybody has seen who voted.
+    /// Waits until every member has seen the votes.
     pub async fn until_seen(&self, timeout: Duration) -> bool {
         self.until(timeout, |state| state.rounds.unseen() == 0).await
     }
@@ -200,12 +200,12 @@ impl Team {
         self.changed.notify_one();
     }
 
-    /// Whoever sees the cards sees who has voted.
+    /// A member who sees the cards has seen the votes.
     pub fn saw_revealed(&self, round: u64, viewer: usize, votes: &[VoteView], shared: &Shared) {
         for vote in votes {
             self.saw_vote(round, viewer, &vote.participant, shared);
         }
-        // Strangers in the team are none of the run's votes.
+        // Votes of other participants are not part of the run.
         let votes: Vec<(usize, String)> = votes
             .iter()
             .filter_map(|vote| Some((*self.indices.get(&vote.participant)?, vote.card.clone())))
@@ -220,7 +220,7 @@ impl Team {
         self.changed.notify_one();
     }
 
-    /// A snapshot tells all at once.
+    /// A snapshot replaces all missed events.
     pub fn saw_snapshot(&self, round: &RoundView, viewer: usize, shared: &Shared) {
         let earlier = self
             .state()

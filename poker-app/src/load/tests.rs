@@ -1,4 +1,4 @@
-//! The generator against the whole product, also through a proxy that cuts connections.
+//! The load generator against the standalone app, also through a proxy that cuts connections.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{LoadArgs, measure, prepare, shared::Shared, stats::Totals};
 use crate::{
-    all::All,
-    cli::{AllArgs, LogFormat},
+    cli::{LogFormat, StandaloneArgs},
+    standalone::Standalone,
 };
 
 #[derive(Parser)]
@@ -22,17 +22,17 @@ struct Line {
     args: LoadArgs,
 }
 
-async fn product(data: &Path) -> All {
-    let args = AllArgs {
+async fn app(data: &Path) -> Standalone {
+    let args = StandaloneArgs {
         listen: "127.0.0.1:0".parse().unwrap(),
         data: data.join("poker-data"),
         admin_listen: None,
         log: LogFormat::Text,
     };
-    All::start(&args).await.unwrap()
+    Standalone::start(&args).await.unwrap()
 }
 
-/// A run about to start, and what it counts.
+/// A prepared run and its counters.
 async fn prepared(address: SocketAddr, line: &str) -> (LoadArgs, Arc<Shared>) {
     let line = format!("load --url ws://{address} --ramp-seconds 0 {line}");
     let args = Line::try_parse_from(line.split_whitespace()).unwrap().args;
@@ -46,7 +46,7 @@ async fn until(shared: &Shared, holds: impl Fn(&Totals) -> bool) {
     }
 }
 
-/// Every connection through it is cut whenever `cuts` fires.
+/// A proxy that cuts every connection whenever `cuts` fires.
 async fn proxy(target: SocketAddr, cuts: broadcast::Sender<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -66,15 +66,15 @@ async fn proxy(target: SocketAddr, cuts: broadcast::Sender<()>) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_run_against_the_product_loses_nothing_and_records_every_vote() {
+async fn a_run_loses_no_vote_and_records_each() {
     let folder = tempfile::tempdir().unwrap();
-    let all = product(folder.path()).await;
+    let standalone = app(folder.path()).await;
     let record = folder.path().join("votes.jsonl");
     let line = format!(
         "--teams 3 --participants 4 --rate 120 --seconds 2 --record {}",
         record.display()
     );
-    let (args, shared) = prepared(all.address, &line).await;
+    let (args, shared) = prepared(standalone.address, &line).await;
     let report = measure(&args, shared, &CancellationToken::new()).await.unwrap();
     assert!(report.is_good(), "{}", report.table());
     assert_eq!((report.teams_ready, report.sockets_joined), (3, 12));
@@ -105,9 +105,9 @@ async fn a_run_against_the_product_loses_nothing_and_records_every_vote() {
 #[tokio::test]
 async fn cut_connections_are_resumed_without_loss() {
     let folder = tempfile::tempdir().unwrap();
-    let all = product(folder.path()).await;
+    let standalone = app(folder.path()).await;
     let (cuts, _) = broadcast::channel(1);
-    let address = proxy(all.address, cuts.clone()).await;
+    let address = proxy(standalone.address, cuts.clone()).await;
     let (args, shared) = prepared(address, "--teams 2 --participants 3 --rate 60 --seconds 4").await;
     let counts = shared.clone();
     tokio::spawn(async move {
@@ -127,11 +127,11 @@ async fn cut_connections_are_resumed_without_loss() {
 }
 
 #[tokio::test]
-async fn an_interrupt_ends_the_run_with_its_rounds_revealed() {
+async fn an_interrupted_run_reveals_its_rounds() {
     let folder = tempfile::tempdir().unwrap();
-    let all = product(folder.path()).await;
+    let standalone = app(folder.path()).await;
     let line = "--teams 1 --participants 3 --rate 30 --seconds 3600 --keep-open";
-    let (args, shared) = prepared(all.address, line).await;
+    let (args, shared) = prepared(standalone.address, line).await;
     let stop = CancellationToken::new();
     let interrupt = async {
         until(&shared, |totals| totals.counts.votes_acked > 0).await;
@@ -144,7 +144,7 @@ async fn an_interrupt_ends_the_run_with_its_rounds_revealed() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_is_reported_and_a_missing_one_ends_the_run_before_it_begins() {
+async fn a_stopped_server_is_reported_and_a_missing_one_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (args, shared) = prepared(address, "--teams 1 --participants 1 --seconds 1").await;

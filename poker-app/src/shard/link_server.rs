@@ -1,81 +1,47 @@
-//! The shard's end of the links: one task a gateway.
+//! The shard's end of the links: one task for each gateway.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt};
+use futures::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use poker_core::{
-    ErrorCode, Refusal, SessionId,
+    ErrorCode, Refusal, Room,
     parse::{Rejected, client_message},
-    protocol::{ClientMessage, ErrorMessage, Hello, ServerMessage, close},
+    protocol::{ClientMessage, ErrorMessage, Hello, close},
 };
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    engine::Input,
-    limits::{
-        LINK_BYTES_MAX, LINK_FRAMES_MAX, LINK_FRAMES_PER_WRITE_MAX, LINK_SILENCE_MAX, LINK_WRITE_TIMEOUT,
-    },
+    input::{Input, Open},
+    limits::{ACCEPT_RETRY_DELAY, GATEWAY_SILENCE_MAX, GATEWAY_WRITE_TIMEOUT, PREVIEWS_AT_ONCE_MAX},
+    link_handle::LinkHandle,
 };
-use crate::link::{LinkError, ShardEnd, ToGateway, ToShard, Wish, shard_end};
+use crate::{
+    link::{LINK_FRAMES_PER_WRITE_MAX, LinkError, ShardEnd, ToGateway, ToShard, shard_end},
+    store::{Store, StoreError},
+};
 
-/// Session ids of the engine: the link's number above, the gateway's session below these bits.
-const SESSION_BITS: u32 = 44;
-const SESSION_MAX: u64 = (1 << SESSION_BITS) - 1;
-const LINK_ID_MAX: u64 = (1 << (u64::BITS - SESSION_BITS)) - 1;
-
-/// Sends to one gateway. Cheap to clone.
-#[derive(Clone)]
-pub struct LinkHandle(Arc<Link>);
-
-struct Link {
-    id: u64,
-    frames: mpsc::Sender<ToGateway>,
-    /// Of the texts in `frames`.
-    bytes: Arc<AtomicUsize>,
-    stop: CancellationToken,
-}
-
-impl LinkHandle {
-    pub fn id(&self) -> u64 {
-        self.0.id
-    }
-
-    /// Queues a frame. A gateway that does not take them loses the link and opens its sessions anew.
-    pub fn send(&self, frame: ToGateway) {
-        let bytes = text_bytes(&frame);
-        let waiting = self.0.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if waiting > LINK_BYTES_MAX || self.0.frames.try_send(frame).is_err() {
-            self.0.stop.cancel();
-        }
-    }
-
-    /// The engine's name of a gateway's session.
-    pub fn session_id(&self, session: u64) -> Option<SessionId> {
-        (session <= SESSION_MAX).then_some(SessionId(self.0.id << SESSION_BITS | session))
-    }
-}
-
-/// The gateway's own number of a session.
-pub fn gateway_session(session: SessionId) -> u64 {
-    session.0 & SESSION_MAX
-}
-
-/// Accepts links and feeds the engine. Cheap to clone.
+/// Accepts links and passes their inputs to the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct LinkServer {
     inputs: mpsc::Sender<Input>,
+    /// Previews read the store and never touch the engine.
+    store: Store,
+    previews: Arc<Semaphore>,
     next_link: Arc<AtomicU64>,
     /// Frames received, to see whether links are quiet.
     received: Arc<AtomicU64>,
@@ -84,9 +50,16 @@ pub struct LinkServer {
 }
 
 impl LinkServer {
-    pub fn new(inputs: mpsc::Sender<Input>, open: Gauge, stop: CancellationToken) -> LinkServer {
+    pub fn new(
+        inputs: mpsc::Sender<Input>,
+        store: Store,
+        open: Gauge,
+        stop: CancellationToken,
+    ) -> LinkServer {
         LinkServer {
             inputs,
+            store,
+            previews: Arc::new(Semaphore::new(PREVIEWS_AT_ONCE_MAX)),
             next_link: Arc::default(),
             received: Arc::default(),
             open,
@@ -108,8 +81,8 @@ impl LinkServer {
                     tokio::spawn(async move { server.serve_link(stream).await });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a link, trying again");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    tracing::warn!(%error, "cannot accept a link, retrying");
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
@@ -117,44 +90,37 @@ impl LinkServer {
 
     /// Serves one gateway over any stream until either side closes it.
     pub async fn serve_link(&self, stream: impl AsyncRead + AsyncWrite + Send + 'static) {
-        let id = self.next_link.fetch_add(1, Ordering::Relaxed) & LINK_ID_MAX;
-        let (frames, queue) = mpsc::channel(LINK_FRAMES_MAX);
         let stop = self.stop.child_token();
-        let bytes = Arc::<AtomicUsize>::default();
-        let link = LinkHandle(Arc::new(Link {
-            id,
-            frames,
-            bytes: bytes.clone(),
-            stop: stop.clone(),
-        }));
+        let number = self.next_link.fetch_add(1, Ordering::Relaxed);
+        let (link, queue) = LinkHandle::new(number, stop.clone());
         let (sink, stream) = shard_end(stream).split();
         self.open.inc();
         let result = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            result = write_frames(sink, queue, &bytes) => result,
+            result = write_frames(sink, queue, &link) => result,
             result = self.read_frames(stream, &link) => result,
         };
         if let Err(error) = result {
-            tracing::debug!(link = id, %error, "link ended");
+            tracing::debug!(link = link.id(), %error, "link ended");
         }
         self.open.dec();
-        let _ = self.inputs.send(Input::LinkGone { link: id }).await;
+        let _ = self.inputs.send(Input::LinkEnded { link: link.id() }).await;
     }
 
     async fn read_frames<S: AsyncRead + AsyncWrite>(
         &self,
-        mut stream: futures::stream::SplitStream<ShardEnd<S>>,
+        mut stream: SplitStream<ShardEnd<S>>,
         link: &LinkHandle,
     ) -> Result<(), LinkError> {
         loop {
-            let frame = match tokio::time::timeout(LINK_SILENCE_MAX, stream.next()).await {
+            let frame = match tokio::time::timeout(GATEWAY_SILENCE_MAX, stream.next()).await {
                 Ok(Some(frame)) => frame?,
                 Ok(None) | Err(_) => return Ok(()),
             };
             if frame != ToShard::Ping {
                 self.received.fetch_add(1, Ordering::Relaxed);
             }
-            let Some(input) = read_frame(frame, link) else {
+            let Some(input) = self.read_frame(frame, link) else {
                 continue;
             };
             if self.inputs.send(input).await.is_err() {
@@ -167,61 +133,83 @@ impl LinkServer {
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
+
+    /// The engine's input, for frames that are not answered here.
+    fn read_frame(&self, frame: ToShard, link: &LinkHandle) -> Option<Input> {
+        match frame {
+            ToShard::Hello { gateway } => {
+                tracing::debug!(link = link.id(), gateway, "link opened");
+                None
+            }
+            ToShard::Ping => {
+                link.send(ToGateway::Pong);
+                None
+            }
+            ToShard::Preview { request, team } => {
+                self.preview(link, request, team);
+                None
+            }
+            ToShard::Open {
+                session,
+                team,
+                table_version,
+                hello,
+            } => read_open(link, session, team, table_version, hello),
+            ToShard::Command { session, text } => read_command(link, session, &text),
+            ToShard::Close { session } => Some(Input::Close {
+                session: link.session_id(session)?,
+            }),
+        }
+    }
+
+    /// Reads a team's name from the store. Without an answer (too many at once, or the store is unavailable) the
+    /// gateway's request times out.
+    fn preview(&self, link: &LinkHandle, request: u64, team: String) {
+        let Ok(permit) = self.previews.clone().try_acquire_owned() else {
+            return;
+        };
+        let (store, link) = (self.store.clone(), link.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            match stored_name(&store, &team).await {
+                Ok(name) => link.send(ToGateway::Preview { request, name }),
+                Err(error) => tracing::debug!(%error, "cannot read a team's name"),
+            }
+        });
+    }
+}
+
+async fn stored_name(store: &Store, team: &str) -> Result<Option<String>, StoreError> {
+    let Some(state) = store.state(team).await? else {
+        return Ok(None);
+    };
+    let room = Room::decode(&state).map_err(|error| StoreError::Unexpected(error.to_string()))?;
+    Ok(Some(room.name().to_owned()))
 }
 
 async fn write_frames<S: AsyncRead + AsyncWrite>(
-    mut sink: futures::stream::SplitSink<ShardEnd<S>, ToGateway>,
+    mut sink: SplitSink<ShardEnd<S>, ToGateway>,
     mut queue: mpsc::Receiver<ToGateway>,
-    bytes: &AtomicUsize,
+    link: &LinkHandle,
 ) -> Result<(), LinkError> {
     let mut frames = Vec::new();
     while queue.recv_many(&mut frames, LINK_FRAMES_PER_WRITE_MAX).await > 0 {
         for frame in frames.drain(..) {
-            bytes.fetch_sub(text_bytes(&frame), Ordering::Relaxed);
-            within(sink.feed(frame)).await?;
+            link.dequeued(&frame);
+            within(GATEWAY_WRITE_TIMEOUT, sink.feed(frame)).await?;
         }
-        within(sink.flush()).await?;
+        within(GATEWAY_WRITE_TIMEOUT, sink.flush()).await?;
     }
     Ok(())
 }
 
-async fn within(write: impl Future<Output = Result<(), LinkError>>) -> Result<(), LinkError> {
-    match tokio::time::timeout(LINK_WRITE_TIMEOUT, write).await {
+async fn within(
+    timeout: Duration,
+    write: impl Future<Output = Result<(), LinkError>>,
+) -> Result<(), LinkError> {
+    match tokio::time::timeout(timeout, write).await {
         Ok(result) => result,
         Err(_) => Err(LinkError::Io(std::io::ErrorKind::TimedOut.into())),
-    }
-}
-
-/// What a frame weighs: all but its texts is small.
-fn text_bytes(frame: &ToGateway) -> usize {
-    match frame {
-        ToGateway::Attached { texts, .. } => texts.iter().map(String::len).sum(),
-        ToGateway::ToSession { text, .. } | ToGateway::Publish { text, .. } => text.len(),
-        ToGateway::Moved { .. } | ToGateway::Refused { .. } | ToGateway::Kick { .. } | ToGateway::Pong => 0,
-    }
-}
-
-/// What a frame means to the engine; what is malformed is answered here.
-fn read_frame(frame: ToShard, link: &LinkHandle) -> Option<Input> {
-    match frame {
-        ToShard::Hello { gateway } => {
-            tracing::debug!(link = link.id(), gateway, "link opened");
-            None
-        }
-        ToShard::Ping => {
-            link.send(ToGateway::Pong);
-            None
-        }
-        ToShard::Open {
-            session,
-            team,
-            table_version,
-            hello,
-        } => read_open(link, session, team, table_version, &hello),
-        ToShard::Command { session, text } => read_command(link, session, &text),
-        ToShard::Close { session } => Some(Input::Close {
-            session: link.session_id(session)?,
-        }),
     }
 }
 
@@ -230,108 +218,66 @@ fn read_open(
     session: u64,
     team: String,
     table_version: u64,
-    hello: &str,
+    hello: Hello,
 ) -> Option<Input> {
-    // The gateway may also send the bare hello.
-    let wish = serde_json::from_str(hello)
-        .or_else(|_| serde_json::from_str::<Hello>(hello).map(|hello| Wish::Hello(Box::new(hello))));
-    match (wish, link.session_id(session)) {
-        (Ok(wish), Some(id)) => Some(Input::Open(Open {
-            session: id,
-            link: link.clone(),
-            team: team.into(),
-            table_version,
-            wish,
-        })),
-        _ => {
-            link.send(ToGateway::Kick {
-                session,
-                code: close::BAD_HELLO,
-                reason: ErrorCode::BadHello.name(),
-            });
-            None
-        }
-    }
-}
-
-/// A session at a room's door.
-pub struct Open {
-    pub session: SessionId,
-    pub link: LinkHandle,
-    pub team: Arc<str>,
-    /// Version of the table by which the gateway routed.
-    pub table_version: u64,
-    pub wish: Wish,
+    let Some(id) = link.session_id(session) else {
+        link.send(ToGateway::Kick {
+            session,
+            code: close::BAD_HELLO,
+            reason: ErrorCode::BadHello.name(),
+        });
+        return None;
+    };
+    Some(Input::Open(Open {
+        session: id,
+        link: link.clone(),
+        team: team.into(),
+        table_version,
+        hello,
+    }))
 }
 
 fn read_command(link: &LinkHandle, session: u64, text: &str) -> Option<Input> {
-    let rejected = match client_message(text) {
+    let Rejected { id, refusal } = match client_message(text) {
         Ok(ClientMessage::Command { id, command }) => {
             let session = link.session_id(session)?;
             return Some(Input::Command { session, id, command });
         }
         Ok(_) => Rejected {
             id: None,
-            refusal: Refusal::new(ErrorCode::Malformed, "send a command as the protocol says"),
+            refusal: Refusal::new(ErrorCode::Malformed, "send a command as the protocol requires"),
         },
         Err(rejected) => rejected,
     };
-    link.send(ToGateway::ToSession {
-        session,
-        text: error_text(rejected.id.clone(), rejected.refusal, None),
-        command_id: rejected.id,
+    let text = ErrorMessage::new(id.clone(), refusal).to_text();
+    link.send(match id {
+        Some(command_id) => ToGateway::Refused {
+            session,
+            command_id,
+            text,
+        },
+        None => ToGateway::Private { session, text },
     });
     None
-}
-
-/// An `error` message as it goes to the client.
-pub fn error_text(id: Option<String>, refusal: Refusal, retry_after_ms: Option<u64>) -> String {
-    let Refusal { code, message } = refusal;
-    let message = ServerMessage::Error(ErrorMessage {
-        id,
-        code,
-        message,
-        retry_after_ms,
-    });
-    serde_json::to_string(&message).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn server() -> (LinkServer, mpsc::Receiver<Input>) {
-        let (inputs, received) = mpsc::channel(16);
-        let server = LinkServer::new(inputs, Gauge::default(), CancellationToken::new());
-        (server, received)
-    }
+    use crate::{link::gateway_end, store::RedbStore};
 
     #[tokio::test]
-    async fn a_gateway_that_takes_nothing_loses_its_link_when_too_many_bytes_wait() {
-        let (server, mut inputs) = server();
-        let (mut gateway, shard) = tokio::io::duplex(64 * 1024);
-        let serving = server.clone();
-        tokio::spawn(async move { serving.serve_link(shard).await });
-        let hello = r#"{"protocol":1,"key":"00000000000000000000000000000000","name":"Ada","role":"voter"}"#;
-        let open = ToShard::Open {
-            session: 1,
-            team: "team".into(),
-            table_version: 1,
-            hello: hello.into(),
-        };
-        crate::link::gateway_end(&mut gateway).send(open).await.unwrap();
-        let Some(Input::Open(open)) = inputs.recv().await else {
-            panic!("no session was opened");
-        };
-        let text = "x".repeat(LINK_BYTES_MAX / 128);
-        for _ in 0..=130 {
-            open.link.send(ToGateway::ToSession {
-                session: 1,
-                command_id: None,
-                text: text.clone(),
-            });
-        }
-        assert!(open.link.0.stop.is_cancelled());
-        assert!(matches!(inputs.recv().await, Some(Input::LinkGone { .. })));
+    async fn the_engine_learns_that_a_link_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::Redb(RedbStore::open(&folder.path().join("rooms")).unwrap());
+        let (sender, mut inputs) = mpsc::channel(16);
+        let server = LinkServer::new(sender, store, Gauge::default(), CancellationToken::new());
+        let (gateway, shard) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move { server.serve_link(shard).await });
+        let mut gateway = gateway_end(gateway);
+        gateway.send(ToShard::Close { session: 1 }).await.unwrap();
+        assert!(matches!(inputs.recv().await, Some(Input::Close { .. })));
+        drop(gateway);
+        assert!(matches!(inputs.recv().await, Some(Input::LinkEnded { link: 0 })));
     }
 }

@@ -1,39 +1,41 @@
-//! A shard: owner of a share of the rooms.
+//! A shard: it owns a share of the rooms.
 
+mod commit_gate;
 mod engine;
-mod gate;
-pub mod limits;
+mod input;
+mod limits;
+mod link_handle;
 mod link_server;
-mod live;
+mod live_room;
 pub mod ownership;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use anyhow::Context;
+use poker_routing::RoutingTable;
 use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 pub use self::link_server::LinkServer;
 use self::{
-    engine::{Engine, Input},
-    limits::{MAILBOX_INPUTS_MAX, SHUTDOWN_QUIET, SHUTDOWN_TIMEOUT, STORE_RECONNECT_DELAY_MAX},
-    ownership::Me,
+    engine::Engine,
+    input::Input,
+    limits::{HANDOFF_POLL_PERIOD, HANDOFF_QUIET, HANDOFF_TIMEOUT, MAILBOX_INPUTS_MAX},
+    ownership::{LocalShard, is_first},
 };
 use crate::{
     admin::{self, Admin, DrainStatus, Readiness},
     cli::ShardArgs,
-    log::{KafkaSink, Outbox, Sink},
+    events::{KafkaSink, Outbox, Sink},
     metrics::{self, ShardMetrics},
     routes::{self, Routes},
-    store::{RedisStore, Store},
+    store::{RedisStore, STORE_RECONNECT_DELAY_MAX, Store},
 };
 
-/// Entry of [`Readiness`] until the store has answered once.
-pub const PENDING_STORE: &str = "store";
-/// How often a shard on its way out looks whether it may end.
-const SHUTDOWN_POLL_PERIOD: Duration = Duration::from_millis(20);
+/// Pending in [`Readiness`] until the store has answered once.
+const PENDING_STORE: &str = "store";
 
-/// A running shard; dropping it ends it at once.
+/// A running shard. Dropping it stops it at once.
 pub struct Shard {
     links: LinkServer,
     inputs: mpsc::Sender<Input>,
@@ -44,23 +46,30 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Starts the engine and, with a `sink`, the task that empties the outboxes into it.
-    pub fn start(me: Me, store: Store, sink: Option<Sink>, routes: Routes, metrics: ShardMetrics) -> Shard {
+    /// Starts the engine and, with a `sink`, the task that delivers the outboxes to it.
+    pub fn start(
+        local: LocalShard,
+        store: Store,
+        sink: Option<Sink>,
+        routes: Routes,
+        metrics: ShardMetrics,
+    ) -> Shard {
         let mut tasks = Vec::new();
         let ended = CancellationToken::new();
         let outbox = sink.map(|sink| {
-            let gauge = metrics.outbox_events.clone();
-            let (outbox, handle) = Outbox::new(store.clone(), sink, me.clone(), routes.clone(), gauge);
-            tasks.push(tokio::spawn(telling(ended.clone(), outbox.run())).abort_handle());
+            let (gauge, local) = (metrics.outbox_events.clone(), local.clone());
+            let is_mine = move |table: &RoutingTable, team: &str| is_first(table, &local, team);
+            let (outbox, handle) = Outbox::new(store.clone(), sink, routes.clone(), is_mine, gauge);
+            tasks.push(tokio::spawn(notify_on_exit(ended.clone(), outbox.run())).abort_handle());
             handle
         });
         let table = routes.borrow().clone();
-        let engine = Engine::new(me, store, outbox, metrics.clone(), table);
+        let engine = Engine::new(local, store.clone(), outbox, metrics.clone(), table);
         let (inputs, mailbox) = mpsc::channel(MAILBOX_INPUTS_MAX);
-        tasks.push(tokio::spawn(telling(ended.clone(), engine.run(mailbox, routes))).abort_handle());
+        tasks.push(tokio::spawn(notify_on_exit(ended.clone(), engine.run(mailbox, routes))).abort_handle());
         let stop = CancellationToken::new();
         Shard {
-            links: LinkServer::new(inputs.clone(), metrics.links.clone(), stop.clone()),
+            links: LinkServer::new(inputs.clone(), store, metrics.links.clone(), stop.clone()),
             inputs,
             metrics,
             stop,
@@ -69,24 +78,24 @@ impl Shard {
         }
     }
 
-    /// Ready when a task that should run for ever has ended: nothing answers for the rooms any more.
+    /// Completes when a task that should run for ever has ended: the rooms are no longer served.
     pub fn ended(&self) -> WaitForCancellationFuture<'_> {
         self.ended.cancelled()
     }
 
-    /// Serves links: from a listener, or one over any stream.
+    /// Serves links from a listener, or one link over any stream.
     pub fn links(&self) -> &LinkServer {
         &self.links
     }
 
-    /// Hands all rooms over, waits until gateways have heard it, and closes the links. Takes no rooms any more.
+    /// Hands all rooms off, waits until gateways know it, and closes the links. Claims no more rooms.
     pub async fn drain(&self) {
-        let end = Instant::now() + SHUTDOWN_TIMEOUT;
+        let end = Instant::now() + HANDOFF_TIMEOUT;
         let _ = self.inputs.send(Input::Drain).await;
         let mut quiet_since = Instant::now();
         let mut received = self.links.received();
-        while Instant::now() < end && quiet_since.elapsed() < SHUTDOWN_QUIET {
-            tokio::time::sleep(SHUTDOWN_POLL_PERIOD).await;
+        while Instant::now() < end && quiet_since.elapsed() < HANDOFF_QUIET {
+            tokio::time::sleep(HANDOFF_POLL_PERIOD).await;
             let busy = self.metrics.rooms.get() > 0 || self.metrics.outbox_events.get() > 0;
             if busy || self.links.received() != received {
                 received = self.links.received();
@@ -97,8 +106,8 @@ impl Shard {
     }
 }
 
-/// `task`, which tells its end also when it panics.
-async fn telling(ended: CancellationToken, task: impl Future<Output = ()>) {
+/// Runs `task` and cancels `ended` when it ends, also by a panic.
+async fn notify_on_exit(ended: CancellationToken, task: impl Future<Output = ()>) {
     let _guard = ended.drop_guard();
     task.await;
 }
@@ -112,7 +121,7 @@ impl Drop for Shard {
     }
 }
 
-/// The role `shard`: serves until `stop`, then hands its rooms over.
+/// The role `shard`: serves until `stop`, then hands its rooms off.
 pub async fn run(args: ShardArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let mut registry = metrics::registry(&args.common);
     let version = metrics::routes_version(&mut registry);
@@ -138,14 +147,14 @@ pub async fn run(args: ShardArgs, stop: CancellationToken) -> anyhow::Result<()>
         .await
         .with_context(|| format!("cannot listen on {}: choose another --listen", args.listen))?;
     let shard = start(&args, routes, metrics, readiness)?;
-    tracing::info!(address = %args.listen, shard = args.shard, "shard listens");
+    tracing::info!(address = %args.listen, shard = args.shard, "shard is listening");
     tokio::select! {
         () = stop.cancelled() => {}
         () = shard.links().serve(listener) => {}
-        () = shard.ended() => anyhow::bail!("the shard's work ended unexpectedly; another process takes its rooms"),
+        () = shard.ended() => anyhow::bail!("a task of the shard ended unexpectedly; another process claims its rooms"),
         result = admin => result??,
     }
-    tracing::info!("handing all rooms over");
+    tracing::info!("handing all rooms off");
     shard.drain().await;
     end.cancel();
     Ok(())
@@ -163,11 +172,11 @@ fn start(
         _ => None,
     };
     tokio::spawn(await_store(store.clone(), readiness));
-    let me = Me {
+    let local = LocalShard {
         id: args.shard,
         address: Arc::from(args.advertise.as_str()),
     };
-    Ok(Shard::start(me, store, sink, routes, metrics))
+    Ok(Shard::start(local, store, sink, routes, metrics))
 }
 
 /// Answers `/drain-status`.
@@ -180,8 +189,8 @@ fn drain_status(metrics: &ShardMetrics, routes: &Routes) -> Arc<dyn Fn() -> Drai
     })
 }
 
-/// Ready once the store has answered; it may go away later without making the shard unready, since rooms in memory
-/// still serve those who watch.
+/// The shard is ready once the store has answered. A later outage does not make it unready: sessions still read the
+/// rooms in memory.
 async fn await_store(store: Store, readiness: Readiness) {
     while let Err(error) = store.ping().await {
         tracing::warn!(%error, "waiting for the store");
@@ -195,9 +204,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_that_panics_is_told() {
+    async fn a_task_that_panics_is_reported() {
         let ended = CancellationToken::new();
-        let task = tokio::spawn(telling(ended.clone(), async { panic!("as a fault would") }));
+        let task = tokio::spawn(notify_on_exit(ended.clone(), async { panic!("injected") }));
         ended.cancelled().await;
         assert!(task.await.unwrap_err().is_panic());
     }

@@ -1,9 +1,9 @@
--- Takes a room for one owner. The newest routing table wins; the epoch fences every earlier owner.
--- KEYS: room, outbox. ARGV: table version, owner, create (1|0), hold-down in ms, seconds until an unused room is
--- forgotten, per cent of the memory from which on no room is made.
+-- Claims a room for one owner. The newest routing table wins; the epoch fences every earlier owner.
+-- KEYS: room, outbox. ARGV: table version, owner, create (1|0), hold-down in ms, expiry of an unused room in seconds,
+-- per cent of the memory above which no room is created.
 -- Returns {"owned", epoch, state, events in the outbox} | {"missing"} | {"refused", owner, table} | {"full"}
 local function is_full()
-  -- A server of somebody else may not let itself be asked.
+  -- An external server may forbid INFO.
   local info = redis.pcall('INFO', 'memory')
   if type(info) ~= 'string' then return false end
   local used = tonumber(info:match('used_memory:(%d+)') or '0')
@@ -14,7 +14,7 @@ end
 local room = redis.call('HMGET', KEYS[1], 'epoch', 'table', 'owner', 'claimed', 'state')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- Seconds of the clock, so that a room made anew, or restored from an older copy of the data, never repeats an epoch.
+-- Seconds of the clock, so that a recreated room, or one restored from an older copy of the data, never repeats an epoch.
 local epoch = tonumber(time[1])
 if not room[1] then
   if ARGV[3] == '0' then return {'missing'} end
@@ -23,7 +23,7 @@ else
   local mine, stored = tonumber(ARGV[1]), tonumber(room[2])
   if mine < stored then return {'refused', room[3], room[2]} end
   local wait = tonumber(room[4]) + tonumber(ARGV[4]) - now
-  -- A claim of the future was made before the clock stepped back: it holds nobody off.
+  -- A claim in the future was made before the clock stepped back: it does not hold the room down.
   local held = wait > 0 and wait <= tonumber(ARGV[4])
   if mine == stored and room[3] ~= '' and room[3] ~= ARGV[2] and held then
     return {'refused', room[3], room[2]}

@@ -1,6 +1,6 @@
 -- Writes a room's state and its history events, if the writer still owns the room.
 -- A missing room, or one older than the writer's claim, means that the server lost data: the writer restores it.
--- KEYS: room, outbox. ARGV: epoch, change, table version, owner, state, seconds until an unused room is forgotten,
+-- KEYS: room, outbox. ARGV: epoch, change, table version, owner, state, expiry of an unused room in seconds,
 -- limit of the outbox, events…
 -- Returns {"stored"} | {"lost", owner, table}
 local room = redis.call('HMGET', KEYS[1], 'epoch', 'owner', 'table', 'change')
@@ -13,7 +13,7 @@ if stored < mine then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'change', ARGV[2], 'table', ARGV[3], 'owner', ARGV[4],
     'claimed', '0', 'state', ARGV[5])
 elseif tonumber(room[4] or '0') <= tonumber(ARGV[2]) then
-  -- A write over a connection that was given up may come after its repetition: newer state stays.
+  -- A write over a dropped connection may arrive after its repetition: newer state is kept.
   redis.call('HSET', KEYS[1], 'change', ARGV[2], 'state', ARGV[5])
 end
 redis.call('EXPIRE', KEYS[1], ARGV[6])

@@ -1,17 +1,20 @@
-//! Durable rooms: claims with epochs, group commit, and the outbox of history events beside each room.
+//! Durable rooms: claims with epochs, group commit, and the outbox of history events of each room.
 //!
-//! The store decides who owns a room: every claim raises the room's epoch and every write carries the writer's epoch,
-//! so two writers are impossible whatever the network does.
+//! The store decides which shard owns a room: every claim raises the room's epoch and every write carries the writer's
+//! epoch, so there are never two writers, whatever the network does.
 
-mod redb_store;
-mod redis_store;
+mod limits;
+mod redb;
+mod redis;
 
 use std::sync::Arc;
 
-pub use redb_store::RedbStore;
-pub use redis_store::RedisStore;
+pub use limits::{OUTBOX_EVENTS_PER_ROOM_MAX, STORE_RECONNECT_DELAY_MAX, STORE_TIMEOUT};
 
-/// Where rooms are kept. Cheap to clone.
+pub use self::redb::RedbStore;
+pub use self::redis::RedisStore;
+
+/// Stores rooms. Cheap to clone.
 #[derive(Clone)]
 pub enum Store {
     /// A Redis server shared by all shards of a cluster (cluster mode is not supported).
@@ -23,17 +26,17 @@ pub enum Store {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {
     pub team: Arc<str>,
-    /// Version of the routing table on which the claim rests.
+    /// Version of the routing table that the claim is based on.
     pub table: u64,
     /// Link address of the claiming shard.
     pub owner: Arc<str>,
-    /// Whether a room that does not exist is made.
+    /// Whether a room that does not exist is created.
     pub create: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// The claimant owns the room; `state` is `None` for a room just made. `outbox`: events waiting there.
+    /// The claimant owns the room. `state` is `None` for a room that was never written. `outbox`: events in its outbox.
     Owned {
         epoch: u64,
         state: Option<Vec<u8>>,
@@ -43,7 +46,7 @@ pub enum Claim {
     Missing,
     /// Another owner claimed with a newer table, or with the same one less than the hold-down ago.
     Refused { owner: String, table: u64 },
-    /// There is no such room, and hardly any memory left for another.
+    /// There is no such room, and not enough memory for another.
     Full,
 }
 
@@ -52,7 +55,7 @@ pub enum Claim {
 pub struct RoomWrite {
     pub team: Arc<str>,
     pub epoch: u64,
-    /// Number of the newest change in `state`; rises within an epoch, and an older write never replaces a newer one.
+    /// Number of the newest change in `state`. It rises within an epoch; an older write never replaces a newer one.
     pub change: u64,
     pub table: u64,
     pub owner: Arc<str>,
@@ -71,7 +74,7 @@ pub enum Committed {
     },
 }
 
-/// What the store knows of a room without its state.
+/// A stored room without its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     pub epoch: u64,
@@ -83,9 +86,9 @@ pub struct Stamp {
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    #[error("store does not answer ({0}); check that it runs and is reachable")]
+    #[error("the store does not answer ({0}); check that it runs and is reachable")]
     Unavailable(String),
-    #[error("store holds something unexpected ({0}); check that nothing else writes under this prefix")]
+    #[error("the store holds unexpected data ({0}); check that nothing else writes under this prefix")]
     Unexpected(String),
 }
 
@@ -106,8 +109,8 @@ impl Store {
         }
     }
 
-    /// Writes many rooms at once; one result a room, in the order of `writes`. An error says nothing was confirmed:
-    /// repeating the call is safe (state is overwritten, repeated events are recognised by `(team, epoch, seq)`).
+    /// Writes many rooms at once; one result per room, in the order of `writes`. After an error no write is confirmed, and
+    /// repeating the call is safe (state is overwritten, repeated events are deduplicated by `(team, epoch, seq)`).
     pub async fn commit(
         &self,
         writes: Vec<RoomWrite>,
@@ -118,20 +121,28 @@ impl Store {
         }
     }
 
-    /// Gives rooms up: `(team, epoch)` claimed by `owner`. The next claim need not wait for the hold-down.
+    /// Releases rooms, `(team, epoch)` as claimed by `owner`: the next claim need not wait for the hold-down.
     pub async fn release(&self, owner: &str, rooms: &[(Arc<str>, u64)]) -> Result<(), StoreError> {
         match self {
             Store::Redis(store) => store.release(owner, rooms).await,
-            // One process, one owner: nobody waits.
+            // There is one process only.
             Store::Redb(_) => Ok(()),
         }
     }
 
-    /// Who owns which rooms by now; `None` where the store holds no such room.
+    /// The current owners of rooms; `None` for a room that the store does not have.
     pub async fn check(&self, teams: &[Arc<str>]) -> Result<Vec<Option<Stamp>>, StoreError> {
         match self {
             Store::Redis(store) => store.check(teams).await,
             Store::Redb(store) => store.check(teams).await,
+        }
+    }
+
+    /// The state of a room as last written, without claiming the room.
+    pub async fn state(&self, team: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Store::Redis(store) => store.state(team).await,
+            Store::Redb(store) => store.state(team).await,
         }
     }
 
@@ -151,7 +162,7 @@ impl Store {
         }
     }
 
-    /// Removes events that were delivered. By value: no owner, however late, can remove what was not delivered.
+    /// Removes delivered events, by value: a late former owner cannot remove undelivered ones.
     pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<(), StoreError> {
         match self {
             Store::Redis(store) => store.trim(team, delivered).await,

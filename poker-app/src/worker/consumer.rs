@@ -1,4 +1,4 @@
-//! Batches from Kafka, with offsets committed by hand.
+//! Reads batches from Kafka and commits their offsets once they are stored.
 
 use std::sync::{Arc, mpsc};
 
@@ -12,31 +12,27 @@ use rdkafka::{
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    cli::WorkerArgs,
-    log::is_topic_missing,
-    metrics::WorkerMetrics,
-    shard::limits::{
-        WORKER_BATCH_EVENTS_MAX, WORKER_LAG_TIMEOUT, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_RETRY_DELAY,
-        WORKER_TELL_INTERVAL,
-    },
+use super::limits::{
+    WORKER_BATCH_EVENTS_MAX, WORKER_LAG_TIMEOUT, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_LOG_PERIOD,
+    WORKER_RETRY_DELAY,
 };
+use crate::{cli::WorkerArgs, events::is_topic_missing, metrics::WorkerMetrics};
 
 /// A member of the consumer group.
 pub struct Consumer {
-    /// None only while it is dropped.
+    /// `None` only while it is dropped.
     client: Option<Arc<StreamConsumer<Context>>>,
-    /// The topic has become another one of the same name, as after it was deleted and made again, or Kafka was. The
-    /// client goes on from its offset in the former one, and says nothing of what it leaves out.
+    /// Cancelled when the topic was recreated under the same name. The client would continue from its offset in the
+    /// former topic and skip everything below it.
     recreated: CancellationToken,
     config: ClientConfig,
     metrics: WorkerMetrics,
     topic: String,
 }
 
-/// Whether librdkafka logs (`rd_kafka_topic_metadata_update`) that a topic it knew is another one: there is no other
-/// way to hear of it.
-fn tells_of_another_topic(message: &str) -> bool {
+/// Whether librdkafka logs (`rd_kafka_topic_metadata_update`) that the id of a known topic changed; it reports this in no
+/// other way.
+fn is_topic_recreated(message: &str) -> bool {
     const NONE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
     let ids = message
         .split_once(" changed id from ")
@@ -44,7 +40,7 @@ fn tells_of_another_topic(message: &str) -> bool {
     ids.is_some_and(|(former, present)| former != NONE && present != NONE)
 }
 
-/// Leaving the group waits for brokers, for ever when they are gone: then the group finds out by itself.
+/// Leaving the group waits for the brokers, for ever if they are down; then the group removes the member by timeout.
 impl Drop for Consumer {
     fn drop(&mut self) {
         let client = self.client.take();
@@ -68,15 +64,15 @@ impl Consumer {
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
-            // A topic that is made later is found within this time.
+            // A topic created later is found within this time.
             .set("topic.metadata.refresh.interval.ms", "5000")
             .set("statistics.interval.ms", "1000")
             .set("session.timeout.ms", "10000")
-            // A database that is away must not cost the membership.
+            // A database outage must not cost the group membership.
             .set("max.poll.interval.ms", "86400000")
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
-            // The address of a pod that is gone answers nothing.
+            // The address of a deleted pod does not answer.
             .set("socket.connection.setup.timeout.ms", "5000")
             .set("log.connection.close", "false")
             .set("debug", "metadata")
@@ -88,12 +84,12 @@ impl Consumer {
             metrics,
             topic: args.kafka_topic.clone(),
         };
-        consumer.begin()?;
+        consumer.join()?;
         Ok(consumer)
     }
 
-    /// Joins the group as a new member, which reads from the committed offsets or from the beginning.
-    fn begin(&mut self) -> KafkaResult<()> {
+    /// Joins the group as a new member, which starts at the committed offsets or at the beginning.
+    fn join(&mut self) -> KafkaResult<()> {
         let recreated = CancellationToken::new();
         let context = Context {
             metrics: self.metrics.clone(),
@@ -107,32 +103,32 @@ impl Consumer {
         Ok(())
     }
 
-    /// Reads the topic that was made anew from its beginning.
-    async fn begin_anew(&mut self) {
+    /// Reads the recreated topic from its beginning.
+    async fn restart(&mut self) {
         tracing::warn!(
             topic = self.topic,
-            "the topic was made anew: reading it from its beginning"
+            "the topic was recreated: reading it from its beginning"
         );
         if let Some(former) = self.client.take() {
-            let left = apart(move || {
-                forget_offsets(&former);
+            let left = on_thread(move || {
+                reset_offsets(&former);
                 drop(former);
             });
             let _ = tokio::time::timeout(WORKER_LEAVE_TIMEOUT, left).await;
         }
-        while let Err(error) = self.begin() {
-            tracing::error!(%error, "cannot make a new client, trying again");
+        while let Err(error) = self.join() {
+            tracing::error!(%error, "cannot create a Kafka client, retrying");
             tokio::time::sleep(WORKER_RETRY_DELAY).await;
         }
     }
 
-    /// Waits for messages; returns what has come shortly after the first of them.
+    /// Waits for a message; returns it with those that follow shortly.
     pub async fn batch(&mut self) -> Vec<OwnedMessage> {
         let first = loop {
             tokio::select! {
                 biased;
-                // Only between batches: the offsets of a batch are its own client's.
-                () = self.recreated.cancelled() => self.begin_anew().await,
+                // Only between batches: the offsets of a batch belong to the client that read it.
+                () = self.recreated.cancelled() => self.restart().await,
                 message = self.message() => break message,
             }
         };
@@ -151,19 +147,18 @@ impl Consumer {
         let Some(client) = &self.client else {
             return std::future::pending().await;
         };
-        // The client tries again by itself and queues an error each time, before the messages: all are taken as
-        // they come, few are told.
-        let mut tell_after = Instant::now();
+        // The client retries by itself and queues an error each time, before the messages: read them all, log few.
+        let mut log_after = Instant::now();
         loop {
             let error = match client.recv().await {
                 Ok(message) => return message.detach(),
                 Err(error) => error,
             };
             let now = Instant::now();
-            if now < tell_after {
+            if now < log_after {
                 continue;
             }
-            tell_after = now + WORKER_TELL_INTERVAL;
+            log_after = now + WORKER_LOG_PERIOD;
             if is_topic_missing(&error) {
                 tracing::warn!(topic = self.topic, "waiting for the topic");
             } else {
@@ -172,7 +167,7 @@ impl Consumer {
         }
     }
 
-    /// The batch is stored. Where this fails the messages come again, and the database recognises them.
+    /// Call it once the batch is stored. If it fails the messages are read again, and the database deduplicates them.
     pub async fn commit(&self, batch: &[OwnedMessage]) {
         let mut offsets = TopicPartitionList::new();
         for message in batch {
@@ -184,38 +179,39 @@ impl Consumer {
                 None => offsets.add_partition_offset(&self.topic, partition, next),
             };
             if let Err(error) = result {
-                tracing::warn!(%error, "cannot note an offset");
+                tracing::warn!(%error, "cannot record an offset");
             }
         }
-        // Queued here, sent by the client's own thread; the next commit covers one that got lost.
+        // Queued here and sent by the client's thread; the next commit covers one that got lost.
         let Some(client) = &self.client else { return };
         if let Err(error) = client.commit(&offsets, CommitMode::Async) {
             tracing::warn!(%error, "cannot commit offsets; events will be repeated");
         }
     }
 
-    /// Asks the brokers for the lag: the client tells it only while it reads.
+    /// Asks the brokers for the lag, which the client reports only while it reads.
     pub async fn measure_lag(&self) {
         let Some(client) = self.client.clone() else { return };
         let topic = self.topic.clone();
-        match apart(move || lag(&client, &topic)).await {
+        match on_thread(move || lag(&client, &topic)).await {
             Ok(Ok(lag)) => {
                 self.metrics.lag_events.set(lag);
             }
-            Ok(Err(error)) => tracing::debug!(%error, "cannot ask for the lag"),
+            Ok(Err(error)) => tracing::debug!(%error, "cannot measure the lag"),
             Err(_) => {}
         }
     }
 }
 
-/// Does blocking work. Not a task of the runtime, whose end would wait for it: whoever drops a client waits for brokers.
-fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+/// Runs blocking work on a thread. Not as a task of the runtime, whose shutdown would wait for it: dropping a client
+/// waits for the brokers.
+fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
     let (sender, answer) = oneshot::channel();
     std::thread::spawn(move || sender.send(work()));
     answer
 }
 
-/// Events of the assigned partitions that are not committed. Blocks.
+/// Uncommitted events of the assigned partitions. Blocks.
 fn lag(client: &StreamConsumer<Context>, topic: &str) -> KafkaResult<i64> {
     let mut lag = 0;
     for committed in client.committed(WORKER_LAG_TIMEOUT)?.elements() {
@@ -229,19 +225,19 @@ fn lag(client: &StreamConsumer<Context>, topic: &str) -> KafkaResult<i64> {
     Ok(lag)
 }
 
-/// Commits the beginning of each partition and leaves. Until the client heard of it, offsets of the former topic may
-/// have been committed in the one made anew, as while the database was away.
-fn forget_offsets(client: &StreamConsumer<Context>) {
+/// Commits the beginning of each partition. Before the client noticed the recreation, for example during a database outage,
+/// it may have committed offsets of the former topic to the new one.
+fn reset_offsets(client: &StreamConsumer<Context>) {
     let beginning = client.assignment().and_then(|mut partitions| {
         partitions.set_all_offsets(Offset::Offset(0))?;
         client.commit(&partitions, CommitMode::Sync)
     });
     if let Err(error) = beginning {
-        tracing::warn!(%error, "cannot commit the beginning of the topic that was made anew");
+        tracing::warn!(%error, "cannot commit the beginning of the recreated topic");
     }
 }
 
-/// Takes the lag from the client's statistics, and from its log that the topic was made anew.
+/// Takes the lag from the client's statistics and detects a recreated topic in its log.
 struct Context {
     metrics: WorkerMetrics,
     topic: String,
@@ -250,7 +246,7 @@ struct Context {
 
 impl ClientContext for Context {
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, message: &str) {
-        if tells_of_another_topic(message) {
+        if is_topic_recreated(message) {
             self.recreated.cancel();
         }
     }
@@ -271,14 +267,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_another_one_when_both_ids_are_known() {
+    fn a_topic_is_recreated_when_both_ids_are_known() {
         let zero = "AAAAAAAAAAAAAAAAAAAAAA";
         let (one, other) = ("LyiR+9dWRr++yiQTKtuSzA", "B8UJgRokQcyai9ytdQd1gA");
-        for (former, present, is_told) in [(one, other, true), (zero, one, false), (one, zero, false)] {
+        for (former, present, is_recreated) in [(one, other, true), (zero, one, false), (one, zero, false)] {
             let message = format!("[thrd:main]: Topic history changed id from {former} to {present}");
-            assert_eq!(tells_of_another_topic(&message), is_told, "{message}");
+            assert_eq!(is_topic_recreated(&message), is_recreated, "{message}");
         }
-        assert!(!tells_of_another_topic(
+        assert!(!is_topic_recreated(
             "[thrd:main]: Topic history with 3 partitions"
         ));
     }

@@ -1,9 +1,10 @@
 //! Copies history events from Kafka into PostgreSQL, each exactly once.
 //!
-//! Offsets are committed after the database transaction: a crash in between repeats events, and the database
-//! recognises them.
+//! Offsets are committed after the database transaction: a crash in between repeats events, which the database
+//! deduplicates.
 
 mod consumer;
+mod limits;
 
 use std::sync::Arc;
 
@@ -11,19 +12,18 @@ use poker_core::history::HistoryEvent;
 use rdkafka::{Message, message::OwnedMessage};
 use tokio_util::sync::CancellationToken;
 
-use self::consumer::Consumer;
+use self::{consumer::Consumer, limits::WORKER_RETRY_DELAY};
 use crate::{
     admin::{self, Admin, Readiness},
     cli::WorkerArgs,
     history::{HistoryError, PostgresHistory, Written},
     metrics::{self, WorkerMetrics},
-    shard::limits::WORKER_RETRY_DELAY,
 };
 
-/// Entries of [`Readiness`] until the servers have answered once.
+/// Pending in [`Readiness`] until the tables exist.
 const PENDING_DATABASE: &str = "database";
 
-/// The role `worker`, until `stop`. Waits for servers that are away.
+/// The role `worker`, until `stop`. Waits for servers that are unavailable.
 pub async fn run(args: WorkerArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let mut registry = metrics::registry(&args.common);
     let metrics = WorkerMetrics::register(&mut registry);
@@ -31,7 +31,7 @@ pub async fn run(args: WorkerArgs, stop: CancellationToken) -> anyhow::Result<()
     let admin = Admin {
         readiness: readiness.clone(),
         registry: Arc::new(registry),
-        held: None,
+        drain_status: None,
     };
     let end = CancellationToken::new();
     let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));
@@ -85,7 +85,7 @@ impl Worker {
         }
     }
 
-    /// The events that can be read; the others are counted and left out.
+    /// The valid events; the others are counted and skipped.
     fn read(&self, batch: &[OwnedMessage]) -> Vec<HistoryEvent> {
         let mut events = Vec::with_capacity(batch.len());
         for message in batch {
@@ -96,7 +96,7 @@ impl Worker {
                     tracing::error!(
                         partition = message.partition(),
                         offset = message.offset(),
-                        "a message is no history event and is skipped"
+                        "skipped a message that is no history event"
                     );
                     self.metrics.events("malformed").inc();
                 }
@@ -105,7 +105,7 @@ impl Worker {
         events
     }
 
-    /// Does not give up: what Kafka holds can wait.
+    /// Retries for ever: the events stay in Kafka meanwhile.
     async fn write(&self, events: &[HistoryEvent]) -> Written {
         let mut failing: Option<HistoryError> = None;
         loop {
@@ -118,14 +118,14 @@ impl Worker {
                 }
                 Err(error) => {
                     if failing.is_none() {
-                        tracing::warn!(%error, events = events.len(), "cannot store events, trying again");
+                        tracing::warn!(%error, events = events.len(), "cannot store events, retrying");
                     }
                     failing = Some(error);
                 }
             }
             self.consumer.measure_lag().await;
             tokio::time::sleep(WORKER_RETRY_DELAY).await;
-            // The database may have come back without its tables.
+            // The database may have been recreated without its tables.
             let _ = self.history.migrate().await;
         }
     }
@@ -137,7 +137,7 @@ impl Worker {
         if written.refused > 0 {
             tracing::error!(
                 events = written.refused,
-                "the database refuses events, they are skipped"
+                "skipped events that the database rejects"
             );
         }
     }

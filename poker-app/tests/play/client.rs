@@ -28,7 +28,7 @@ pub async fn open(address: SocketAddr, team: &str) -> Socket {
 
 /// The next text, or the close frame.
 pub async fn receive(socket: &mut Socket) -> Result<String, Option<CloseFrame>> {
-    let told = async {
+    let received = async {
         loop {
             match socket.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
@@ -38,10 +38,10 @@ pub async fn receive(socket: &mut Socket) -> Result<String, Option<CloseFrame>> 
             }
         }
     };
-    timeout(STUCK, told).await.expect("the server is silent")
+    timeout(STUCK, received).await.expect("the server is silent")
 }
 
-/// Somebody in a room, who checks that no event is missing and none comes twice.
+/// A client in a room that checks that no event is missing or repeated.
 pub struct Client {
     pub socket: Socket,
     pub you: String,
@@ -79,7 +79,7 @@ pub fn hello(name: &str, create: bool, resume: Option<Resume>) -> Hello {
 }
 
 impl Client {
-    /// Joins, making the team when it does not exist.
+    /// Joins; creates the team if it does not exist.
     pub async fn join(address: SocketAddr, team: &str, name: &str) -> Client {
         let mut socket = open(address, team).await;
         send(&mut socket, &ClientMessage::Hello(hello(name, true, None))).await;
@@ -168,7 +168,7 @@ impl Client {
         message
     }
 
-    /// Reads until `wanted` says so.
+    /// Reads messages until `wanted` returns a value.
     pub async fn until<T>(&mut self, mut wanted: impl FnMut(ServerMessage) -> Option<T>) -> T {
         loop {
             if let Some(found) = wanted(self.next().await) {

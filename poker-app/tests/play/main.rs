@@ -1,10 +1,10 @@
-//! Real sockets against the whole program: everything in one process, and a gateway over two shards.
+//! Real sockets against the whole app: standalone, and a gateway over two shards.
 
 // Helpers outside of test functions are test code too.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-mod alone;
 mod client;
-mod kept;
-mod many;
+mod persistence;
 mod process;
+mod several_shards;
+mod standalone;

@@ -1,4 +1,4 @@
-//! The program and Redis as processes of their own.
+//! The app and Redis as processes.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -77,7 +77,7 @@ pub async fn is_listening(port: u16) -> bool {
     tokio::net::TcpStream::connect(local(port)).await.is_ok()
 }
 
-/// Waits for something that another process does.
+/// Waits for the effect of another process.
 pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + STUCK;
     while !done().await {

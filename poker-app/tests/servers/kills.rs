@@ -1,8 +1,8 @@
-//! A thousand killed shards: no acknowledged vote is lost.
+//! A thousand killed shards lose no acknowledged vote.
 //!
-//! Two shards serve the rooms, in this process. Again and again one of them is dropped in the middle of voting, with
-//! what it was sending to the store, or lives on without knowing that it was replaced. Its successor must show, for every voter, the last vote that anybody acknowledged or
-//! the one still under way; and where even the predecessor acknowledged that one, exactly that one.
+//! Two shards in this process serve the rooms. Repeatedly one of them is dropped during the voting, together with its
+//! writes to the store, or keeps running without knowing that it was replaced. For every voter its successor must show the
+//! last acknowledged vote or the one in flight; if the predecessor acknowledged the latter as well, exactly that one.
 
 use std::time::Instant;
 
@@ -22,25 +22,25 @@ struct Voter {
     team: String,
     votes: usize,
     acknowledged: Option<&'static str>,
-    under_way: Option<(String, &'static str)>,
+    in_flight: Option<(String, &'static str)>,
 }
 
-struct Place {
+struct Slot {
     id: u32,
     address: String,
     shard: TestShard,
     link: Link,
 }
 
-impl Place {
-    /// With a connection to the store of its own: what a ghost still sends is in no order with its successor's claims.
-    fn start(id: u32, generation: usize, store: Store, addresses: &[String; 2], version: u64) -> Place {
+impl Slot {
+    /// With its own connection to the store: the writes of a replaced shard are not ordered with its successor's claims.
+    fn start(id: u32, generation: usize, store: Store, addresses: &[String; 2], version: u64) -> Slot {
         let address = addresses[id as usize].clone();
         let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
         let shard = TestShard::start(id, &address, store, None, table(version, &shards));
         let link = shard.link();
         assert!(address.ends_with(&generation.to_string()));
-        Place {
+        Slot {
             id,
             address,
             shard,
@@ -49,7 +49,7 @@ impl Place {
     }
 }
 
-/// An address of the shard's `generation`th process.
+/// The address of the shard's `generation`th process.
 fn address(id: u32, generation: usize) -> String {
     format!("shard-{id}-{generation}")
 }
@@ -59,34 +59,34 @@ async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
     let server = Server::redis().await;
     let mut random = StdRng::seed_from_u64(SEED);
     let mut addresses = [address(0, 0), address(1, 0)];
-    let mut places = [0, 1].map(|id| Place::start(id, 0, server.store(), &addresses, 1));
+    let mut slots = [0, 1].map(|id| Slot::start(id, 0, server.store(), &addresses, 1));
     let mut voters = voters();
     for voter in &mut voters {
-        let place = &mut places[home(&addresses, 1, &voter.team)];
-        place.link.enter(voter.session, &voter.team, 1).await;
+        let slot = &mut slots[home(&addresses, 1, &voter.team)];
+        slot.link.enter(voter.session, &voter.team, 1).await;
     }
     let (mut pauses_ms, mut ghosts, begin) = (Vec::new(), 0, Instant::now());
     for kill in 1..=KILLS {
         let version = kill as u64 + 1;
         let victim = random.random_range(0..2);
         for voter in &mut voters {
-            let place = &mut places[home(&addresses, version - 1, &voter.team)];
-            vote(voter, &mut place.link, &mut random).await;
+            let slot = &mut slots[home(&addresses, version - 1, &voter.team)];
+            vote(voter, &mut slot.link, &mut random).await;
         }
         let mut here: Vec<&mut Voter> = voters
             .iter_mut()
             .filter(|voter| home(&addresses, version - 1, &voter.team) == victim)
             .collect();
         let answers = random.random_range(0..=here.len());
-        await_answers(&mut places[victim].link, &mut here, answers).await;
+        await_answers(&mut slots[victim].link, &mut here, answers).await;
         addresses[victim] = address(victim as u32, kill);
-        let successor = Place::start(victim as u32, kill, server.store(), &addresses, version);
-        let Place {
+        let successor = Slot::start(victim as u32, kill, server.store(), &addresses, version);
+        let Slot {
             id,
             address: gone,
             shard,
             mut link,
-        } = std::mem::replace(&mut places[victim], successor);
+        } = std::mem::replace(&mut slots[victim], successor);
         assert!(id as usize == victim && gone != addresses[victim]);
         let is_ghost = random.random_bool(0.3);
         ghosts += usize::from(is_ghost);
@@ -94,11 +94,11 @@ async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
         let ghost = is_ghost.then_some(shard);
         let mut shown = Vec::new();
         for voter in &mut here {
-            let (_, texts) = places[victim]
+            let (_, state) = slots[victim]
                 .link
                 .enter(voter.session, &voter.team, version)
                 .await;
-            shown.push(your_vote(&texts));
+            shown.push(your_vote(&state));
         }
         drain_answers(&mut link, &mut here).await;
         for (voter, shown) in here.iter().zip(shown) {
@@ -106,10 +106,10 @@ async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
         }
         pauses_ms.push(died.elapsed().as_secs_f64() * 1e3);
         for voter in &mut here {
-            resend(voter, &mut places[victim].link).await;
+            resend(voter, &mut slots[victim].link).await;
         }
         drop(ghost);
-        settle(&mut places[1 - victim], &mut voters, &addresses, version).await;
+        settle(&mut slots[1 - victim], &mut voters, &addresses, version).await;
     }
     let votes: usize = voters.iter().map(|voter| voter.votes).sum();
     pauses_ms.sort_by(f64::total_cmp);
@@ -123,16 +123,16 @@ async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
     );
 }
 
-/// The shard that lives on answers the votes of its teams in peace, and learns the new table.
-async fn settle(place: &mut Place, voters: &mut [Voter], addresses: &[String; 2], version: u64) {
+/// The surviving shard answers the votes of its teams, then gets the new table.
+async fn settle(slot: &mut Slot, voters: &mut [Voter], addresses: &[String; 2], version: u64) {
     let mut here: Vec<&mut Voter> = voters
         .iter_mut()
-        .filter(|voter| home(addresses, version, &voter.team) == place.id as usize)
+        .filter(|voter| home(addresses, version, &voter.team) == slot.id as usize)
         .collect();
-    let waiting = here.iter().filter(|voter| voter.under_way.is_some()).count();
-    await_answers(&mut place.link, &mut here, waiting).await;
+    let waiting = here.iter().filter(|voter| voter.in_flight.is_some()).count();
+    await_answers(&mut slot.link, &mut here, waiting).await;
     let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
-    place.shard.routes.send_replace(table(version, &shards).into());
+    slot.shard.routes.send_replace(table(version, &shards).into());
 }
 
 fn voters() -> Vec<Voter> {
@@ -143,12 +143,12 @@ fn voters() -> Vec<Voter> {
             team: format!("team-{team}"),
             votes: 0,
             acknowledged: None,
-            under_way: None,
+            in_flight: None,
         })
         .collect()
 }
 
-/// Index of the shard that the table gives the team to: the hash knows ids, not addresses.
+/// Index of the shard that the table routes the team to: the hash depends on ids, not on addresses.
 fn home(addresses: &[String; 2], version: u64, team: &str) -> usize {
     let shards = [(0, addresses[0].as_str()), (1, addresses[1].as_str())];
     table(version, &shards).route(team)[0].id as usize
@@ -159,18 +159,18 @@ async fn vote(voter: &mut Voter, link: &mut Link, random: &mut StdRng) {
     voter.votes += 1;
     let id = format!("{}-{}", voter.session, voter.votes);
     link.vote(voter.session, &id, card).await;
-    voter.under_way = Some((id, card));
+    voter.in_flight = Some((id, card));
 }
 
-/// Notes an acknowledgement. Whether it was one of these voters'.
+/// Records an acknowledgement. Returns whether it was for one of these voters.
 fn note(frame: &ToGateway, voters: &mut [&mut Voter]) -> bool {
     for voter in voters {
-        let Some((id, card)) = &voter.under_way else {
+        let Some((id, card)) = &voter.in_flight else {
             continue;
         };
         if answer_to(frame, id) == Some(true) {
             voter.acknowledged = Some(card);
-            voter.under_way = None;
+            voter.in_flight = None;
             return true;
         }
     }
@@ -184,7 +184,7 @@ async fn await_answers(link: &mut Link, voters: &mut [&mut Voter], mut answers: 
     }
 }
 
-/// What the predecessor said before it died or was fenced.
+/// Records what the predecessor acknowledged before it ended or was fenced.
 async fn drain_answers(link: &mut Link, voters: &mut [&mut Voter]) {
     while let Some(frame) = link.try_now().await {
         note(&frame, voters);
@@ -192,22 +192,22 @@ async fn drain_answers(link: &mut Link, voters: &mut [&mut Voter]) {
 }
 
 fn check(voter: &Voter, shown: Option<&str>) {
-    let under_way = voter.under_way.as_ref().map(|(_, card)| *card);
-    let is_known = shown == voter.acknowledged || (under_way.is_some() && shown == under_way);
+    let in_flight = voter.in_flight.as_ref().map(|(_, card)| *card);
+    let is_known = shown == voter.acknowledged || (in_flight.is_some() && shown == in_flight);
     assert!(
         is_known,
-        "vote {} of session {}: shown {shown:?}, acknowledged {:?}, under way {under_way:?}",
+        "vote {} of session {}: shown {shown:?}, acknowledged {:?}, in flight {in_flight:?}",
         voter.votes, voter.session, voter.acknowledged
     );
 }
 
-/// As a gateway does after a move: the same command with the same id.
+/// Resends the command with the same id, as a gateway does after a handoff.
 async fn resend(voter: &mut Voter, link: &mut Link) {
-    let Some((id, card)) = voter.under_way.clone() else {
+    let Some((id, card)) = voter.in_flight.clone() else {
         return;
     };
     link.vote(voter.session, &id, card).await;
     assert!(link.answer(&id).await);
     voter.acknowledged = Some(card);
-    voter.under_way = None;
+    voter.in_flight = None;
 }

@@ -1,8 +1,8 @@
-//! The shard, its store, its log and the worker against real servers: Redis, Kafka and PostgreSQL.
+//! The shard, its store, its events and the worker against real servers: Redis, Kafka and PostgreSQL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod events;
 mod kills;
-mod log;
 mod processes;
 mod redis_faults;
 mod shards;

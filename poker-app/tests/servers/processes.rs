@@ -1,4 +1,4 @@
-//! The roles as processes, as pods run them: they wait for their servers, log JSON, and end when asked.
+//! The roles as processes, as in pods: they wait for their servers, log JSON, and stop on SIGTERM.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    log::{TOPIC, World},
+    events::{TOPIC, World},
     support::{table, until},
 };
 
@@ -67,7 +67,7 @@ impl Role {
         ask.await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 
-    /// As the kubelet ends a pod.
+    /// Stops the process as the kubelet does.
     async fn terminate(&mut self) {
         let pid = self.child.id().to_string();
         assert!(
@@ -99,7 +99,7 @@ fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// The votes of a load that was wholly answered.
+/// Runs a load; returns its votes, all acknowledged.
 fn play(gateway: SocketAddr) -> i64 {
     let load = Command::new(env!("CARGO_BIN_EXE_poker-app"))
         .args(["load", "--json", "--url", &format!("ws://{gateway}")])
@@ -123,7 +123,7 @@ fn play(gateway: SocketAddr) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn roles_wait_for_their_servers_log_json_and_end_when_asked() {
+async fn roles_wait_for_their_servers_log_json_and_stop_on_sigterm() {
     let mut world = World::start().await;
     world.redis.kill();
     world.kafka.kill();

@@ -1,17 +1,17 @@
-//! Redis dies and comes back, with and without its data.
+//! Redis crashes and restarts, with and without its data.
 
 use poker_app::{
     link::{ToGateway, ToShard},
     store::{RedisStore, Store},
 };
 
-use crate::support::{Front, Server, TestShard, answer_to, keys, table, until, your_vote};
+use crate::support::{Server, SilentProxy, TestShard, answer_to, keys, snapshot, table, until, your_vote};
 
 const A: &str = "a:7000";
 const B: &str = "b:7000";
 
 fn notice(frame: &ToGateway) -> Option<&'static str> {
-    let ToGateway::ToSession { text, .. } = frame else {
+    let ToGateway::Private { text, .. } = frame else {
         return None;
     };
     ["store_unavailable", "store_available"]
@@ -20,7 +20,7 @@ fn notice(frame: &ToGateway) -> Option<&'static str> {
 }
 
 #[tokio::test]
-async fn redis_killed_and_back_loses_no_acknowledged_vote() {
+async fn a_redis_crash_loses_no_acknowledged_vote() {
     let mut server = Server::redis().await;
     let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let mut link = shard.link();
@@ -29,7 +29,7 @@ async fn redis_killed_and_back_loses_no_acknowledged_vote() {
     assert!(link.answer("v1").await);
     server.kill();
     link.vote(1, "v2", "5").await;
-    let told = link
+    let code = link
         .next(|frame| {
             assert_eq!(
                 answer_to(&frame, "v2"),
@@ -39,21 +39,21 @@ async fn redis_killed_and_back_loses_no_acknowledged_vote() {
             notice(&frame)
         })
         .await;
-    assert_eq!(told, "store_unavailable");
+    assert_eq!(code, "store_unavailable");
     server.restart();
-    let (mut acknowledged, mut told) = (false, false);
-    while !(acknowledged && told) {
+    let (mut acknowledged, mut notified) = (false, false);
+    while !(acknowledged && notified) {
         let frame = link.try_next().await.unwrap();
         acknowledged |= answer_to(&frame, "v2") == Some(true);
-        told |= notice(&frame) == Some("store_available");
+        notified |= notice(&frame) == Some("store_available");
     }
     let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
-    let (_, texts) = other.link().enter(1, "team", 2).await;
-    assert_eq!(your_vote(&texts).as_deref(), Some("5"));
+    let (_, state) = other.link().enter(1, "team", 2).await;
+    assert_eq!(your_vote(&state).as_deref(), Some("5"));
 }
 
 #[tokio::test]
-async fn who_comes_while_the_store_is_away_is_greeted_with_the_room_as_it_is_then() {
+async fn a_session_that_joins_during_a_store_outage_gets_one_current_snapshot() {
     let mut server = Server::redis().await;
     let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let mut ada = shard.link();
@@ -62,28 +62,27 @@ async fn who_comes_while_the_store_is_away_is_greeted_with_the_room_as_it_is_the
     server.kill();
     ada.vote(1, "v1", "5").await;
     let mut ben = shard.link();
-    // Comes and goes as a client does that gives up, and comes again.
+    // Joins and leaves like a client that retries.
     for _ in 0..3 {
         ben.open(3, "team", 1).await;
         ben.send(ToShard::Close { session: 3 }).await;
     }
     ben.open(3, "team", 1).await;
     ada.vote(2, "v2", "8").await;
-    let told = ada.next(|frame| notice(&frame)).await;
-    assert_eq!(told, "store_unavailable");
+    let code = ada.next(|frame| notice(&frame)).await;
+    assert_eq!(code, "store_unavailable");
     server.restart();
     let attached = |frame| match frame {
-        ToGateway::Attached { texts, .. } => Some(texts),
+        ToGateway::Attached { catch_up, .. } => Some(catch_up),
         _ => None,
     };
-    let texts = ben.next(attached).await;
-    let snapshot: serde_json::Value = serde_json::from_str(&texts[1]).unwrap();
+    let snapshot = snapshot(&ben.next(attached).await);
     let voted = snapshot["room"]["round"]["voted"].as_array().unwrap();
     assert_eq!(voted.len(), 2, "the vote after its arrival as well: {snapshot}");
     ben.vote(3, "v3", "5").await;
     let answered = ben
         .next(|frame| match &frame {
-            ToGateway::Attached { .. } => panic!("greeted twice: {frame:?}"),
+            ToGateway::Attached { .. } => panic!("attached twice: {frame:?}"),
             frame => answer_to(frame, "v3"),
         })
         .await;
@@ -91,7 +90,7 @@ async fn who_comes_while_the_store_is_away_is_greeted_with_the_room_as_it_is_the
 }
 
 #[tokio::test]
-async fn redis_back_empty_gets_back_what_owners_hold() {
+async fn owners_restore_their_rooms_to_an_empty_redis() {
     let server = Server::redis().await;
     let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let mut link = shard.link();
@@ -113,31 +112,31 @@ async fn redis_back_empty_gets_back_what_owners_hold() {
     let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
     let mut link = other.link();
     for (team, name) in teams.iter().enumerate() {
-        let (_, texts) = link.enter(team as u64, name, 2).await;
-        assert_eq!(your_vote(&texts).as_deref(), Some("21"));
+        let (_, state) = link.enter(team as u64, name, 2).await;
+        assert_eq!(your_vote(&state).as_deref(), Some("21"));
     }
 }
 
 #[tokio::test]
-async fn a_shard_starts_before_its_redis() {
+async fn a_shard_can_start_before_its_redis() {
     let mut server = Server::redis().await;
     server.kill();
     let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let mut link = shard.link();
     link.open(1, "team", 1).await;
-    let retry_ms = link
+    let retry_after_ms = link
         .next(|frame| match frame {
-            ToGateway::Refused { retry_ms, .. } => Some(retry_ms),
+            ToGateway::OpenRefused { retry_after_ms, .. } => Some(retry_after_ms),
             _ => None,
         })
         .await;
-    assert!(retry_ms > 0);
+    assert!(retry_after_ms.is_some());
     server.restart();
     link.enter(1, "team", 1).await;
 }
 
 #[tokio::test]
-async fn redis_back_with_an_older_copy_gets_back_a_vote_that_was_changed() {
+async fn owners_restore_a_changed_vote_to_a_redis_with_older_data() {
     let server = Server::redis().await;
     let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let mut link = shard.link();
@@ -155,7 +154,7 @@ async fn redis_back_with_an_older_copy_gets_back_a_vote_that_was_changed() {
     link.vote(1, "v2", "8").await;
     assert!(link.answer("v2").await);
 
-    // As a replica that had not heard of the last change.
+    // Like a replica that lags behind.
     let () = redis::cmd("RESTORE")
         .arg(&room)
         .arg(0)
@@ -169,11 +168,11 @@ async fn redis_back_with_an_older_copy_gets_back_a_vote_that_was_changed() {
     })
     .await;
     let other = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
-    let (_, texts) = other.link().enter(1, "team", 2).await;
-    assert_eq!(your_vote(&texts).as_deref(), Some("8"));
+    let (_, state) = other.link().enter(1, "team", 2).await;
+    assert_eq!(your_vote(&state).as_deref(), Some("8"));
 }
 
-/// What Redis holds of a room.
+/// A room's state in Redis.
 async fn state(connection: &mut redis::aio::MultiplexedConnection, key: &str) -> Vec<u8> {
     redis::cmd("HGET")
         .arg(key)
@@ -184,17 +183,14 @@ async fn state(connection: &mut redis::aio::MultiplexedConnection, key: &str) ->
 }
 
 #[tokio::test]
-async fn a_connection_on_which_no_answer_comes_is_given_up() {
+async fn a_connection_without_answers_is_dropped() {
     let server = Server::redis().await;
-    let front = Front::of(&server).await;
-    let url = format!("redis://127.0.0.1:{}", front.port);
+    let proxy = SilentProxy::of(&server).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port);
     let store = Store::Redis(RedisStore::connect(&url, "test").unwrap());
     store.ping().await.unwrap();
-    front.fall_silent();
-    assert!(
-        store.ping().await.is_err(),
-        "nobody answers on the old connection"
-    );
+    proxy.fall_silent();
+    assert!(store.ping().await.is_err(), "the old connection does not answer");
     until("the store answers over another connection", async || {
         store.ping().await.is_ok()
     })

@@ -1,8 +1,14 @@
-//! Rooms on shards: opening, losing, moving, handing over.
+//! Rooms on shards: opening, losing and handing off.
 
-use poker_app::link::ToGateway;
+use std::collections::BTreeMap;
 
-use crate::support::{Server, TestShard, table, your_vote};
+use poker_app::{
+    link::{ToGateway, ToShard},
+    store::{RedbStore, Store},
+};
+use poker_core::{ErrorCode, protocol::Hello};
+
+use crate::support::{Server, TestShard, answer_to, hello, keys, table, your_vote};
 
 const A: &str = "a:7000";
 const B: &str = "b:7000";
@@ -15,7 +21,7 @@ fn moved(frame: ToGateway) -> Option<Option<String>> {
 }
 
 #[tokio::test]
-async fn a_shard_that_lost_a_room_is_fenced_and_says_where_it_went() {
+async fn a_shard_that_lost_a_room_is_fenced_and_names_the_owner() {
     let server = Server::redis().await;
     let old = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let new = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
@@ -23,14 +29,14 @@ async fn a_shard_that_lost_a_room_is_fenced_and_says_where_it_went() {
     let (old_epoch, _) = old_link.enter(1, "team", 1).await;
     old_link.vote(1, "v1", "3").await;
     assert!(old_link.answer("v1").await);
-    let (new_epoch, texts) = new_link.enter(1, "team", 2).await;
+    let (new_epoch, state) = new_link.enter(1, "team", 2).await;
     assert!(new_epoch > old_epoch);
-    assert_eq!(your_vote(&texts).as_deref(), Some("3"));
-    // The old owner does not know yet. What it is told now is never acknowledged.
+    assert_eq!(your_vote(&state).as_deref(), Some("3"));
+    // The old owner does not know yet, but acknowledges nothing.
     old_link.vote(1, "v2", "5").await;
     let owner = old_link
         .next(|frame| {
-            assert_ne!(crate::support::answer_to(&frame, "v2"), Some(true));
+            assert_ne!(answer_to(&frame, "v2"), Some(true));
             moved(frame)
         })
         .await;
@@ -41,7 +47,7 @@ async fn a_shard_that_lost_a_room_is_fenced_and_says_where_it_went() {
 }
 
 #[tokio::test]
-async fn a_shard_that_lost_a_room_refuses_nothing_in_the_name_of_its_owner() {
+async fn a_shard_that_lost_a_room_refuses_no_command() {
     let server = Server::redis().await;
     let old = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let new = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
@@ -52,13 +58,13 @@ async fn a_shard_that_lost_a_room_refuses_nothing_in_the_name_of_its_owner() {
     assert!(new_link.answer("v1").await);
     new_link.done(1, "r1", r#"{"type":"reveal","round":1}"#).await;
     new_link.done(1, "a1", r#"{"type":"vote_again","round":1}"#).await;
-    // To the old owner, who does not know yet, the second round has not begun.
+    // The old owner does not know that the second round has started.
     old_link
         .command(1, "v2", r#"{"type":"vote","round":2,"card":"5"}"#)
         .await;
     let owner = old_link
         .next(|frame| {
-            assert_eq!(crate::support::answer_to(&frame, "v2"), None);
+            assert_eq!(answer_to(&frame, "v2"), None);
             moved(frame)
         })
         .await;
@@ -66,7 +72,7 @@ async fn a_shard_that_lost_a_room_refuses_nothing_in_the_name_of_its_owner() {
 }
 
 #[tokio::test]
-async fn a_silent_owner_learns_that_it_lost_a_room() {
+async fn an_owner_without_writes_learns_that_it_lost_a_room() {
     let server = Server::redis().await;
     let old = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let new = TestShard::start(1, B, server.store(), None, table(2, &[(1, B)]));
@@ -77,7 +83,7 @@ async fn a_silent_owner_learns_that_it_lost_a_room() {
 }
 
 #[tokio::test]
-async fn a_newer_table_moves_rooms_with_everything_acknowledged() {
+async fn a_handoff_after_a_newer_table_keeps_every_acknowledged_vote() {
     let server = Server::redis().await;
     let old = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let mut link = old.link();
@@ -88,24 +94,24 @@ async fn a_newer_table_moves_rooms_with_everything_acknowledged() {
     let mut acknowledged = false;
     let owner = link
         .next(|frame| {
-            acknowledged |= crate::support::answer_to(&frame, "v1") == Some(true);
+            acknowledged |= answer_to(&frame, "v1") == Some(true);
             moved(frame)
         })
         .await;
     assert_eq!(owner.as_deref(), Some(B));
     let new = TestShard::start(1, B, server.store(), None, newer);
     let mut link = new.link();
-    let (_, texts) = link.enter(1, "team", 2).await;
+    let (_, state) = link.enter(1, "team", 2).await;
     if acknowledged {
-        assert_eq!(your_vote(&texts).as_deref(), Some("8"));
+        assert_eq!(your_vote(&state).as_deref(), Some("8"));
     }
-    // A gateway sends what was not answered again; applied once either way.
+    // A gateway resends unanswered commands; the vote is applied once either way.
     link.vote(1, "v1", "8").await;
     assert!(link.answer("v1").await);
 }
 
 #[tokio::test]
-async fn a_shard_that_ends_hands_everything_over_at_once() {
+async fn a_shard_that_shuts_down_hands_its_rooms_off_at_once() {
     let server = Server::redis().await;
     let both = table(1, &[(0, A), (1, B)]);
     let old = TestShard::start(0, A, server.store(), None, both.clone());
@@ -116,52 +122,56 @@ async fn a_shard_that_ends_hands_everything_over_at_once() {
     let drained = tokio::spawn(async move { shard.drain().await });
     assert_eq!(link.next(moved).await, None);
     assert_eq!(old.metrics.rooms.get(), 0);
-    // The same table and a claim of a moment ago: the release lets the next owner in.
+    // On the same table, the release ends the hold-down of the recent claim.
     let mut next = new.link();
     next.open(1, "team", 1).await;
     let frame = next.try_next().await;
     assert!(matches!(frame, Some(ToGateway::Attached { .. })), "{frame:?}");
-    // Whoever still asks the old one is sent away.
+    // The old shard opens no more rooms.
     link.open(2, "other", 1).await;
     let refused = link
         .next(|frame| match frame {
-            ToGateway::Refused { retry_ms, .. } => Some(retry_ms),
+            ToGateway::OpenRefused { retry_after_ms, .. } => Some(retry_after_ms),
             _ => None,
         })
         .await;
-    assert!(refused > 0);
+    assert!(refused.is_some());
     drained.await.unwrap();
     assert!(link.try_next().await.is_none());
 }
 
 #[tokio::test]
-async fn a_team_that_does_not_exist_is_refused_for_good() {
+async fn a_missing_team_is_refused_permanently() {
     let server = Server::redis().await;
     let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let mut link = shard.link();
-    let hello = r#"{"type":"hello","protocol":1,"key":"00000000000000000000000000000001","name":"Ada","role":"voter"}"#;
-    link.send(poker_app::link::ToShard::Open {
+    link.send(ToShard::Open {
         session: 1,
         team: "nobody".into(),
         table_version: 1,
-        hello: hello.into(),
+        hello: Hello {
+            create: None,
+            ..hello(1)
+        },
     })
     .await;
     let frame = link.try_next().await;
-    let Some(ToGateway::Refused { code, retry_ms, .. }) = frame else {
+    let Some(ToGateway::OpenRefused {
+        code, retry_after_ms, ..
+    }) = frame
+    else {
         panic!("{frame:?}");
     };
-    assert_eq!((code.as_str(), retry_ms), ("team_not_found", 0));
+    assert_eq!((code, retry_after_ms), (ErrorCode::TeamNotFound, None));
 }
 
 #[tokio::test]
-async fn everyone_hears_of_a_vote_in_order_and_only_the_voter_sees_the_card() {
+async fn a_vote_is_published_without_its_card() {
     let server = Server::redis().await;
     let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
     let (mut ada, mut ben) = (shard.link(), shard.link());
     ada.enter(1, "team", 1).await;
-    let (_, texts) = ben.enter(2, "team", 1).await;
-    assert!(!texts.is_empty());
+    ben.enter(2, "team", 1).await;
     ada.vote(1, "v1", "13").await;
     let text = ben
         .next(|frame| match frame {
@@ -169,7 +179,57 @@ async fn everyone_hears_of_a_vote_in_order_and_only_the_voter_sees_the_card() {
             _ => None,
         })
         .await;
-    // The epoch holds digits, too.
+    // The epoch contains digits as well.
     assert!(!text.contains(r#""13""#), "{text}");
     assert!(ada.answer("v1").await);
+}
+
+#[tokio::test]
+async fn a_preview_claims_nothing_and_leaves_the_stored_room_unchanged() {
+    let server = Server::redis().await;
+    let owner = TestShard::start(0, A, server.store(), None, table(1, &[(0, A)]));
+    owner.link().enter(1, "team", 1).await;
+    let mut redis = server.redis_connection().await;
+    let key = keys(&mut redis, "*:room").await.remove(0);
+    let () = redis::cmd("EXPIRE")
+        .arg(&key)
+        .arg(1_000)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    let before = stored(&mut redis, &key).await;
+    // The new owner by a newer table, and a shard that no table names.
+    for (id, address, version) in [(1, B, 2), (2, "c:7000", 1)] {
+        let table = table(version, &[(1, B)]);
+        let shard = TestShard::start(id, address, server.store(), None, table);
+        let mut link = shard.link();
+        assert_eq!(link.preview("team").await.as_deref(), Some("Blue"));
+        assert_eq!(link.preview("nobody").await, None);
+        assert_eq!((shard.metrics.claims.get(), shard.metrics.rooms.get()), (0, 0));
+    }
+    assert_eq!(stored(&mut redis, &key).await, before);
+    assert_eq!(keys(&mut redis, "*").await.len(), 1, "no other key is written");
+    let ttl: i64 = redis::cmd("TTL").arg(&key).query_async(&mut redis).await.unwrap();
+    assert!(ttl <= 1_000, "the expiry is not renewed: {ttl}");
+}
+
+/// A room's owner, epoch and other fields in Redis.
+async fn stored(redis: &mut redis::aio::MultiplexedConnection, key: &str) -> BTreeMap<String, Vec<u8>> {
+    redis::cmd("HGETALL").arg(key).query_async(redis).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_preview_reads_the_embedded_store_without_a_claim() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::Redb(RedbStore::open(&folder.path().join("rooms")).unwrap());
+    let owner = TestShard::start(0, A, store.clone(), None, table(1, &[(0, A)]));
+    owner.link().enter(1, "team", 1).await;
+    let teams = ["team".into(), "nobody".into()];
+    let before = store.check(&teams).await.unwrap();
+    let other = TestShard::start(1, B, store.clone(), None, table(2, &[(1, B)]));
+    let mut link = other.link();
+    assert_eq!(link.preview("team").await.as_deref(), Some("Blue"));
+    assert_eq!(link.preview("nobody").await, None);
+    assert_eq!(other.metrics.claims.get(), 0);
+    assert_eq!(store.check(&teams).await.unwrap(), before);
 }

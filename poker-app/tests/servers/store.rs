@@ -1,4 +1,4 @@
-//! The rules of ownership, the same for both stores.
+//! The ownership rules of both stores.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ async fn commit(store: &Store, write: RoomWrite) -> Committed {
     results.remove(0).unwrap()
 }
 
-/// Both stores; the server lives as long as its guard.
+/// Both stores, with the guard of the Redis server.
 async fn stores() -> (Server, tempfile::TempDir, Vec<Store>) {
     let server = Server::redis().await;
     let dir = tempfile::tempdir().unwrap();
@@ -67,7 +67,7 @@ async fn only_the_newest_claimant_writes() {
             table: 2,
         };
         assert_eq!(commit(&store, write("team", older, "a", "late")).await, lost);
-        // Even a claimant that believes in the same epoch: its store came back older than it was.
+        // Even with the same epoch, as after a restore of older data.
         assert_eq!(commit(&store, write("team", newer, "c", "late")).await, lost);
         assert_eq!(
             commit(&store, write("team", newer, "b", "second")).await,
@@ -79,7 +79,7 @@ async fn only_the_newest_claimant_writes() {
 }
 
 #[tokio::test]
-async fn an_older_table_claims_nothing_and_hears_who_owns_the_room() {
+async fn a_claim_on_an_older_table_is_refused_with_the_owner() {
     let (_server, _dir, stores) = stores().await;
     for store in stores {
         own(&store, &claim("team", 5, "a")).await;
@@ -92,7 +92,7 @@ async fn an_older_table_claims_nothing_and_hears_who_owns_the_room() {
 }
 
 #[tokio::test]
-async fn a_room_is_made_only_on_request() {
+async fn a_room_is_created_only_on_request() {
     let (_server, _dir, stores) = stores().await;
     for store in stores {
         let mut request = claim("team", 1, "a");
@@ -104,7 +104,7 @@ async fn a_room_is_made_only_on_request() {
 }
 
 #[tokio::test]
-async fn a_recent_claim_on_the_same_table_holds_until_it_is_released_or_old() {
+async fn a_recent_claim_holds_on_the_same_table_until_released_or_expired() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
@@ -131,13 +131,13 @@ async fn a_recent_claim_on_the_same_table_holds_until_it_is_released_or_old() {
 }
 
 #[tokio::test]
-async fn a_clock_that_stepped_back_holds_nobody_off() {
+async fn a_claim_in_the_future_does_not_hold_the_room_down() {
     let server = Server::redis().await;
     let store = server.store();
     own(&store, &claim("team", 1, "a")).await;
     let mut connection = server.redis_connection().await;
     let key = keys(&mut connection, "*team*").await.remove(0);
-    // As if it had been claimed in an hour from now.
+    // As if the room had been claimed an hour in the future.
     let hour_ms = 3_600_000u64;
     let claimed: u64 = redis::cmd("HGET")
         .arg(&key)
@@ -156,7 +156,7 @@ async fn a_clock_that_stepped_back_holds_nobody_off() {
 }
 
 #[tokio::test]
-async fn the_newest_owner_restores_a_room_that_the_store_forgot() {
+async fn the_newest_owner_restores_a_room_that_the_store_lost() {
     let (_server, _dir, stores) = stores().await;
     for store in stores {
         assert_eq!(
@@ -182,7 +182,7 @@ async fn the_newest_owner_restores_a_room_that_the_store_forgot() {
 }
 
 #[tokio::test]
-async fn the_outbox_keeps_events_in_order_until_they_are_delivered() {
+async fn the_outbox_keeps_events_in_order_until_delivered() {
     let (_server, _dir, stores) = stores().await;
     for store in stores {
         let events = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
@@ -203,7 +203,7 @@ async fn the_outbox_keeps_events_in_order_until_they_are_delivered() {
         }
         assert_eq!(store.outbox("team", 2).await.unwrap(), bytes(&["e1", "e2"]));
         assert_eq!(store.outboxes().await.unwrap(), [Arc::<str>::from("team")]);
-        // An event that is not there any more takes no other with it.
+        // Trimming a missing event removes no other event.
         store.trim("team", &bytes(&["e0", "e2"])).await.unwrap();
         assert_eq!(store.outbox("team", 9).await.unwrap(), bytes(&["e1", "e3"]));
         store.trim("team", &bytes(&["e1", "e3"])).await.unwrap();
@@ -212,7 +212,7 @@ async fn the_outbox_keeps_events_in_order_until_they_are_delivered() {
 }
 
 #[tokio::test]
-async fn a_write_that_comes_late_replaces_nothing_newer() {
+async fn a_late_write_does_not_replace_newer_state() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
@@ -228,13 +228,13 @@ async fn a_write_that_comes_late_replaces_nothing_newer() {
 }
 
 #[tokio::test]
-async fn an_epoch_comes_only_once_also_when_the_data_is_an_older_copy() {
+async fn an_epoch_is_never_repeated_even_after_a_restore_of_older_data() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
     let mut connection = server.redis_connection().await;
     let key = keys(&mut connection, "*:room").await.remove(0);
-    // A copy from before many claims.
+    // Older data, from before many claims.
     let older = epoch - 1_000;
     let () = redis::cmd("HSET")
         .arg(&key)
@@ -248,7 +248,7 @@ async fn an_epoch_comes_only_once_also_when_the_data_is_an_older_copy() {
 }
 
 #[tokio::test]
-async fn rooms_and_outboxes_that_nobody_uses_are_forgotten_some_day() {
+async fn unused_rooms_and_outboxes_expire() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
@@ -279,7 +279,7 @@ async fn rooms_and_outboxes_that_nobody_uses_are_forgotten_some_day() {
 }
 
 #[tokio::test]
-async fn without_memory_for_new_rooms_those_there_go_on() {
+async fn a_full_store_refuses_new_rooms_and_keeps_serving_existing_ones() {
     let server = Server::redis().await;
     let store = server.store();
     let (epoch, _) = own(&store, &claim("team", 1, "a")).await;
@@ -305,7 +305,7 @@ async fn without_memory_for_new_rooms_those_there_go_on() {
     own(&store, &claim("new", 1, "a")).await;
 }
 
-/// Zero: as much as there is.
+/// 0: no limit.
 async fn limit_memory(connection: &mut MultiplexedConnection, bytes: u64) {
     let mut command = redis::cmd("CONFIG");
     command.arg("SET").arg("maxmemory").arg(bytes);

@@ -1,4 +1,4 @@
-//! Real servers, and a gateway's end of a link, for tests.
+//! Real servers and the gateway's end of a link, for tests.
 
 use std::{
     io::{BufRead, BufReader},
@@ -10,12 +10,16 @@ use std::{
 
 use futures::{SinkExt, StreamExt};
 use poker_app::{
+    events::Sink,
     link::{GatewayEnd, ToGateway, ToShard, gateway_end},
-    log::Sink,
     metrics::ShardMetrics,
     routes::{RoutesSender, in_process},
-    shard::{Shard, ownership::Me},
+    shard::{Shard, ownership::LocalShard},
     store::{RedisStore, Store},
+};
+use poker_core::{
+    CatchUp,
+    protocol::{CreateRoom, DeckChoice, DeckKind, Hello, Role},
 };
 use poker_routing::{RoutingTable, ShardRoute, ShardState};
 use prometheus_client::registry::Registry;
@@ -49,7 +53,7 @@ impl Server {
 
     fn with(kind: &'static str, fsync: &'static str) -> Server {
         let dir = TempDir::new().unwrap();
-        // PostgreSQL runs as another user than root.
+        // PostgreSQL does not run as root.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(dir.path(), open).unwrap();
         let (child, port) = spawn(kind, fsync, dir.path(), None);
@@ -62,7 +66,7 @@ impl Server {
         }
     }
 
-    /// Redis that has a vote on disk before it answers.
+    /// Redis that syncs each write to disk before it answers.
     pub async fn redis() -> Server {
         Server::redis_with("always").await
     }
@@ -83,7 +87,7 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// To look into Redis, past the store.
+    /// Access to Redis besides the store.
     pub async fn redis_connection(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.redis_url()).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
@@ -103,13 +107,13 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// The same address, and nothing of what was there.
+    /// Restarts at the same address without data.
     pub fn restart_empty(&mut self) {
         self.dir = tempfile::tempdir().unwrap();
         self.restart();
     }
 
-    /// The same folder and port again.
+    /// Restarts with the same folder and port.
     pub fn restart(&mut self) {
         (self.child, _) = spawn(self.kind, self.fsync, self.dir.path(), Some(self.port));
     }
@@ -149,30 +153,30 @@ pub async fn keys(connection: &mut MultiplexedConnection, pattern: &str) -> Vec<
     command.arg(pattern).query_async(connection).await.unwrap()
 }
 
-/// A way to a server that can go without a word, as when its machine loses power: nothing is closed and nothing
-/// comes any more. Later connections lead to its successor.
-pub struct Front {
+/// A proxy of a server that can fall silent like a machine that loses power: no connection is closed and no byte arrives.
+/// Later connections reach the server.
+pub struct SilentProxy {
     pub port: u16,
     silence: Arc<Mutex<CancellationToken>>,
     task: JoinHandle<()>,
 }
 
-impl Front {
-    pub async fn of(server: &Server) -> Front {
+impl SilentProxy {
+    pub async fn of(server: &Server) -> SilentProxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let silence = Arc::<Mutex<CancellationToken>>::default();
         let task = tokio::spawn(forward(listener, server.port, silence.clone()));
-        Front { port, silence, task }
+        SilentProxy { port, silence, task }
     }
 
-    /// Connections made until now fall silent.
+    /// Existing connections fall silent.
     pub fn fall_silent(&self) {
         std::mem::take(&mut *self.silence.lock().unwrap()).cancel();
     }
 }
 
-impl Drop for Front {
+impl Drop for SilentProxy {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -192,7 +196,7 @@ async fn forward(listener: TcpListener, port: u16, silence: Arc<Mutex<Cancellati
     }
 }
 
-/// Waits for something that another process does.
+/// Waits for the effect of another process.
 pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + STUCK;
     while !done().await {
@@ -230,11 +234,11 @@ impl TestShard {
     pub fn start(id: u32, address: &str, store: Store, sink: Option<Sink>, table: RoutingTable) -> TestShard {
         let (routes, receiver) = in_process(table);
         let metrics = ShardMetrics::register(&mut Registry::default());
-        let me = Me {
+        let local = LocalShard {
             id,
             address: address.into(),
         };
-        let shard = Arc::new(Shard::start(me, store, sink, receiver, metrics.clone()));
+        let shard = Arc::new(Shard::start(local, store, sink, receiver, metrics.clone()));
         TestShard {
             shard,
             metrics,
@@ -260,8 +264,19 @@ pub struct Link {
 
 impl Link {
     pub async fn send(&mut self, frame: ToShard) {
-        // A shard that is gone cannot be told anything.
+        // A stopped shard closes the link.
         let _ = self.end.send(frame).await;
+    }
+
+    /// Reads a team's name.
+    pub async fn preview(&mut self, team: &str) -> Option<String> {
+        let team = team.to_owned();
+        self.send(ToShard::Preview { request: 7, team }).await;
+        self.next(|frame| match frame {
+            ToGateway::Preview { request: 7, name } => Some(name),
+            _ => None,
+        })
+        .await
     }
 
     pub async fn open(&mut self, session: u64, team: &str, table_version: u64) {
@@ -298,7 +313,7 @@ impl Link {
         timeout(Duration::ZERO, self.end.next()).await.ok()??.ok()
     }
 
-    /// The next frame for which `pick` has an answer; others are left out.
+    /// The next frame for which `pick` returns a value; others are skipped.
     pub async fn next<T>(&mut self, mut pick: impl FnMut(ToGateway) -> Option<T>) -> T {
         loop {
             let frame = self.try_next().await.expect("the link is closed");
@@ -308,8 +323,8 @@ impl Link {
         }
     }
 
-    /// Opens a session and waits until it is in the room. Returns its epoch and its messages.
-    pub async fn enter(&mut self, session: u64, team: &str, table_version: u64) -> (u64, Vec<String>) {
+    /// Opens a session and waits until it is attached. Returns its epoch and the room's state.
+    pub async fn enter(&mut self, session: u64, team: &str, table_version: u64) -> (u64, CatchUp) {
         loop {
             self.open(session, team, table_version).await;
             let answer = self
@@ -317,11 +332,13 @@ impl Link {
                     ToGateway::Attached {
                         session: at,
                         epoch,
-                        texts,
+                        catch_up,
                         ..
-                    } if at == session => Some(Some((epoch, texts))),
-                    ToGateway::Refused { retry_ms, code, .. } => {
-                        assert_ne!(retry_ms, 0, "refused for good: {code}");
+                    } if at == session => Some(Some((epoch, catch_up))),
+                    ToGateway::OpenRefused {
+                        retry_after_ms, code, ..
+                    } => {
+                        assert!(retry_after_ms.is_some(), "refused permanently: {code:?}");
                         Some(None)
                     }
                     _ => None,
@@ -334,7 +351,7 @@ impl Link {
         }
     }
 
-    /// Waits for the answer to a command: whether it was acknowledged.
+    /// Waits for the answer to a command. True: acknowledged.
     pub async fn answer(&mut self, id: &str) -> bool {
         self.next(|frame| answer_to(&frame, id)).await
     }
@@ -349,29 +366,38 @@ impl Link {
 /// Whether the frame acknowledges (true) or refuses (false) this command.
 pub fn answer_to(frame: &ToGateway, id: &str) -> Option<bool> {
     match frame {
-        ToGateway::ToSession {
-            command_id: Some(of),
-            text,
-            ..
-        } if of == id => Some(text.contains(r#""type":"ack""#)),
+        ToGateway::Ack { command_id, .. } if command_id == id => Some(true),
+        ToGateway::Refused { command_id, .. } if command_id == id => Some(false),
         _ => None,
     }
 }
 
-/// A hello of the person behind this session, who would make the team.
-pub fn hello(session: u64) -> String {
-    let create = r#"{"name":"Blue","deck":{"kind":"fibonacci"}}"#;
-    format!(
-        r#"{{"type":"hello","protocol":1,"key":"{session:032x}","name":"P{session}","role":"voter","create":{create}}}"#
-    )
+/// A hello of the participant behind this session, who creates the team if it does not exist.
+pub fn hello(session: u64) -> Hello {
+    Hello {
+        protocol: 1,
+        key: format!("{session:032x}"),
+        name: format!("P{session}"),
+        role: Role::Voter,
+        create: Some(CreateRoom {
+            name: "Blue".into(),
+            deck: DeckChoice {
+                kind: DeckKind::Fibonacci,
+                cards: None,
+            },
+        }),
+        resume: None,
+    }
 }
 
-/// `yourVote` of a snapshot among the messages of an entry.
-pub fn your_vote(texts: &[String]) -> Option<String> {
-    let messages = texts
-        .iter()
-        .map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
-    let mut snapshots = messages.filter(|message| message["type"] == "snapshot");
-    let snapshot = snapshots.next().expect("a snapshot");
-    snapshot["yourVote"].as_str().map(str::to_owned)
+pub fn snapshot(catch_up: &CatchUp) -> serde_json::Value {
+    match catch_up {
+        CatchUp::Snapshot(text) => serde_json::from_str(text).unwrap(),
+        CatchUp::Events(_) => panic!("not a snapshot: {catch_up:?}"),
+    }
+}
+
+/// The own vote in a snapshot.
+pub fn your_vote(catch_up: &CatchUp) -> Option<String> {
+    snapshot(catch_up)["yourVote"].as_str().map(str::to_owned)
 }

@@ -1,33 +1,39 @@
-//! Group commit, and the check that notices when a room was lost or the store forgot something.
+//! Group commit, and the periodic check that detects rooms lost to another owner and data lost by the store.
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Checked, Engine, Slot, Task, now_ms, outputs};
+use super::{Engine, Slot, Task, now_ms, outputs::send_moved};
 use crate::{
-    shard::limits::{CHECK_ROOMS_MAX, COMMIT_BYTES_MAX, COMMIT_RETRY_DELAY, COMMIT_ROOMS_MAX},
-    store::{Committed, StoreError},
+    shard::limits::{COMMIT_BYTES_MAX, COMMIT_RETRY_DELAY, COMMIT_ROOMS_MAX, OWNER_CHECK_ROOMS_MAX},
+    store::{Committed, Stamp, StoreError},
 };
 
 pub type CommitAnswer = Result<Vec<Result<Committed, StoreError>>, StoreError>;
 
-/// A write under way.
+/// A write in flight.
 pub struct Commit {
     rooms: Vec<Written>,
     pub answer: Task<CommitAnswer>,
 }
 
-/// What a write holds of one room, for when its answer comes.
+/// One room's part of a write, needed when the answer arrives.
 struct Written {
     team: Arc<str>,
     epoch: u64,
     change: u64,
-    /// When the oldest change in it was made.
+    /// When its oldest change was made.
     since: Option<Instant>,
     history: Vec<String>,
 }
 
+/// Rooms whose owner was checked, with the epoch and change that the store must have, and the store's answer.
+pub struct OwnerCheck {
+    rooms: Vec<(Arc<str>, u64, u64)>,
+    answer: Result<Vec<Option<Stamp>>, StoreError>,
+}
+
 impl Engine {
-    /// Writes everything that changed since the last write, when none is under way.
+    /// Writes all rooms that changed since the last write, unless a write is in flight.
     pub(super) fn start_commit(&mut self) {
         if self.commit.is_some() || self.changed.is_empty() {
             return;
@@ -42,7 +48,7 @@ impl Engine {
                 continue;
             };
             live.queued = false;
-            let write = live.write(&self.me.address);
+            let write = live.write(&self.local.address);
             bytes += write.state.len();
             rooms.push(Written {
                 team,
@@ -70,13 +76,13 @@ impl Engine {
         };
         match answer {
             Ok(results) => {
-                self.store_answers();
+                self.store_recovered();
                 for (written, result) in commit.rooms.into_iter().zip(results) {
                     self.on_written(written, result);
                 }
             }
             Err(error) => {
-                self.store_fails(&error);
+                self.store_failed(&error);
                 for written in commit.rooms {
                     self.write_again(written);
                 }
@@ -89,7 +95,7 @@ impl Engine {
             Ok(Committed::Stored) => self.on_stored(written),
             Ok(Committed::Lost { owner, table }) => self.on_lost(&written.team, written.epoch, owner, table),
             Err(error) => {
-                self.store_fails(&error);
+                self.store_failed(&error);
                 self.write_again(written);
             }
         }
@@ -119,22 +125,22 @@ impl Engine {
         if available_again {
             self.notify_available(&written.team);
         }
-        self.greet_arriving(&written.team, now_ms());
+        self.attach_joining(&written.team, now_ms());
         self.leave_if_settled(&written.team);
     }
 
-    /// One log line when trouble with the store begins and one when it ends.
-    pub(super) fn store_fails(&mut self, error: &StoreError) {
+    /// Logs once when the store starts to fail and once when it recovers.
+    pub(super) fn store_failed(&mut self, error: &StoreError) {
         if !self.store_failing {
             self.store_failing = true;
-            tracing::warn!(%error, "changes wait for the store");
+            tracing::warn!(%error, "the store fails, changes wait for it");
         }
     }
 
-    fn store_answers(&mut self) {
+    fn store_recovered(&mut self) {
         if self.store_failing {
             self.store_failing = false;
-            tracing::info!("the store answers again");
+            tracing::info!("the store has recovered");
         }
     }
 
@@ -145,14 +151,14 @@ impl Engine {
         if live.epoch != written.epoch {
             return;
         }
-        live.take_back(written.history);
+        live.restore_history(written.history);
         live.changed_since = written.since.or(live.changed_since);
         self.queue(&written.team);
     }
 
-    /// Asks whether this shard still owns its rooms: one that lost a room and has nothing to write would not notice.
-    pub(super) fn start_check(&mut self) -> Option<Task<Checked>> {
-        let asked: Vec<_> = self
+    /// Checks that this shard still owns its rooms. Without a write it would not notice that it lost one.
+    pub(super) fn start_check(&mut self) -> Option<Task<OwnerCheck>> {
+        let rooms: Vec<_> = self
             .rooms
             .values()
             .filter_map(|slot| match slot {
@@ -160,60 +166,60 @@ impl Engine {
                 Slot::Claiming { .. } => None,
             })
             .collect();
-        if asked.is_empty() {
+        if rooms.is_empty() {
             return None;
         }
         let store = self.store.clone();
         Some(Box::pin(async move {
-            let mut stamps = Vec::with_capacity(asked.len());
-            for part in asked.chunks(CHECK_ROOMS_MAX) {
+            let mut stamps = Vec::with_capacity(rooms.len());
+            for part in rooms.chunks(OWNER_CHECK_ROOMS_MAX) {
                 let teams: Vec<Arc<str>> = part.iter().map(|(team, ..)| team.clone()).collect();
                 match store.check(&teams).await {
                     Ok(part) => stamps.extend(part),
                     Err(error) => {
-                        return Checked {
-                            asked,
+                        return OwnerCheck {
+                            rooms,
                             answer: Err(error),
                         };
                     }
                 }
             }
-            Checked {
-                asked,
+            OwnerCheck {
+                rooms,
                 answer: Ok(stamps),
             }
         }))
     }
 
-    pub(super) fn on_checked(&mut self, checked: Checked) {
+    pub(super) fn on_checked(&mut self, checked: OwnerCheck) {
         let stamps = match checked.answer {
             Ok(stamps) => stamps,
-            Err(error) => return tracing::debug!(%error, "cannot check the ownership of rooms"),
+            Err(error) => return tracing::debug!(%error, "cannot check the owners of rooms"),
         };
         let mut restored = 0;
-        for ((team, epoch, confirmed), stamp) in checked.asked.into_iter().zip(stamps) {
+        for ((team, epoch, confirmed), stamp) in checked.rooms.into_iter().zip(stamps) {
             match stamp {
                 Some(stamp) if stamp.epoch > epoch => self.on_lost(&team, epoch, stamp.owner, stamp.table),
                 Some(stamp) if stamp.epoch == epoch && stamp.change >= confirmed => {
-                    if *stamp.owner != *self.me.address && !stamp.owner.is_empty() {
+                    if *stamp.owner != *self.local.address && !stamp.owner.is_empty() {
                         self.on_lost(&team, epoch, stamp.owner, stamp.table);
                     }
                 }
-                // The store lost data: it gets back what this shard holds.
+                // The store lost data: write this shard's state back.
                 Some(_) | None => restored += usize::from(self.restore(&team, epoch)),
             }
         }
         if restored > 0 {
             tracing::warn!(
                 rooms = restored,
-                "the store lost rooms; writing back what this shard holds"
+                "the store lost rooms; writing them back from memory"
             );
         }
     }
 
     fn restore(&mut self, team: &Arc<str>, epoch: u64) -> bool {
         match self.rooms.get_mut(team) {
-            // What is not settled is about to be written anyway.
+            // A room that is not settled is about to be written anyway.
             Some(Slot::Live(live)) if live.epoch == epoch && live.gate.is_settled() => {
                 live.gate.touch();
                 self.queue(team);
@@ -223,19 +229,20 @@ impl Engine {
         }
     }
 
-    /// Another owner was faster: whatever was not stored is void, and its commands come again to the new owner.
+    /// A newer owner has claimed the room: changes that were not stored are void, and gateways send their commands again
+    /// to that owner.
     pub(super) fn on_lost(&mut self, team: &Arc<str>, epoch: u64, owner: String, table: u64) {
         match self.rooms.get(team) {
             Some(Slot::Live(live)) if live.epoch == epoch => {}
             _ => return,
         }
         let links = self.forget(team);
-        self.metrics.shard.moves("fenced").inc();
+        self.metrics.shard.handoffs("fenced").inc();
         tracing::debug!("lost a room to a newer owner");
-        // A newer owner at the same address is this process's successor.
-        let owner = Some(owner).filter(|owner| !owner.is_empty() && **owner != *self.me.address);
+        // A newer owner at the same address is the successor of this process.
+        let owner = Some(owner).filter(|owner| !owner.is_empty() && **owner != *self.local.address);
         for link in links {
-            outputs::send_moved(&link, team, owner.clone(), table);
+            send_moved(&link, team, owner.clone(), table);
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The one task that owns all rooms of a shard.
+//! The single task that owns all rooms of a shard.
 //!
-//! It takes what links bring, lets rooms answer, and writes all changed rooms in one pipeline while the next inputs
-//! are already being applied in memory: the slower the store, the larger the groups. Nothing leaves a room before
-//! what it rests on is stored.
+//! It applies the inputs of the links to the rooms and writes all changed rooms in one pipeline while it applies the next
+//! inputs in memory: the slower the store, the larger the groups. No output leaves a room before the changes that it
+//! depends on are stored.
 
-mod claims;
 mod commits;
-mod moves;
+mod handoffs;
+mod opens;
 mod outputs;
 
 use std::{
@@ -18,47 +18,31 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use poker_core::{SessionId, protocol::Command};
+use poker_core::{Output, SessionId, protocol::Command};
 use poker_routing::RoutingTable;
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
-use self::{claims::ClaimAnswer, commits::Commit};
+use self::{
+    commits::{Commit, CommitAnswer, OwnerCheck},
+    opens::{ClaimAnswer, WaitingClaim},
+};
 use super::{
-    limits::{CHECK_PERIOD, IDLE_ROOM_MS, INPUTS_PER_TURN_MAX, PENDING_OUTPUTS_PER_ROOM_MAX, TICK_PERIOD},
-    link_server::{LinkHandle, Open},
-    live::LiveRoom,
-    ownership::Me,
+    input::Input,
+    limits::{
+        IDLE_ROOM_MS, INPUTS_PER_TURN_MAX, OWNER_CHECK_PERIOD, PENDING_OUTPUTS_PER_ROOM_MAX,
+        ROOM_TIMER_PERIOD,
+    },
+    link_handle::LinkHandle,
+    live_room::LiveRoom,
+    ownership::LocalShard,
 };
-use crate::{
-    log::OutboxHandle,
-    metrics::ShardMetrics,
-    routes::Routes,
-    store::{Stamp, Store, StoreError},
-};
-
-/// What the engine acts on.
-pub enum Input {
-    Open(Open),
-    Command {
-        session: SessionId,
-        id: String,
-        command: Command,
-    },
-    Close {
-        session: SessionId,
-    },
-    LinkGone {
-        link: u64,
-    },
-    /// Give all rooms up and take none.
-    Drain,
-}
+use crate::{events::OutboxHandle, metrics::ShardMetrics, routes::Routes, store::Store};
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A room of this shard.
 enum Slot {
-    /// Being claimed; what arrives meanwhile waits in order.
+    /// The claim is in flight; inputs wait in order.
     Claiming {
         inputs: Vec<Input>,
     },
@@ -68,46 +52,40 @@ enum Slot {
 struct SessionAt {
     team: Arc<str>,
     link: LinkHandle,
-    /// Whether the link counts it among those that get what the room publishes.
+    /// Whether the session is attached and counted in the room's links.
     attached: bool,
 }
 
 pub struct Engine {
-    me: Me,
+    local: LocalShard,
     store: Store,
-    /// None: no history is kept.
+    /// `None`: no history is recorded.
     outbox: Option<OutboxHandle>,
     metrics: EngineMetrics,
     table: Arc<RoutingTable>,
     rooms: HashMap<Arc<str>, Slot>,
     sessions: HashMap<SessionId, SessionAt>,
-    /// Rooms with changes that no write under way covers.
+    /// Rooms with changes that the write in flight does not include.
     changed: VecDeque<Arc<str>>,
     commit: Option<Commit>,
     claims: FuturesUnordered<Task<ClaimAnswer>>,
-    /// Claims beyond the number allowed at once.
-    claims_waiting: VecDeque<(Arc<str>, u64, bool)>,
+    /// Claims beyond the limit.
+    claims_waiting: VecDeque<WaitingClaim>,
     releases: FuturesUnordered<Task<Vec<Arc<str>>>>,
     draining: bool,
     store_failing: bool,
 }
 
-/// Handles of the metrics that the engine touches often.
+/// The metrics that the engine updates often.
 struct EngineMetrics {
     shard: ShardMetrics,
     acked: prometheus_client::metrics::counter::Counter,
     refused: prometheus_client::metrics::counter::Counter,
 }
 
-/// Rooms asked about, with the epoch and change that the store must hold, and the answer.
-struct Checked {
-    asked: Vec<(Arc<str>, u64, u64)>,
-    answer: Result<Vec<Option<Stamp>>, StoreError>,
-}
-
 impl Engine {
     pub fn new(
-        me: Me,
+        local: LocalShard,
         store: Store,
         outbox: Option<OutboxHandle>,
         metrics: ShardMetrics,
@@ -119,7 +97,7 @@ impl Engine {
             shard: metrics,
         };
         Engine {
-            me,
+            local,
             store,
             outbox,
             metrics,
@@ -136,12 +114,12 @@ impl Engine {
         }
     }
 
-    /// Runs until every sender of `inputs` is gone.
+    /// Runs until every sender of `inputs` is dropped.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut routes: Routes) {
         let mut batch = Vec::with_capacity(INPUTS_PER_TURN_MAX);
-        let mut tick = every(TICK_PERIOD);
-        let mut check_period = every(CHECK_PERIOD);
-        let mut check: Option<Task<Checked>> = None;
+        let mut room_timer = every(ROOM_TIMER_PERIOD);
+        let mut check_period = every(OWNER_CHECK_PERIOD);
+        let mut check: Option<Task<OwnerCheck>> = None;
         loop {
             tokio::select! {
                 taken = inputs.recv_many(&mut batch, INPUTS_PER_TURN_MAX) => {
@@ -156,9 +134,9 @@ impl Engine {
                 result = answer_of(&mut self.commit) => self.on_committed(result),
                 Some(answer) = self.claims.next(), if !self.claims.is_empty() => self.on_claimed(answer, now_ms()),
                 Some(released) = self.releases.next(), if !self.releases.is_empty() => self.on_released(released),
-                _ = tick.tick() => self.on_tick(now_ms()),
+                _ = room_timer.tick() => self.on_room_timer(now_ms()),
                 _ = check_period.tick(), if check.is_none() => check = self.start_check(),
-                checked = on(&mut check) => {
+                checked = result_of(&mut check) => {
                     check = None;
                     self.on_checked(checked);
                 }
@@ -177,7 +155,7 @@ impl Engine {
             Input::Open(open) => self.on_open(open, now_ms),
             Input::Command { session, id, command } => self.on_command(session, id, command, now_ms),
             Input::Close { session } => self.on_close(session, now_ms),
-            Input::LinkGone { link } => self.on_link_gone(link, now_ms),
+            Input::LinkEnded { link } => self.on_link_ended(link, now_ms),
             Input::Drain => self.on_drain(),
         }
     }
@@ -188,11 +166,11 @@ impl Engine {
         };
         match self.rooms.get_mut(&at.team) {
             Some(Slot::Claiming { inputs }) => inputs.push(Input::Command { session, id, command }),
-            // The new owner answers it: the gateway sends it again.
+            // The gateway sends it again to the new owner.
             Some(Slot::Live(live)) if live.leaving.is_some() => {}
             Some(Slot::Live(live)) if live.gate.waiting() >= PENDING_OUTPUTS_PER_ROOM_MAX => {
-                let at = at.link.clone();
-                self.refuse_command(&at, session, id);
+                self.metrics.refused.inc();
+                outputs::send_unavailable(&at.link, session, id);
             }
             Some(Slot::Live(_)) => {
                 let team = at.team.clone();
@@ -200,11 +178,6 @@ impl Engine {
             }
             None => {}
         }
-    }
-
-    fn refuse_command(&self, link: &LinkHandle, session: SessionId, id: String) {
-        self.metrics.refused.inc();
-        outputs::send_unavailable(link, session, id);
     }
 
     fn on_close(&mut self, session: SessionId, now_ms: u64) {
@@ -219,7 +192,7 @@ impl Engine {
                 if at.attached {
                     live.leave_link(&at.link);
                 }
-                live.arriving.retain(|open| open.session != session);
+                live.joining.retain(|open| open.session != session);
                 if live.sessions.remove(&session) && live.leaving.is_none() {
                     self.handle(&at.team, poker_core::Input::Detach { session }, now_ms);
                 }
@@ -228,27 +201,28 @@ impl Engine {
         }
     }
 
-    fn on_link_gone(&mut self, link: u64, now_ms: u64) {
-        let gone: Vec<SessionId> = self
+    fn on_link_ended(&mut self, link: u64, now_ms: u64) {
+        let closed: Vec<SessionId> = self
             .sessions
             .iter()
             .filter(|(_, at)| at.link.id() == link)
             .map(|(session, _)| *session)
             .collect();
-        for session in gone {
+        for session in closed {
             self.on_close(session, now_ms);
         }
     }
 
-    /// Lets a room act on one input, and sees to everything that follows from it.
+    /// Applies one input to a room, with everything that follows.
     fn handle(&mut self, team: &Arc<str>, input: poker_core::Input, now_ms: u64) {
         let Some(Slot::Live(live)) = self.rooms.get_mut(team) else {
             return;
         };
         let mut effects = live.room.handle(input, now_ms);
-        // A shard that lost the room without knowing would refuse what its owner takes: a refusal leaves once a write
-        // has shown that the room is still here.
-        effects.durable |= effects.out.iter().any(outputs::is_refusal);
+        // A shard that lost the room without noticing would refuse commands that the owner accepts: a refusal leaves once
+        // a write has confirmed the ownership.
+        let is_refusal = |output: &Output| matches!(output, Output::Refused { .. });
+        effects.durable |= effects.out.iter().any(is_refusal);
         let durable = effects.durable;
         let outputs = live.absorb(effects, self.outbox.is_some());
         let connected = live.room.connected();
@@ -267,7 +241,7 @@ impl Engine {
         self.deliver(team, outputs);
     }
 
-    /// The room goes with the next write.
+    /// The next write includes the room.
     fn queue(&mut self, team: &Arc<str>) {
         if let Some(Slot::Live(live)) = self.rooms.get_mut(team)
             && !live.queued
@@ -277,7 +251,7 @@ impl Engine {
         }
     }
 
-    fn on_tick(&mut self, now_ms: u64) {
+    fn on_room_timer(&mut self, now_ms: u64) {
         let (mut due, mut idle, mut unsaved) = (Vec::new(), Vec::new(), Vec::new());
         for (team, slot) in &self.rooms {
             let Slot::Live(live) = slot else { continue };
@@ -318,7 +292,7 @@ impl Engine {
         }
     }
 
-    /// Drops a room from memory, with all that counts it. Returns the links of its sessions, each once.
+    /// Drops a room and its sessions from memory. Returns the links of the sessions, each once.
     fn forget(&mut self, team: &Arc<str>) -> Vec<LinkHandle> {
         let Some(Slot::Live(live)) = self.rooms.remove(team) else {
             return Vec::new();
@@ -327,8 +301,8 @@ impl Engine {
         let counted = live.counted_participants as i64;
         self.metrics.shard.participants.dec_by(counted);
         let mut links = Vec::new();
-        let arriving = live.arriving.iter().map(|open| &open.session);
-        for session in live.sessions.iter().chain(arriving) {
+        let joining = live.joining.iter().map(|open| &open.session);
+        for session in live.sessions.iter().chain(joining) {
             if let Some(at) = self.sessions.remove(session) {
                 push_once(&mut links, at.link);
             }
@@ -349,15 +323,15 @@ fn every(period: Duration) -> tokio::time::Interval {
     interval
 }
 
-/// The answer of a task that may not be there; never ready without one.
-async fn on<T>(task: &mut Option<Task<T>>) -> T {
+/// The result of an optional task; never ready without one.
+async fn result_of<T>(task: &mut Option<Task<T>>) -> T {
     match task {
         Some(task) => task.await,
         None => std::future::pending().await,
     }
 }
 
-async fn answer_of(commit: &mut Option<Commit>) -> commits::CommitAnswer {
+async fn answer_of(commit: &mut Option<Commit>) -> CommitAnswer {
     match commit {
         Some(commit) => (&mut commit.answer).await,
         None => std::future::pending().await,

@@ -1,22 +1,18 @@
-//! What leaves the engine towards gateways.
+//! From the engine to the gateways.
 
 use std::sync::Arc;
 
 use poker_core::{
-    ErrorCode, Output, Refusal, SessionId,
-    protocol::{NoticeCode, ServerMessage},
+    CatchUp, ErrorCode, Output, Refusal, SessionId,
+    limits::COMMAND_RETRY_AFTER_MS,
+    protocol::{ErrorMessage, NoticeCode, ServerMessage},
 };
 
 use super::{Engine, Slot, now_ms};
 use crate::{
     link::ToGateway,
-    shard::link_server::{LinkHandle, error_text, gateway_session},
+    shard::link_handle::{LinkHandle, gateway_session},
 };
-
-/// How every acknowledgement begins.
-const ACK_HEAD: &str = r#"{"type":"ack""#;
-/// When a client should send a refused command again, in milliseconds.
-const RETRY_AFTER_MS: u64 = 1_000;
 
 impl Engine {
     /// Sends a room's outputs, in order.
@@ -28,20 +24,47 @@ impl Engine {
                     session,
                     epoch,
                     seq,
-                    text,
-                } => self.attached(team, session, epoch, seq, text),
-                Output::ToSession {
+                    welcome,
+                    catch_up,
+                } => self.attached(team, session, (epoch, seq), welcome, catch_up),
+                Output::Ack {
                     session,
                     command_id,
                     text,
-                } => self.to_session(session, command_id, text),
+                } => {
+                    self.metrics.acked.inc();
+                    self.send(session, |session| ToGateway::Ack {
+                        session,
+                        command_id,
+                        text,
+                    });
+                }
+                Output::Refused {
+                    session,
+                    command_id,
+                    text,
+                } => {
+                    self.metrics.refused.inc();
+                    self.send(session, |session| ToGateway::Refused {
+                        session,
+                        command_id,
+                        text,
+                    });
+                }
+                Output::Private { session, text } => {
+                    self.send(session, |session| ToGateway::Private { session, text });
+                }
                 Output::Publish { seq, text } => self.publish(team, seq, text),
                 Output::Kick {
                     session,
                     code,
                     reason,
                 } => {
-                    self.kick(session, code, reason);
+                    self.send(session, |session| ToGateway::Kick {
+                        session,
+                        code,
+                        reason,
+                    });
                     kicked.push(session);
                 }
             }
@@ -51,7 +74,14 @@ impl Engine {
         }
     }
 
-    fn attached(&mut self, team: &Arc<str>, session: SessionId, epoch: u64, seq: u64, texts: Vec<String>) {
+    fn attached(
+        &mut self,
+        team: &Arc<str>,
+        session: SessionId,
+        (epoch, seq): (u64, u64),
+        welcome: String,
+        catch_up: CatchUp,
+    ) {
         let (Some(at), Some(Slot::Live(live))) = (self.sessions.get_mut(&session), self.rooms.get_mut(team))
         else {
             return;
@@ -65,24 +95,15 @@ impl Engine {
             team: team.to_string(),
             epoch,
             seq,
-            texts,
+            welcome,
+            catch_up,
         });
     }
 
-    fn to_session(&self, session: SessionId, command_id: Option<String>, text: String) {
-        if command_id.is_some() {
-            match text.starts_with(ACK_HEAD) {
-                true => self.metrics.acked.inc(),
-                false => self.metrics.refused.inc(),
-            };
-        }
+    /// Sends a frame for one session, unless it has been closed.
+    fn send(&self, session: SessionId, frame: impl FnOnce(u64) -> ToGateway) {
         if let Some(at) = self.sessions.get(&session) {
-            let session = gateway_session(session);
-            at.link.send(ToGateway::ToSession {
-                session,
-                command_id,
-                text,
-            });
+            at.link.send(frame(gateway_session(session)));
         }
     }
 
@@ -100,18 +121,7 @@ impl Engine {
         }
     }
 
-    fn kick(&self, session: SessionId, code: u16, reason: String) {
-        if let Some(at) = self.sessions.get(&session) {
-            let session = gateway_session(session);
-            at.link.send(ToGateway::Kick {
-                session,
-                code,
-                reason,
-            });
-        }
-    }
-
-    /// Tells a room's people once that their changes wait for the store.
+    /// Notifies a room's sessions, once, that their changes wait for the store.
     pub(super) fn notify_unavailable(&mut self, team: &Arc<str>) {
         if let Some(Slot::Live(live)) = self.rooms.get_mut(team) {
             live.notified = true;
@@ -119,50 +129,50 @@ impl Engine {
         self.notify(
             team,
             NoticeCode::StoreUnavailable,
-            "Saving… what you do is kept and confirmed shortly.",
+            "Saving… your changes are kept and will be confirmed shortly.",
         );
     }
 
     pub(super) fn notify_available(&self, team: &Arc<str>) {
-        self.notify(team, NoticeCode::StoreAvailable, "Everything is saved.");
+        self.notify(team, NoticeCode::StoreAvailable, "All changes are saved.");
     }
 
     fn notify(&self, team: &Arc<str>, code: NoticeCode, message: &str) {
+        let Some(Slot::Live(live)) = self.rooms.get(team) else {
+            return;
+        };
         let notice = ServerMessage::Notice {
             code,
             message: message.into(),
         };
-        let (Some(Slot::Live(live)), Ok(text)) = (self.rooms.get(team), serde_json::to_string(&notice))
-        else {
-            return;
-        };
+        let text = notice.to_text();
         for session in &live.sessions {
             if self.sessions.get(session).is_some_and(|at| at.attached) {
-                self.to_session(*session, None, text.clone());
+                let text = text.clone();
+                self.send(*session, |session| ToGateway::Private { session, text });
             }
         }
     }
 }
 
-/// Whether it tells somebody that a command changed nothing.
-pub fn is_refusal(output: &Output) -> bool {
-    matches!(output, Output::ToSession { command_id: Some(_), text, .. } if !text.starts_with(ACK_HEAD))
-}
-
-/// Refuses a command without asking the room.
-pub fn send_unavailable(link: &LinkHandle, session: SessionId, id: String) {
+/// Refuses a command before it reaches the room.
+pub fn send_unavailable(link: &LinkHandle, session: SessionId, command_id: String) {
     let refusal = Refusal::new(
         ErrorCode::Unavailable,
-        "too much waits for the store: try again shortly",
+        "too many changes wait for the store: try again shortly",
     );
-    link.send(ToGateway::ToSession {
+    let error = ErrorMessage {
+        retry_after_ms: Some(COMMAND_RETRY_AFTER_MS),
+        ..ErrorMessage::new(Some(command_id.clone()), refusal)
+    };
+    link.send(ToGateway::Refused {
         session: gateway_session(session),
-        text: error_text(Some(id.clone()), refusal, Some(RETRY_AFTER_MS)),
-        command_id: Some(id),
+        command_id,
+        text: error.to_text(),
     });
 }
 
-/// Tells a gateway that a team's room is not here (any more).
+/// Tells a gateway that a team's room is not here or has left.
 pub fn send_moved(link: &LinkHandle, team: &Arc<str>, owner: Option<String>, table_version: u64) {
     link.send(ToGateway::Moved {
         team: team.to_string(),

@@ -1,0 +1,105 @@
+//! Handing rooms off: to the shard that a newer table names, or to any other when this process shuts down.
+
+use std::sync::Arc;
+
+use poker_routing::RoutingTable;
+
+use super::{Engine, Slot, outputs::send_moved};
+use crate::shard::{live_room::Leaving, ownership::must_leave};
+
+impl Engine {
+    pub(super) fn on_table(&mut self, table: Arc<RoutingTable>) {
+        self.table = table;
+        let teams: Vec<Arc<str>> = self.rooms.keys().cloned().collect();
+        for team in teams {
+            self.recheck_owner(&team);
+        }
+    }
+
+    /// Hands a room off if the table assigns it to another shard.
+    pub(super) fn recheck_owner(&mut self, team: &Arc<str>) {
+        let Some(Slot::Live(live)) = self.rooms.get_mut(team) else {
+            return;
+        };
+        if matches!(live.leaving, Some((Leaving::Shutdown, _))) {
+            return;
+        }
+        if let Some(owner) = must_leave(&self.table, &self.local, team, live.table) {
+            live.leaving = Some((Leaving::Table, owner));
+            self.leave_if_settled(team);
+        }
+    }
+
+    pub(super) fn on_drain(&mut self) {
+        self.draining = true;
+        let teams = self.rooms.keys().cloned().collect();
+        self.leave_for_shutdown(teams);
+    }
+
+    /// Releases rooms; those that wait for the store follow when it has answered.
+    pub(super) fn leave_for_shutdown(&mut self, teams: Vec<Arc<str>>) {
+        let mut settled = Vec::new();
+        for team in teams {
+            if let Some(Slot::Live(live)) = self.rooms.get_mut(&team)
+                && live.leaving.is_none()
+            {
+                live.leaving = Some((Leaving::Shutdown, None));
+                if live.gate.is_settled() {
+                    settled.push((team, live.epoch));
+                }
+            }
+        }
+        self.release(settled);
+    }
+
+    /// Call it whenever a write is confirmed.
+    pub(super) fn leave_if_settled(&mut self, team: &Arc<str>) {
+        let Some(Slot::Live(live)) = self.rooms.get(team) else {
+            return;
+        };
+        if !live.gate.is_settled() {
+            return;
+        }
+        match &live.leaving {
+            None => {}
+            Some((Leaving::Shutdown, _)) => {
+                let room = (team.clone(), live.epoch);
+                self.release(vec![room]);
+            }
+            Some((Leaving::Table, owner)) => {
+                let owner = owner.clone();
+                self.metrics.shard.handoffs("table").inc();
+                for link in self.forget(team) {
+                    send_moved(&link, team, owner.clone(), self.table.version);
+                }
+            }
+        }
+    }
+
+    /// Without a release, the hold-down after a recent claim would delay the next owner.
+    fn release(&mut self, rooms: Vec<(Arc<str>, u64)>) {
+        if rooms.is_empty() {
+            return;
+        }
+        let (store, owner) = (self.store.clone(), self.local.address.clone());
+        self.releases.push(Box::pin(async move {
+            if let Err(error) = store.release(&owner, &rooms).await {
+                let rooms = rooms.len();
+                tracing::warn!(%error, rooms, "cannot release rooms; their next owner waits for the hold-down");
+            }
+            rooms.into_iter().map(|(team, _)| team).collect()
+        }));
+    }
+
+    pub(super) fn on_released(&mut self, teams: Vec<Arc<str>>) {
+        for team in teams {
+            if !matches!(self.rooms.get(&team), Some(Slot::Live(_))) {
+                continue;
+            }
+            self.metrics.shard.handoffs("shutdown").inc();
+            for link in self.forget(&team) {
+                send_moved(&link, &team, None, self.table.version);
+            }
+        }
+    }
+}
