@@ -53,7 +53,7 @@ export type HistoryRound = { round: number, story: HistoryStory | null,
  */
 revealedAt: string, votes: Array<HistoryVote>, stats: HistoryStats, 
 /**
- * The card saved last for this round.
+ * The card that was saved last for this round.
  */
 estimate: string | null, };
 
@@ -166,7 +166,7 @@ export type TeamHistory = { team: string,
  */
 rounds: Array<HistoryRound>, 
 /**
- * Whether there may be older rounds than those.
+ * Whether there are older rounds.
  */
 olderLeftOut: boolean, };
 
