@@ -1,8 +1,8 @@
-//! Which images the tests run, from the environment.
+//! The images under test, from the environment.
 
 use serde_json::{Value, json};
 
-/// The version that clusters start with.
+/// The version of a new cluster.
 pub fn version() -> String {
     std::env::var("E2E_VERSION").unwrap_or_else(|_| "0.1.0".to_owned())
 }
@@ -12,12 +12,12 @@ pub fn next_version() -> String {
     std::env::var("E2E_NEXT_VERSION").unwrap_or_else(|_| "0.1.0-next".to_owned())
 }
 
-/// The app's repository.
+/// The repository of the app's image.
 pub fn app_repository() -> String {
     std::env::var("E2E_APP_REPOSITORY").unwrap_or_else(|_| "planningpoker/poker-app".to_owned())
 }
 
-/// Where the operator finds the tests' Prometheus.
+/// The URL of the tests' Prometheus, as the operator reaches it.
 pub fn prometheus_url() -> String {
     std::env::var("E2E_PROMETHEUS_URL")
         .unwrap_or_else(|_| "http://prometheus.poker-monitoring.svc:9090".to_owned())
@@ -38,7 +38,7 @@ pub fn spec() -> Value {
     })
 }
 
-/// Lays `over` onto `base`, object by object; null removes.
+/// Merges `over` into `base`, as a JSON merge patch: null removes a field.
 pub fn merge(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {

@@ -1,4 +1,4 @@
-//! A load of real WebSockets from a pod inside the cluster.
+//! Load over WebSockets from a pod inside the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,16 +12,16 @@ use serde_json::json;
 
 use crate::World;
 use crate::images;
-use crate::world::{PATIENCE, watch_until};
+use crate::world::{WAIT_TIMEOUT, watch_until};
 
-/// A pod that plays.
+/// A pod that runs `poker-app load`.
 pub struct Load {
     pods: Api<Pod>,
     name: String,
     seconds: u64,
 }
 
-/// What `poker-app load --json` prints; see its `--help`.
+/// The output of `poker-app load --json`; see its `--help`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadReport {
@@ -35,10 +35,10 @@ pub struct LoadReport {
     pub sockets_closed_by_server: u64,
     pub seq_gaps: u64,
     pub reconnects: u64,
-    /// Refusals by code.
+    /// Rejected commands by error code.
     pub errors: BTreeMap<String, u64>,
     pub latency_ms: Latencies,
-    /// Those acknowledged.
+    /// The acknowledged votes.
     #[serde(skip)]
     pub votes: Votes,
 }
@@ -78,20 +78,20 @@ pub struct Latency {
 }
 
 impl LoadReport {
-    /// As [`assert_nothing_lost`](Self::assert_nothing_lost), and no socket was closed by the server.
+    /// As [`assert_nothing_lost`](Self::assert_nothing_lost), and the server closed no socket.
     pub fn assert_undisturbed(&self) {
         self.assert_nothing_lost();
         assert_eq!(self.sockets_closed_by_server, 0, "{self:?}");
     }
 
-    /// Every team played, every vote was acknowledged and seen, nothing was lost or doubled, and there was no gap in
-    /// what a client saw.
+    /// Every team voted, every vote was acknowledged and seen, none was lost or doubled, and no client saw a gap in the
+    /// sequence of events.
     pub fn assert_nothing_lost(&self) {
         assert!(self.votes_acked > 0, "the load did not vote: {self:?}");
         assert_eq!(
             (self.teams_ready, self.votes_acked, self.votes_unseen),
             (self.teams, self.votes_sent, 0),
-            "teams that played, votes acknowledged, votes unseen: {self:?}"
+            "teams that voted, votes acknowledged, votes unseen: {self:?}"
         );
         assert_eq!(
             (self.votes_lost, self.votes_doubled, self.seq_gaps),
@@ -102,7 +102,7 @@ impl LoadReport {
 }
 
 impl Load {
-    /// Starts `teams` × `participants` players that cast `rate` votes a second in all.
+    /// Starts `teams` × `participants` participants that cast `rate` votes a second in total.
     pub async fn start(
         world: &World,
         teams: u32,
@@ -136,11 +136,11 @@ impl Load {
         Ok(Self { pods, name, seconds })
     }
 
-    /// That it has not ended: what was done so far was done under load.
-    pub async fn assert_plays(&self) -> Result<()> {
+    /// Asserts that the load still runs, so that everything so far happened under load.
+    pub async fn assert_running(&self) -> Result<()> {
         let status = self.pods.get(&self.name).await?.status;
         let phase = status.and_then(|status| status.phase);
-        assert_eq!(phase.as_deref(), Some("Running"), "the load is over too early");
+        assert_eq!(phase.as_deref(), Some("Running"), "the load ended too early");
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl Load {
             pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref())
                 .is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"))
         };
-        let limit = Duration::from_secs(self.seconds) + PATIENCE;
+        let limit = Duration::from_secs(self.seconds) + WAIT_TIMEOUT;
         watch_until(self.pods.clone(), &self.name, ended, limit).await?;
         let logs = self.pods.logs(&self.name, &LogParams::default()).await?;
         let mut lines = logs.lines().filter(|line| line.starts_with('{'));

@@ -1,4 +1,4 @@
-//! What `poker-operator plan` says a cluster becomes, beside what is there.
+//! The objects that `poker-operator plan` prints for a cluster, compared with the live ones.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -6,11 +6,11 @@ use serde_json::Value;
 use crate::World;
 use crate::shell;
 
-/// The kinds of which the operator makes objects, as kubectl takes them.
+/// The kinds of the operator's children, as kubectl takes them.
 pub const KINDS: &str = "serviceaccounts,roles,rolebindings,secrets,configmaps,services,networkpolicies,\
                      poddisruptionbudgets,statefulsets,deployments";
 
-/// The objects that the cluster, as it stands, is planned to become.
+/// The planned objects of the cluster.
 pub async fn planned(world: &World) -> Result<Vec<Value>> {
     let document = world
         .kubectl(&["get", "pokercluster", &world.name, "-o", "json"])
@@ -19,7 +19,7 @@ pub async fn planned(world: &World) -> Result<Vec<Value>> {
     Ok(serde_json::from_str(&list)?)
 }
 
-/// The cluster's objects that are there.
+/// The cluster's live objects.
 pub async fn live(world: &World) -> Result<Vec<Value>> {
     let label = format!("app.kubernetes.io/instance={}", world.name);
     let list = world.kubectl(&["get", KINDS, "-l", &label, "-o", "json"]).await?;
@@ -33,12 +33,13 @@ pub fn identity(object: &Value) -> String {
     format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
-/// Where `live` differs from what was planned; what only the live object has, such as defaults, is not compared.
+/// The first difference between `planned` and `live`. Fields that only the live object has, such as defaults, are not
+/// compared.
 pub fn difference(planned: &Value, live: &Value) -> Option<String> {
     match (planned, live) {
         (Value::Object(planned), Value::Object(live)) => planned.iter().find_map(|(key, value)| {
-            let there = live.get(key).unwrap_or(&Value::Null);
-            difference(value, there).map(|why| format!(".{key}{why}"))
+            let found = live.get(key).unwrap_or(&Value::Null);
+            difference(value, found).map(|why| format!(".{key}{why}"))
         }),
         (Value::Array(planned), Value::Array(live)) if planned.len() == live.len() => {
             let pairs = planned.iter().zip(live).enumerate();
@@ -51,10 +52,10 @@ pub fn difference(planned: &Value, live: &Value) -> Option<String> {
     }
 }
 
-/// The object of that kind and name.
-pub fn find<'a>(objects: &'a [Value], identity_wanted: &str) -> Result<&'a Value> {
+/// The object with that kind and name.
+pub fn find<'a>(objects: &'a [Value], kind_and_name: &str) -> Result<&'a Value> {
     objects
         .iter()
-        .find(|object| identity(object) == identity_wanted)
-        .with_context(|| format!("{identity_wanted} is not there"))
+        .find(|object| identity(object) == kind_and_name)
+        .with_context(|| format!("{kind_and_name} does not exist"))
 }

@@ -8,12 +8,12 @@ use kube::api::{Api, AttachParams};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-/// Runs a program and returns what it printed; fails with its error output.
+/// Runs a program and returns its standard output; fails with its standard error.
 pub async fn run(program: &str, arguments: &[&str]) -> Result<String> {
     feed(program, arguments, "").await
 }
 
-/// The same with a text on its standard input.
+/// The same with text on its standard input.
 pub async fn feed(program: &str, arguments: &[&str], input: &str) -> Result<String> {
     let mut child = Command::new(program)
         .args(arguments)
@@ -36,7 +36,7 @@ pub async fn feed(program: &str, arguments: &[&str], input: &str) -> Result<Stri
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Runs a command in a pod and returns what it printed.
+/// Runs a command in a pod and returns its standard output.
 pub async fn exec(pods: &Api<Pod>, pod: &str, command: &[&str]) -> Result<String> {
     let parameters = AttachParams::default().stdout(true).stderr(true);
     let mut process = pods.exec(pod, command.iter().copied(), &parameters).await?;

@@ -1,4 +1,4 @@
-//! One `PokerCluster` in a namespace, and how to wait for it.
+//! One `PokerCluster` in a namespace, and waits for its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -19,11 +19,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::{LoadReport, images, shell};
 
-/// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+/// The timeout of every wait.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How long a watch is believed.
-const WATCH_AFRESH: Duration = Duration::from_secs(10);
+/// A watch is restarted this often: it may have missed a change under load.
+const WATCH_RESTART: Duration = Duration::from_secs(10);
 
 /// A namespace with a `PokerCluster`.
 #[derive(Clone)]
@@ -36,26 +36,26 @@ pub struct World {
 impl World {
     /// A client of the current kubeconfig.
     async fn client() -> Result<Client> {
-        // A second call finds the provider installed: nothing to do.
+        // A second call fails because the provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Client::try_default().await?)
     }
 
-    /// A fresh namespace with a cluster of `spec` laid over the images, Ready when this returns.
+    /// A new namespace with a cluster of the images and `spec`, Ready when this returns.
     pub async fn ready(prefix: &str, spec: Value) -> Result<Self> {
         let world = Self::applied(prefix, spec).await?;
         world.wait_ready().await?;
         Ok(world)
     }
 
-    /// A fresh namespace with a cluster of `spec` laid over the images.
+    /// A new namespace with a cluster of the images and `spec`.
     pub async fn applied(prefix: &str, spec: Value) -> Result<Self> {
         let world = Self::empty(prefix).await?;
         world.apply(spec).await?;
         Ok(world)
     }
 
-    /// A fresh namespace.
+    /// A new namespace without a cluster.
     pub async fn empty(prefix: &str) -> Result<Self> {
         let client = Self::client().await?;
         let namespace = create_namespace(&client, prefix).await?;
@@ -87,7 +87,7 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Applies the cluster as a user's `kubectl apply --server-side` would.
+    /// Applies the cluster as `kubectl apply --server-side` does.
     pub async fn apply(&self, over: Value) -> Result<PokerCluster> {
         let mut spec = images::spec();
         images::merge(&mut spec, &over);
@@ -104,7 +104,7 @@ impl World {
             .await?)
     }
 
-    /// The cluster as it is now.
+    /// The cluster's current state.
     pub async fn get(&self) -> Result<PokerCluster> {
         Ok(self.clusters().get(&self.name).await?)
     }
@@ -121,16 +121,16 @@ impl World {
 
     /// Waits until `met` holds for the cluster's status at its current generation.
     pub async fn wait_until(&self, what: &str, met: impl Fn(&PokerCluster) -> bool + Sync) -> Result<()> {
-        let fresh = |cluster: Option<&PokerCluster>| {
+        let current = |cluster: Option<&PokerCluster>| {
             cluster.is_some_and(|cluster| {
-                let seen = cluster
+                let observed = cluster
                     .status
                     .as_ref()
                     .and_then(|status| status.observed_generation);
-                seen == cluster.metadata.generation && met(cluster)
+                observed == cluster.metadata.generation && met(cluster)
             })
         };
-        if let Err(error) = self.wait_for(self.clusters(), &self.name, fresh).await {
+        if let Err(error) = self.wait_for(self.clusters(), &self.name, current).await {
             let status = self.get().await.ok().and_then(|cluster| cluster.status);
             return Err(error.context(format!("waited for {what}; status: {status:#?}")));
         }
@@ -142,10 +142,10 @@ impl World {
     where
         K: Clone + Debug + Send + DeserializeOwned + Resource + 'static,
     {
-        watch_until(api, name, met, PATIENCE).await
+        watch_until(api, name, met, WAIT_TIMEOUT).await
     }
 
-    /// The shards that are Ready with no drain or move under way.
+    /// Waits until `count` shards are ready and none drains.
     pub async fn wait_shards(&self, count: i32) -> Result<()> {
         self.wait_until(&format!("{count} shards"), |cluster| {
             cluster.status.as_ref().is_some_and(|status| {
@@ -174,7 +174,7 @@ impl World {
         Ok(self.api::<Pod>().list(&self.selector(component)).await?.items)
     }
 
-    /// One query of the managed PostgreSQL; returns the first column's text.
+    /// Runs a query on the managed PostgreSQL and returns the text of its first column.
     pub async fn psql(&self, query: &str) -> Result<String> {
         self.psql_in("poker", query).await
     }
@@ -185,7 +185,7 @@ impl World {
         Ok(shell::exec(&self.api(), &pod, &command).await?.trim().to_owned())
     }
 
-    /// The votes in PostgreSQL, once at least `expected` are there: the worker follows the log.
+    /// The votes in PostgreSQL once at least `expected` are stored: the worker consumes them from Kafka.
     pub async fn votes_stored(&self, expected: u64) -> Result<u64> {
         self.votes_stored_in("poker", expected).await
     }
@@ -194,17 +194,17 @@ impl World {
     pub async fn votes_stored_in(&self, database: &str, expected: u64) -> Result<u64> {
         let started = Instant::now();
         loop {
-            // The worker makes the table when it starts, and the way into a pod may break off under load.
+            // The worker creates the table when it starts, and the connection to a pod may fail under load.
             let counted = self.psql_in(database, "SELECT count(*) FROM votes").await;
             let votes = counted.as_ref().ok().and_then(|count| count.parse().ok());
-            if votes.is_some_and(|votes: u64| votes >= expected) || started.elapsed() > PATIENCE {
+            if votes.is_some_and(|votes: u64| votes >= expected) || started.elapsed() > WAIT_TIMEOUT {
                 return Ok(counted?.parse()?);
             }
             sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// The votes in PostgreSQL are those acknowledged, each once, with the card that was acknowledged.
+    /// Asserts that PostgreSQL holds each acknowledged vote exactly once, with its card, and no other.
     pub async fn assert_votes_stored(&self, loads: &[&LoadReport]) -> Result<()> {
         self.assert_votes_stored_in("poker", loads).await
     }
@@ -231,7 +231,7 @@ impl World {
         Ok(())
     }
 
-    /// The notes of the events of a reason, once there is one: they are written after the status.
+    /// The notes of all events with this reason, once there is one: events are written after the status.
     pub async fn events(&self, reason: &str) -> Result<Vec<String>> {
         let started = Instant::now();
         loop {
@@ -243,24 +243,24 @@ impl World {
             if !notes.is_empty() {
                 return Ok(notes);
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > WAIT_TIMEOUT {
                 bail!("no event {reason}");
             }
             sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// What kubectl prints in this namespace.
+    /// The output of kubectl in this namespace.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         shell::run("kubectl", &[&["-n", &self.namespace], arguments].concat()).await
     }
 
-    /// The same with a text on kubectl's standard input.
+    /// The same with text on kubectl's standard input.
     pub async fn feed_kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
         shell::feed("kubectl", &[&["-n", &self.namespace], arguments].concat(), input).await
     }
 
-    /// What `kubectl get pokercluster` shows, by the name of the column.
+    /// The output of `kubectl get pokercluster` by column name.
     pub async fn columns(&self) -> Result<BTreeMap<String, String>> {
         let table = self.kubectl(&["get", "pokercluster", &self.name]).await?;
         println!("{table}");
@@ -288,7 +288,7 @@ impl World {
             .collect())
     }
 
-    /// Deletes the namespace and waits until it is gone.
+    /// Deletes the namespace and waits for its deletion.
     pub async fn tear_down(self) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let uid = namespaces.get(&self.namespace).await?.uid().unwrap_or_default();
@@ -306,23 +306,23 @@ impl World {
     }
 }
 
-/// The status of one condition, when it was set at the current generation.
+/// The status of a condition if it was set at the current generation.
 pub fn condition(cluster: &PokerCluster, kind: &str) -> Option<String> {
     let conditions = &cluster.status.as_ref()?.conditions;
     let found = conditions.iter().find(|condition| condition.type_ == kind)?;
     (found.observed_generation == cluster.metadata.generation).then(|| found.status.clone())
 }
 
-/// Waits until the condition holds for an object. A watch may break off or fall behind, as it does under load: it is
-/// begun anew, and only time ends the wait.
-pub async fn watch_until<K>(api: Api<K>, name: &str, met: impl Condition<K>, patience: Duration) -> Result<()>
+/// Waits until the condition holds for an object. A watch may fail or fall behind under load, so it is restarted until
+/// `limit` is over.
+pub async fn watch_until<K>(api: Api<K>, name: &str, met: impl Condition<K>, limit: Duration) -> Result<()>
 where
     K: Clone + Debug + Send + DeserializeOwned + Resource + 'static,
 {
     let watch = async {
         let is_met = |object: Option<&K>| met.matches_object(object);
         loop {
-            match timeout(WATCH_AFRESH, await_condition(api.clone(), name, is_met)).await {
+            match timeout(WATCH_RESTART, await_condition(api.clone(), name, is_met)).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => println!("watching {name} again: {error}"),
                 Err(_) => continue,
@@ -330,12 +330,12 @@ where
             sleep(Duration::from_millis(200)).await;
         }
     };
-    timeout(patience, watch)
+    timeout(limit, watch)
         .await
-        .with_context(|| format!("{name} did not get there within {patience:?}"))
+        .with_context(|| format!("{name} did not meet the condition within {limit:?}"))
 }
 
-/// How often the containers of a pod have been started anew.
+/// The restarts of all containers of a pod.
 pub fn restarts(pod: &Pod) -> i32 {
     let statuses = pod
         .status
@@ -344,7 +344,7 @@ pub fn restarts(pod: &Pod) -> i32 {
     statuses.map(|status| status.restart_count).sum()
 }
 
-/// A namespace of a unique name that enforces the `restricted` Pod Security Standard.
+/// A namespace with a unique name that enforces the `restricted` Pod Security Standard.
 async fn create_namespace(client: &Client, prefix: &str) -> Result<String> {
     let namespace = serde_json::from_value(json!({
         "metadata": {

@@ -1,4 +1,4 @@
-//! The chart: installed, upgraded, rolled back, uninstalled.
+//! The charts: install, upgrade, rollback, uninstall.
 
 use anyhow::Result;
 use e2e::{Load, World, shell};
@@ -8,7 +8,7 @@ use serde_json::json;
 const CHART: &str = "../../charts/poker-operator";
 const CRDS_CHART: &str = "../../charts/poker-operator-crds";
 
-/// Helm on a release of the operator's chart: `verb`, its place, the images of the tests, `more`.
+/// Runs helm on the operator's release, with the images under test and `more` arguments.
 async fn helm(verb: &[&str], more: &[&str]) -> Result<()> {
     let values = std::env::var("E2E_HELM_VALUES").unwrap_or_default();
     let values: Vec<&str> = values.split_whitespace().collect();
@@ -17,13 +17,13 @@ async fn helm(verb: &[&str], more: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Helm where neither chart nor values are named.
+/// Runs a helm command that takes neither chart nor values.
 async fn helm_on(verb: &str, release: &str) -> Result<()> {
     shell::run("helm", &[verb, release, "-n", "poker-operator", "--wait"]).await?;
     Ok(())
 }
 
-/// How much the operator that runs logs.
+/// The log level of the running operator.
 async fn log_level() -> Result<String> {
     let of = r#"jsonpath={.spec.template.spec.containers[0].env[?(@.name=="POKER_OPERATOR_LOG")].value}"#;
     let running = [
@@ -38,8 +38,8 @@ async fn log_level() -> Result<String> {
     shell::run("kubectl", &running).await
 }
 
-/// An uninstall leaves what ran as it was.
-async fn data_survive_an_uninstall(world: &World, votes: u64) -> Result<()> {
+/// Uninstalls both charts: cluster, pods and data stay.
+async fn uninstall_keeps_cluster_and_data(world: &World, votes: u64) -> Result<()> {
     let uid = world.get().await?.uid();
     let pods = async || -> Result<Vec<_>> {
         let mut all = world.pods("shard").await?;
@@ -52,32 +52,32 @@ async fn data_survive_an_uninstall(world: &World, votes: u64) -> Result<()> {
     assert_eq!(
         world.get().await?.uid(),
         uid,
-        "the PokerCluster went with the charts"
+        "the uninstall deleted the PokerCluster"
     );
-    assert_eq!(pods_before, pods().await?, "an uninstall touched what ran");
+    assert_eq!(pods_before, pods().await?, "the uninstall replaced pods");
     assert_eq!(
         world.votes_stored(votes).await?,
         votes,
-        "votes went with the charts"
+        "the uninstall deleted votes"
     );
     Ok(())
 }
 
-/// An operator that is to look after one namespace writes in no other.
-async fn one_namespace_is_watched(world: &World, elsewhere: &World) -> Result<()> {
+/// With `watchNamespace` the operator writes in no other namespace.
+async fn only_the_watched_namespace_is_reconciled(world: &World, elsewhere: &World) -> Result<()> {
     let watch = format!("watchNamespace={}", world.namespace);
     helm(&["upgrade", "--install"], &["--set", &watch]).await?;
     world.apply(json!({"shards": {"replicas": 2}})).await?;
     world.wait_shards(2).await?;
     assert!(
         elsewhere.get().await?.status.is_none(),
-        "an operator of one namespace wrote in another"
+        "the operator wrote in a namespace that it does not watch"
     );
     Ok(())
 }
 
 #[tokio::test]
-#[ignore = "takes the operator away from the other tests"]
+#[ignore = "stops the operator that the other tests need"]
 async fn clusters_and_data_survive_an_uninstall_of_both_charts() -> Result<()> {
     let world = World::ready("helm", json!({"shards": {"replicas": 1}})).await?;
     let load = Load::start(&world, 2, 5, 20, 5).await?.finish().await?;
@@ -89,14 +89,14 @@ async fn clusters_and_data_survive_an_uninstall_of_both_charts() -> Result<()> {
     helm_on("rollback", "poker-operator").await?;
     assert_eq!(log_level().await?, "info");
 
-    let survived = data_survive_an_uninstall(&world, votes).await;
-    // Whatever came out: other tests need both charts.
+    let survived = uninstall_keeps_cluster_and_data(&world, votes).await;
+    // Whatever the outcome, other tests need both charts.
     let crds = ["upgrade", "--install", "poker-operator-crds", CRDS_CHART];
     shell::run("helm", &[&crds[..], &["-n", "poker-operator"]].concat()).await?;
     let one = json!({"shards": {"replicas": 1}, "gateway": {"replicas": 1}});
     let elsewhere = World::applied("elsewhere", one).await?;
     let watched = match survived {
-        Ok(()) => one_namespace_is_watched(&world, &elsewhere).await,
+        Ok(()) => only_the_watched_namespace_is_reconciled(&world, &elsewhere).await,
         failed => failed,
     };
     helm(&["upgrade", "--install"], &["--reset-values"]).await?;

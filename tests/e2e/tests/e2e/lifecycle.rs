@@ -1,10 +1,10 @@
-//! Apply, look, scale, delete: what a platform engineer does on the first day.
+//! A platform engineer's first day: apply a cluster, inspect, scale and delete it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use e2e::world::{PATIENCE, condition, restarts};
+use e2e::world::{WAIT_TIMEOUT, condition, restarts};
 use e2e::{World, images, plan, shell};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -13,8 +13,8 @@ use kube::runtime::conditions::is_deleted;
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
 
-/// The version of each object, by its kind and name. Kubernetes writes the status of workloads and budgets: they
-/// have a generation for the rest.
+/// The version of each object by kind and name: the generation where there is one, as Kubernetes writes the status of
+/// workloads and budgets; else the resource version.
 async fn versions(world: &World) -> Result<BTreeMap<String, String>> {
     let version = |object: &Value| {
         let meta = &object["metadata"];
@@ -30,24 +30,24 @@ async fn versions(world: &World) -> Result<BTreeMap<String, String>> {
 }
 
 #[tokio::test]
-async fn a_cluster_is_applied_looked_at_scaled_and_deleted() -> Result<()> {
+async fn a_cluster_is_applied_inspected_scaled_and_deleted() -> Result<()> {
     let world = World::applied("lifecycle", json!({"shards": {"replicas": 2}})).await?;
     let seconds = world.wait_ready().await?;
     println!("apply to Ready: {seconds:.1} s");
     world.wait_shards(2).await?;
 
-    looks_right_to_kubectl(&world).await?;
-    every_child_is_as_planned(&world).await?;
-    every_pod_waited_and_logs_json(&world).await?;
+    kubectl_shows_the_cluster(&world).await?;
+    children_match_the_plan(&world).await?;
+    no_pod_crashed_and_logs_are_json(&world).await?;
     prometheus_scrapes_every_role(&world).await?;
-    pods_have_the_least_rights(&world).await?;
+    pods_have_minimal_rights(&world).await?;
     another_reconcile_writes_nothing(&world).await?;
-    kubectl_scale_is_followed(&world).await?;
-    deletion_leaves_nothing(&world).await?;
+    kubectl_scale_changes_the_shards(&world).await?;
+    deletion_removes_all_children(&world).await?;
     world.tear_down().await
 }
 
-async fn looks_right_to_kubectl(world: &World) -> Result<()> {
+async fn kubectl_shows_the_cluster(world: &World) -> Result<()> {
     let wait = [
         "wait",
         "--for=condition=Ready",
@@ -73,8 +73,8 @@ async fn looks_right_to_kubectl(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// By the plan of the command line, which sees no cluster: so it knows neither passwords nor routes.
-async fn every_child_is_as_planned(world: &World) -> Result<()> {
+/// Compares with `poker-operator plan`, which reads no cluster and so knows neither passwords nor routes.
+async fn children_match_the_plan(world: &World) -> Result<()> {
     let (planned, live) = (plan::planned(world).await?, plan::live(world).await?);
     let names = |objects: &[Value]| objects.iter().map(plan::identity).collect::<BTreeSet<_>>();
     assert_eq!(names(&planned), names(&live));
@@ -89,8 +89,8 @@ async fn every_child_is_as_planned(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// All start at once: who needs a server that is not there yet waits for it.
-async fn every_pod_waited_and_logs_json(world: &World) -> Result<()> {
+/// All pods start at once; a pod that needs a server waits for it and does not crash.
+async fn no_pod_crashed_and_logs_are_json(world: &World) -> Result<()> {
     for component in ["gateway", "shard", "worker", "redis", "kafka", "database"] {
         for pod in world.pods(component).await? {
             assert_eq!(restarts(&pod), 0, "{} crashed", pod.name_any());
@@ -102,7 +102,7 @@ async fn every_pod_waited_and_logs_json(world: &World) -> Result<()> {
     let shard = "--selector=app.kubernetes.io/component=shard";
     for of in [operator, &[&gateway], &[shard], &[&worker]] {
         let log = world.kubectl(&[&["logs", "--tail=200"], of].concat()).await?;
-        assert!(!log.is_empty(), "{of:?} logs nothing");
+        assert!(!log.is_empty(), "{of:?} has no log");
         for line in log.lines() {
             let line: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
             for key in ["timestamp", "level", "message"] {
@@ -113,10 +113,10 @@ async fn every_pod_waited_and_logs_json(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// The pods of the app, and the operator itself.
+/// Prometheus scrapes every role of the app, and the operator.
 async fn prometheus_scrapes_every_role(world: &World) -> Result<()> {
     let query = "/api/v1/namespaces/poker-monitoring/services/prometheus:9090/proxy/api/v1/query?query=up==1";
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + WAIT_TIMEOUT;
     loop {
         let answer: Value = serde_json::from_str(&world.kubectl(&["get", "--raw", query]).await?)?;
         let targets = answer["data"]["result"].as_array().context("no result")?;
@@ -133,14 +133,14 @@ async fn prometheus_scrapes_every_role(world: &World) -> Result<()> {
         }
         assert!(
             Instant::now() < end,
-            "Prometheus sees only {pods:?} and {operators:?}"
+            "Prometheus scrapes only {pods:?} and {operators:?}"
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// What the API server grants to the pods' account beyond what everybody has.
-async fn pods_have_the_least_rights(world: &World) -> Result<()> {
+/// Checks the rights of the pods' ServiceAccount beyond those of every account.
+async fn pods_have_minimal_rights(world: &World) -> Result<()> {
     let account = format!("--as=system:serviceaccount:{}:demo-app", world.namespace);
     let table = world.kubectl(&["auth", "can-i", "--list", &account]).await?;
     let granted: Vec<_> = table
@@ -160,16 +160,20 @@ async fn pods_have_the_least_rights(world: &World) -> Result<()> {
     for pod in pods {
         let name = pod.name_any();
         let token = pod.spec.and_then(|spec| spec.automount_service_account_token);
-        // Both follow the routing table.
-        let follows = ["demo-gateway-", "demo-shard-"]
+        // Gateways and shards watch the routing table.
+        let watches_routes = ["demo-gateway-", "demo-shard-"]
             .iter()
             .any(|prefix| name.starts_with(prefix));
-        assert_eq!(token == Some(true), follows, "{name} has a token: {token:?}");
+        assert_eq!(
+            token == Some(true),
+            watches_routes,
+            "{name} has a token: {token:?}"
+        );
     }
     Ok(())
 }
 
-/// A deadline for draining stands in no child: the pass that it causes finds all as it should be.
+/// The drain deadline is a field of no child: changing it causes a reconcile that finds no drift.
 async fn another_reconcile_writes_nothing(world: &World) -> Result<()> {
     let before = versions(world).await?;
     world
@@ -180,7 +184,7 @@ async fn another_reconcile_writes_nothing(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn kubectl_scale_is_followed(world: &World) -> Result<()> {
+async fn kubectl_scale_changes_the_shards(world: &World) -> Result<()> {
     world
         .kubectl(&["scale", "pokercluster/demo", "--replicas=1"])
         .await?;
@@ -191,7 +195,7 @@ async fn kubectl_scale_is_followed(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn deletion_leaves_nothing(world: &World) -> Result<()> {
+async fn deletion_removes_all_children(world: &World) -> Result<()> {
     let uid = world.get().await?.uid().unwrap_or_default();
     world
         .clusters()
@@ -200,8 +204,8 @@ async fn deletion_leaves_nothing(world: &World) -> Result<()> {
     world
         .wait_for(world.clusters(), &world.name, is_deleted(&uid))
         .await?;
-    // The garbage collector takes one kind after the other.
-    let end = Instant::now() + PATIENCE;
+    // The garbage collector deletes one kind after the other.
+    let end = Instant::now() + WAIT_TIMEOUT;
     let kinds = format!(
         "{},ingresses,pods,replicasets,endpointslices,persistentvolumeclaims",
         plan::KINDS
@@ -224,32 +228,32 @@ async fn deletion_leaves_nothing(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_only_the_operator_can_know_is_said_and_harms_nothing_that_runs() -> Result<()> {
+async fn mistakes_that_only_the_operator_can_find_are_reported_and_replace_no_pod() -> Result<()> {
     let world = World::ready("mistakes", json!({"shards": {"replicas": 1}})).await?;
     let pods_before: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
-    a_smaller_topic_is_refused(&world).await?;
-    a_missing_secret_is_named(&world).await?;
+    fewer_partitions_are_rejected(&world).await?;
+    a_missing_secret_is_reported(&world).await?;
     let pods_after: Vec<_> = world.pods("shard").await?.iter().map(|pod| pod.uid()).collect();
-    assert_eq!(pods_before, pods_after, "a mistake replaced what ran");
-    a_pod_without_a_node_is_told(&world).await?;
+    assert_eq!(pods_before, pods_after, "a mistake replaced pods");
+    an_unschedulable_pod_is_reported(&world).await?;
     world.apply(json!({})).await?;
     world.wait_ready().await?;
     world.tear_down().await
 }
 
-async fn a_smaller_topic_is_refused(world: &World) -> Result<()> {
-    let Err(refusal) = world.apply(json!({"kafka": {"topic": {"partitions": 1}}})).await else {
-        bail!("a topic that loses partitions was admitted")
+async fn fewer_partitions_are_rejected(world: &World) -> Result<()> {
+    let Err(rejection) = world.apply(json!({"kafka": {"topic": {"partitions": 1}}})).await else {
+        bail!("the API server accepted a topic with fewer partitions")
     };
-    let refusal = refusal.to_string();
+    let rejection = rejection.to_string();
     assert!(
-        refusal.contains("keep topic.partitions"),
-        "the refusal does not say what to do: {refusal}"
+        rejection.contains("keep topic.partitions"),
+        "the rejection names no remedy: {rejection}"
     );
     Ok(())
 }
 
-async fn a_missing_secret_is_named(world: &World) -> Result<()> {
+async fn a_missing_secret_is_reported(world: &World) -> Result<()> {
     let missing = json!({"database": {"managed": null, "external": {"urlSecretRef": {"name": "nowhere", "key": "url"}}}});
     world.apply(missing).await?;
     let stalls = |cluster: &PokerCluster| condition(cluster, "Stalled").as_deref() == Some("True");
@@ -258,30 +262,30 @@ async fn a_missing_secret_is_named(world: &World) -> Result<()> {
     assert_eq!(
         condition(&cluster, "Ready").as_deref(),
         Some("False"),
-        "the spec as it stands is not carried out"
+        "the current spec is not applied"
     );
     let conditions = cluster.status.unwrap_or_default().conditions;
     let degraded = conditions.iter().find(|condition| condition.type_ == "Degraded");
     let message = degraded.context("not Degraded")?.message.as_str();
     assert!(
         message.contains("nowhere"),
-        "the message does not say what to do: {message}"
+        "the message does not name the Secret: {message}"
     );
-    let told = world.events("SecretMissing").await?;
-    assert!(told[0].contains("nowhere"), "{told:?}");
+    let notes = world.events("SecretMissing").await?;
+    assert!(notes[0].contains("nowhere"), "{notes:?}");
     Ok(())
 }
 
-/// Nobody has a node that large; what runs goes on until its successor does.
-async fn a_pod_without_a_node_is_told(world: &World) -> Result<()> {
+/// No node is that large; the running pods stay until their replacements are ready.
+async fn an_unschedulable_pod_is_reported(world: &World) -> Result<()> {
     let huge = json!({"shards": {"resources": {"requests": {"cpu": "1000"}}}});
     world.apply(huge).await?;
-    let is_told = |cluster: &PokerCluster| {
+    let is_reported = |cluster: &PokerCluster| {
         let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
         let mut of = conditions.filter(|condition| condition.type_ == "Degraded");
         of.any(|condition| {
             condition.reason == "Unschedulable" && condition.message.contains("resources.requests")
         })
     };
-    world.wait_until("Degraded with Unschedulable", is_told).await
+    world.wait_until("Degraded with Unschedulable", is_reported).await
 }

@@ -1,5 +1,4 @@
-//! People play while shards are added, removed, upgraded and killed: no socket is closed by it and
-//! no vote is lost or doubled.
+//! Teams vote while shards are added, removed, upgraded and killed: no socket closes and no vote is lost or doubled.
 
 use std::time::Instant;
 
@@ -11,31 +10,31 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_hundred_teams_of_five_have_every_vote_in_the_database_exactly_once() -> Result<()> {
+async fn every_vote_of_a_hundred_teams_is_stored_exactly_once() -> Result<()> {
     let world = World::ready("load", json!({"shards": {"replicas": 2}})).await?;
     let report = Load::start(&world, 100, 5, 200, 20).await?.finish().await?;
     report.assert_undisturbed();
     world.assert_votes_stored(&[&report]).await?;
-    a_replaced_kafka_gets_its_topic_again(&world, &report).await?;
+    the_topic_of_a_replaced_kafka_is_recreated(&world, &report).await?;
     world.tear_down().await
 }
 
-/// The data of a managed Kafka, and with them the topic, end with its pod.
-async fn a_replaced_kafka_gets_its_topic_again(world: &World, before: &LoadReport) -> Result<()> {
+/// A managed Kafka loses its data, and with it the topic, when its pod is replaced.
+async fn the_topic_of_a_replaced_kafka_is_recreated(world: &World, before: &LoadReport) -> Result<()> {
     world.kubectl(&["delete", "pod", "demo-kafka-0"]).await?;
     let after = Load::start(world, 2, 5, 20, 5).await?.finish().await?;
     after.assert_undisturbed();
-    let played = Instant::now();
+    let sent = Instant::now();
     world.assert_votes_stored(&[before, &after]).await?;
     println!(
-        "votes stored {:.1} s after they were given to a Kafka made anew",
-        played.elapsed().as_secs_f64()
+        "votes stored {:.1} s after they were sent to the replaced Kafka",
+        sent.elapsed().as_secs_f64()
     );
     Ok(())
 }
 
 #[tokio::test]
-async fn shards_come_and_go_and_a_version_is_rolled_out_under_load() -> Result<()> {
+async fn scaling_and_a_version_rollout_under_load_lose_no_vote() -> Result<()> {
     let world = World::ready("moves", json!({"shards": {"replicas": 2}})).await?;
     let load = Load::start(&world, 40, 5, 100, 180).await?;
     let started = Instant::now();
@@ -59,18 +58,18 @@ async fn shards_come_and_go_and_a_version_is_rolled_out_under_load() -> Result<(
         "2 to 4 to 3 shards and a new version: {:.1} s",
         started.elapsed().as_secs_f64()
     );
-    load.assert_plays().await?;
+    load.assert_running().await?;
     let report = load.finish().await?;
     report.assert_undisturbed();
     println!(
-        "vote to everyone, worst while shards moved: {} ms",
+        "longest time from a vote to all its participants during the handoffs: {} ms",
         report.latency_ms.vote_to_seen.max
     );
     world.assert_votes_stored(&[&report]).await?;
     world.tear_down().await
 }
 
-/// Ends a pod's `poker-app` with SIGKILL from its node, as a crash would.
+/// Kills a pod's `poker-app` with SIGKILL from its node, as a crash does.
 async fn kill_9(world: &World, pod: &Pod) -> Result<()> {
     let uid = pod.uid().context("the pod has no uid")?;
     let script = r#"
@@ -98,7 +97,7 @@ async fn kill_9(world: &World, pod: &Pod) -> Result<()> {
             }],
         },
     }))?;
-    // Where such pods are allowed.
+    // kube-system allows privileged pods.
     let pods: Api<Pod> = Api::namespaced(world.client.clone(), "kube-system");
     let killer = pods.create(&PostParams::default(), &killer).await?.name_any();
     let ended = |pod: Option<&Pod>| {
@@ -114,25 +113,25 @@ async fn kill_9(world: &World, pod: &Pod) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_killed_shard_costs_no_acknowledged_vote() -> Result<()> {
+async fn a_killed_shard_loses_no_acknowledged_vote() -> Result<()> {
     let world = World::ready("kill", json!({"shards": {"replicas": 2}})).await?;
     let load = Load::start(&world, 20, 5, 100, 30).await?;
-    // Rounds are under way once their votes arrive.
+    // Stored votes prove that rounds are in progress.
     assert!(world.votes_stored(200).await? >= 200, "the load does not vote");
     let shards = world.pods("shard").await?;
     kill_9(&world, shards.first().context("no shard")?).await?;
-    load.assert_plays().await?;
+    load.assert_running().await?;
     let report = load.finish().await?;
     report.assert_undisturbed();
     println!(
-        "shard killed: the longest wait for an acknowledgement was {} ms",
+        "shard killed: the longest time to an acknowledgement was {} ms",
         report.latency_ms.vote_to_ack.max
     );
     world.assert_votes_stored(&[&report]).await?;
     world.tear_down().await
 }
 
-/// Those on which pods may run that ask for nothing special.
+/// Nodes without taints.
 async fn worker_nodes(world: &World) -> Result<Vec<String>> {
     let nodes: Api<Node> = Api::all(world.client.clone());
     let free = |node: &Node| node.spec.as_ref().is_none_or(|spec| spec.taints.is_none());
@@ -144,9 +143,9 @@ async fn worker_nodes(world: &World) -> Result<Vec<String>> {
         .collect())
 }
 
-/// As before a node's maintenance. The servers of the test have no volumes, so it is a node without them: closed
-/// while they start, open when more shards and gateways come.
-async fn drains_under_load(world: &World, node: &str) -> Result<()> {
+/// Drains a node under load, as before its maintenance. The managed servers have no volumes, so none of them may run on
+/// the node: it is cordoned while they start and uncordoned before shards and gateways are added.
+async fn drain_under_load(world: &World, node: &str) -> Result<()> {
     world
         .apply(json!({"shards": {"replicas": 1}, "gateway": {"replicas": 1}}))
         .await?;
@@ -161,21 +160,22 @@ async fn drains_under_load(world: &World, node: &str) -> Result<()> {
     world.wait_ready().await?;
     for component in ["shard", "gateway"] {
         let pods = world.pods(component).await?;
-        let is_there = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
-        assert!(pods.iter().any(is_there), "no {component} on {node}");
+        let is_on_node =
+            |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
+        assert!(pods.iter().any(is_on_node), "no {component} on {node}");
     }
 
     let drain = [
         "drain",
         node,
         "--ignore-daemonsets",
-        // On a cluster of one's own there is more.
+        // An existing cluster may run other pods.
         "--pod-selector=app.kubernetes.io/name=planning-poker",
         "--delete-emptydir-data",
         "--timeout=120s",
     ];
     println!("{}", shell::run("kubectl", &drain).await?);
-    load.assert_plays().await?;
+    load.assert_running().await?;
     world.wait_shards(4).await?;
     let report = load.finish().await?;
     report.assert_nothing_lost();
@@ -184,13 +184,13 @@ async fn drains_under_load(world: &World, node: &str) -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "takes a node away from the other tests"]
-async fn a_drained_node_costs_no_vote() -> Result<()> {
+#[ignore = "drains a node that the other tests need"]
+async fn a_drained_node_loses_no_vote() -> Result<()> {
     let world = World::empty("drain").await?;
     let node = worker_nodes(&world).await?.pop().context("no worker node")?;
     shell::run("kubectl", &["cordon", &node]).await?;
-    let drained = drains_under_load(&world, &node).await;
-    // Whatever came out: other tests need it.
+    let drained = drain_under_load(&world, &node).await;
+    // Whatever the outcome, other tests need the node.
     shell::run("kubectl", &["uncordon", &node]).await?;
     drained?;
     world.tear_down().await

@@ -1,4 +1,4 @@
-//! Shards and gateways follow what Prometheus says.
+//! Autoscaling of shards and gateways by metrics of Prometheus.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,12 +12,12 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
 
-/// The shards that the operator wants.
+/// The desired count of shards.
 fn desired(cluster: &PokerCluster) -> Option<i32> {
     Some(cluster.status.as_ref()?.shards.as_ref()?.desired)
 }
 
-/// What the kubelets say of the operator's pod and of the first gateway and shard.
+/// The memory of the operator and of the first pod of each role, as the kubelets report it.
 async fn memory(world: &World) -> Result<String> {
     let mut found = BTreeMap::new();
     for node in Api::<Node>::all(world.client.clone())
@@ -50,7 +50,7 @@ async fn memory(world: &World) -> Result<String> {
 }
 
 #[tokio::test]
-async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
+async fn load_scales_shards_out_and_its_end_scales_them_in() -> Result<()> {
     let autoscaling = json!({
         "minReplicas": 1, "maxReplicas": 3,
         "metrics": [{"builtin": "Participants", "target": {"averageValue": "50"}}],
@@ -61,7 +61,7 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     let world = World::ready("scaling", spec).await?;
     world.wait_shards(1).await?;
 
-    // A few people play from before the load until after it.
+    // A few teams vote from before the load until after it.
     let few = Load::start(&world, 4, 5, 20, 110).await?;
     let many = Load::start(&world, 26, 5, 50, 35).await?;
     let started = Instant::now();
@@ -71,29 +71,29 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     println!("load to scale patch: {:.1} s", started.elapsed().as_secs_f64());
     world.wait_shards(3).await?;
     println!("load to three shards: {:.1} s", started.elapsed().as_secs_f64());
-    // Those of a room that moves between two scrapes are in neither.
+    // Participants of a room that moves between two scrapes are counted in neither.
     world
-        .wait_until("a status that counts the people", |cluster| {
+        .wait_until("the participants in the status", |cluster| {
             let participants = cluster.status.as_ref().and_then(|s| s.participants.as_ref());
             participants.is_some_and(|participants| participants.count > 100)
         })
         .await?;
     let columns = world.columns().await?;
-    let people: u32 = columns["PARTICIPANTS"].parse()?;
-    assert!(columns["SHARDS"] == "3" && people > 0, "{columns:?}");
-    many.assert_plays().await?;
-    let told = world.events("MetricAboveTarget").await?;
-    assert!(told.iter().any(|note| note.contains("shard")), "{told:?}");
+    let participants: u32 = columns["PARTICIPANTS"].parse()?;
+    assert!(columns["SHARDS"] == "3" && participants > 0, "{columns:?}");
+    many.assert_running().await?;
+    let notes = world.events("MetricAboveTarget").await?;
+    assert!(notes.iter().any(|note| note.contains("shard")), "{notes:?}");
     let many = many.finish().await?;
     many.assert_undisturbed();
     let ended = Instant::now();
     println!(
-        "memory in MB, with that of files read lately (without): {}",
+        "memory in MB, with the page cache (without): {}",
         memory(&world).await?
     );
     world.wait_shards(1).await?;
     println!("end of load to one shard: {:.1} s", ended.elapsed().as_secs_f64());
-    few.assert_plays().await?;
+    few.assert_running().await?;
     let few = few.finish().await?;
     few.assert_undisturbed();
     world.assert_votes_stored(&[&many, &few]).await?;
@@ -109,7 +109,7 @@ async fn load_adds_shards_and_its_end_drains_them() -> Result<()> {
     world.tear_down().await
 }
 
-/// The reason of the latest decision on gateways.
+/// The reason of the latest decision for gateways.
 fn reason(cluster: &PokerCluster) -> Option<&str> {
     let mut decisions = cluster.status.iter().flat_map(|status| &status.scaling);
     let decision = decisions.find(|decision| decision.component == "gateway")?;
@@ -133,21 +133,21 @@ async fn scale_prometheus(world: &World, replicas: i32) -> Result<()> {
     Ok(())
 }
 
-/// Until the load ends and after it.
-async fn gateways_stay_without_prometheus(world: &World, load: Load) -> Result<()> {
-    let is_away = |cluster: &PokerCluster| reason(cluster) == Some("MetricsUnavailable");
-    world.wait_until("metrics that are missing", is_away).await?;
-    load.assert_plays().await?;
+/// Without Prometheus no gateway is removed, neither during the load nor after it.
+async fn gateways_are_kept_without_prometheus(world: &World, load: Load) -> Result<()> {
+    let is_unavailable = |cluster: &PokerCluster| reason(cluster) == Some("MetricsUnavailable");
+    world.wait_until("MetricsUnavailable", is_unavailable).await?;
+    load.assert_running().await?;
     load.finish().await?.assert_undisturbed();
     let gateways = world.get().await?.status.and_then(|status| status.gateway);
     let counts = gateways.map(|gateways| (gateways.desired, gateways.ready));
-    assert_eq!(counts, Some((3, 3)), "without a metric nothing goes");
+    assert_eq!(counts, Some((3, 3)), "without a metric no gateway is removed");
     Ok(())
 }
 
 #[tokio::test]
-#[ignore = "takes Prometheus away from the other tests"]
-async fn gateways_follow_connections_and_stay_while_prometheus_is_away() -> Result<()> {
+#[ignore = "stops the Prometheus that the other tests need"]
+async fn gateways_follow_connections_and_are_kept_while_prometheus_is_down() -> Result<()> {
     let autoscaling = json!({
         "minReplicas": 1, "maxReplicas": 3,
         "metrics": [{"builtin": "Connections", "target": {"averageValue": "20"}}],
@@ -159,22 +159,22 @@ async fn gateways_follow_connections_and_stay_while_prometheus_is_away() -> Resu
     wait_gateways(&world, 1).await?;
     let load = Load::start(&world, 10, 5, 20, 45).await?;
     wait_gateways(&world, 3).await?;
-    let told = world.events("MetricAboveTarget").await?;
-    assert!(told.iter().any(|note| note.contains("gateway")), "{told:?}");
+    let notes = world.events("MetricAboveTarget").await?;
+    assert!(notes.iter().any(|note| note.contains("gateway")), "{notes:?}");
 
     scale_prometheus(&world, 0).await?;
-    let held = gateways_stay_without_prometheus(&world, load).await;
-    // Whatever came out: other tests need it.
+    let held = gateways_are_kept_without_prometheus(&world, load).await;
+    // Whatever the outcome, other tests need Prometheus.
     scale_prometheus(&world, 1).await?;
     held?;
     wait_gateways(&world, 1).await?;
     world.tear_down().await
 }
 
-/// The past comes from Prometheus, here as a function of time: two minutes of 140, two of 40. So 140 are
-/// always expected within three minutes, and three shards that serve 50 each.
+/// The history comes from Prometheus, here as a function of time: two minutes of 140, two of 40. Within three minutes
+/// the forecast always expects 140, which needs three shards that serve 50 each.
 #[tokio::test]
-async fn a_forecast_from_the_past_adds_shards_before_the_load() -> Result<()> {
+async fn a_forecast_from_history_scales_shards_out_before_the_load() -> Result<()> {
     let wave = json!({"name": "wave", "query": "40 + 100 * (minute() % 4 >= bool 2)"});
     let autoscaling = json!({
         "minReplicas": 1, "maxReplicas": 5,
@@ -186,7 +186,7 @@ async fn a_forecast_from_the_past_adds_shards_before_the_load() -> Result<()> {
     let spec = json!({"shards": {"autoscaling": autoscaling}, "prometheus": prometheus});
     let world = World::ready("forecast", spec).await?;
     world
-        .wait_until("a decision by the forecast in quiet minutes", |cluster| {
+        .wait_until("a decision by the forecast at low load", |cluster| {
             let decisions = cluster.status.iter().flat_map(|status| &status.scaling);
             let proposals: Vec<_> = decisions
                 .flat_map(|decision| &decision.proposals)

@@ -1,4 +1,4 @@
-//! Clusters beside each other: on servers of their own, on somebody's, and without a database.
+//! Several clusters in parallel: with managed servers, with external servers, and without a database.
 
 use anyhow::{Context, Result};
 use e2e::world::{condition, restarts};
@@ -7,14 +7,14 @@ use k8s_openapi::api::core::v1::Secret;
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
 
-/// One shard and one gateway, and `servers`.
+/// A spec with one shard, one gateway and `servers`.
 fn small(servers: &Value) -> Value {
     let mut spec = json!({"shards": {"replicas": 1}, "gateway": {"replicas": 1}});
     e2e::images::merge(&mut spec, servers);
     spec
 }
 
-/// The Secret with the addresses of servers, as a user has it.
+/// Writes the user's Secret with the addresses of servers.
 async fn write_servers(world: &World, redis: &str, database: &str) -> Result<()> {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "servers"},
@@ -26,7 +26,7 @@ async fn write_servers(world: &World, redis: &str, database: &str) -> Result<()>
     Ok(())
 }
 
-/// The URL of a database beside the one that the operator manages, on the same server.
+/// Creates a second database on the managed server and returns its URL.
 async fn another_database(world: &World, name: &str) -> Result<String> {
     world.psql(&format!("CREATE DATABASE {name}")).await?;
     let secret = world.api::<Secret>().get("demo-database").await?;
@@ -36,9 +36,9 @@ async fn another_database(world: &World, name: &str) -> Result<String> {
     Ok(format!("{server}/{name}"))
 }
 
-/// Nothing answers where Redis is said to be: that is told by name, and the shard waits.
-async fn an_address_where_no_server_is_is_named_and_waited_for(world: &World) -> Result<()> {
-    let is_told = |cluster: &PokerCluster| {
+/// No Redis answers at the given address: the status names its Secret, and the shard waits.
+async fn an_unreachable_redis_is_reported_and_the_shard_waits(world: &World) -> Result<()> {
+    let is_reported = |cluster: &PokerCluster| {
         let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
         let of = |kind: &'static str| {
             let mut conditions = conditions.clone();
@@ -48,23 +48,23 @@ async fn an_address_where_no_server_is_is_named_and_waited_for(world: &World) ->
             && of("Degraded").is_some()
     };
     world
-        .wait_until("Ready=False that names the Secret", is_told)
+        .wait_until("Ready=False that names the Secret", is_reported)
         .await?;
-    let told = world.events("ContainerNotReady").await?;
-    assert!(told[0].contains("Secret servers"), "{told:?}");
+    let notes = world.events("ContainerNotReady").await?;
+    assert!(notes[0].contains("Secret servers"), "{notes:?}");
     let shards = world.pods("shard").await?;
     let restarts: i32 = shards.iter().map(restarts).sum();
-    assert_eq!(restarts, 0, "a shard waits, it does not crash");
+    assert_eq!(restarts, 0, "the shard must wait, not crash");
     Ok(())
 }
 
 #[tokio::test]
-async fn clusters_play_on_servers_of_their_own_on_somebodys_and_without_a_database() -> Result<()> {
+async fn clusters_run_on_managed_servers_on_external_servers_and_without_a_database() -> Result<()> {
     let managed = World::ready("several", small(&json!({}))).await?;
     let without = json!({"database": {"managed": null, "none": {}}});
     let elsewhere = World::applied("several", small(&without)).await?;
 
-    // Beside the first and on its servers, with a Redis and a database of its own there.
+    // A second cluster on the first one's servers, with its own Redis database and PostgreSQL database.
     let url = another_database(&managed, "other").await?;
     write_servers(&managed, "redis://nowhere:6379", &url).await?;
     let in_secret =
@@ -76,13 +76,13 @@ async fn clusters_play_on_servers_of_their_own_on_somebodys_and_without_a_databa
     });
     let beside = managed.beside("other");
     beside.apply(small(&external)).await?;
-    an_address_where_no_server_is_is_named_and_waited_for(&beside).await?;
+    an_unreachable_redis_is_reported_and_the_shard_waits(&beside).await?;
     write_servers(&managed, "redis://demo-redis:6379/1", &url).await?;
     let waiting = "--selector=app.kubernetes.io/instance=other,app.kubernetes.io/component=shard";
     beside
         .kubectl(&["delete", "pods", waiting, "--wait=false"])
         .await?;
-    // The corrected address is a revision of its own.
+    // The corrected address is a new revision.
     let is_settled = |cluster: &PokerCluster| {
         let is = |kind, status| condition(cluster, kind).as_deref() == Some(status);
         is("Ready", "True") && is("Progressing", "False")
@@ -92,12 +92,12 @@ async fn clusters_play_on_servers_of_their_own_on_somebodys_and_without_a_databa
     for component in ["redis", "kafka", "database"] {
         assert!(
             beside.pods(component).await?.is_empty(),
-            "it runs a {component} of its own"
+            "it runs its own {component}"
         );
     }
     assert!(
         elsewhere.pods("worker").await?.is_empty(),
-        "nothing for a worker to do"
+        "a worker runs without a database"
     );
 
     let mut loads = Vec::new();
