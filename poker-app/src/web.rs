@@ -37,8 +37,26 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// `/`, `/t/{slug}` and the files of the page. At any other path the page shows that it does not exist.
+const NOT_BUILT: &str = "This server was built without the web page: run `make web`, then build it again.\n";
+
+/// The page, or a line that says how to add it to the program.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    if cfg!(page) {
+        return page();
+    }
+    tracing::warn!("built without the web page: run `make web`, then build again; the API works without it");
+    without_page()
+}
+
+fn without_page<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let not_built = || async { (StatusCode::NOT_FOUND, NOT_BUILT) };
+    Router::new()
+        .route("/", get(not_built))
+        .route("/{*path}", get(not_built))
+}
+
+/// `/`, `/t/{slug}` and the files of the page; at any other path the page shows that it does not exist.
+fn page<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(index))
         .route("/t/{slug}", get(team))
@@ -145,15 +163,20 @@ mod tests {
     use super::*;
 
     async fn get(path: &str, headers: &[(HeaderName, &str)]) -> Response {
+        answer_of(page(), path, headers).await
+    }
+
+    async fn answer_of(router: Router<()>, path: &str, headers: &[(HeaderName, &str)]) -> Response {
         let mut request = Request::get(path);
         for (name, value) in headers {
             request = request.header(name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        router::<()>().with_state(()).oneshot(request).await.unwrap()
+        router.oneshot(request).await.unwrap()
     }
 
     #[tokio::test]
+    #[cfg_attr(not(page), ignore = "needs the page: run `make web`")]
     async fn the_page_is_served_for_every_team_and_never_cached() {
         for path in ["/", "/t/blue-team-000000"] {
             let response = get(path, &[]).await;
@@ -166,6 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[cfg_attr(not(page), ignore = "needs the page: run `make web`")]
     async fn an_unchanged_page_is_not_sent_again() {
         let first = get("/", &[]).await;
         let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
@@ -174,6 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[cfg_attr(not(page), ignore = "needs the page: run `make web`")]
     async fn assets_are_cached_for_ever_and_sent_compressed_if_available() {
         for path in Dist::iter().filter(|path| path.starts_with("assets/")) {
             let response = get(&format!("/{path}"), &[(header::ACCEPT_ENCODING, "gzip, br")]).await;
@@ -189,6 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[cfg_attr(not(page), ignore = "needs the page: run `make web`")]
     async fn an_unknown_path_is_answered_with_404_and_the_page() {
         for path in ["/nothing", "/foo/bar", "/t/NO", "/t/a/b", "/../Cargo.toml"] {
             let response = get(path, &[]).await;
@@ -207,11 +233,22 @@ mod tests {
     }
 
     #[tokio::test]
+    #[cfg_attr(not(page), ignore = "needs the page: run `make web`")]
     async fn the_icon_is_at_its_default_path() {
         for path in ["/favicon.svg", "/favicon.ico"] {
             let response = get(path, &[]).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], "image/svg+xml");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_the_page_says_how_to_add_it() {
+        for path in ["/", "/t/blue-team-000000", "/assets/index.js"] {
+            let response = answer_of(without_page(), path, &[]).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+            let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+            assert_eq!(body, NOT_BUILT, "{path}");
         }
     }
 }
