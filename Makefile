@@ -20,7 +20,7 @@ export PROFILE ?= dev
 	release-artifacts check-reproducible web build
 
 help: ## Show what each target does
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## A cluster, the operator and a game to play; prints the address (Ctrl-C leaves it running)
 	scripts/demo up
@@ -81,5 +81,7 @@ web: ## Build the page that the server embeds
 	scripts/web
 	@scripts/own-target
 
+# There are no examples. With --examples, Cargo takes the features of test dependencies too; without, it would compile
+# both programs and what they share with tests a second time.
 build: web ## Build the programs; PROFILE=release as they are published
-	scripts/step "build" cargo build --workspace --bins --profile $(PROFILE)
+	scripts/step "build" cargo build --workspace --bins --examples --profile $(PROFILE)
