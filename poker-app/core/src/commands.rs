@@ -228,7 +228,7 @@ impl Room {
         if self.state.round.ballots.is_empty() {
             return Err(Refusal::new(
                 ErrorCode::NoVotes,
-                "nobody has voted yet; wait for a vote",
+                "there is no vote yet; wait for one",
             ));
         }
         self.reveal(now_ms, effects);

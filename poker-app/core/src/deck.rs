@@ -105,7 +105,7 @@ fn custom(cards: &[Card]) -> Result<Vec<Card>, Refusal> {
     for card in cards {
         let card = text::clean(card, CARD_CHARS_MAX, ErrorCode::InvalidDeck, "a card")?;
         if !seen.insert(card.clone()) {
-            let message = format!("the card {card} stands in the deck twice; keep one");
+            let message = format!("the card {card} is in the deck twice; remove one");
             return Err(Refusal::new(ErrorCode::InvalidDeck, message));
         }
         cleaned.push(card);

@@ -47,7 +47,7 @@ pub struct Hello {
     pub key: String,
     pub name: String,
     pub role: Role,
-    /// Makes the room when the team does not exist yet, else ignored.
+    /// Creates the room if the team does not exist; else ignored.
     #[serde(default)]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub create: Option<CreateRoom>,
@@ -81,7 +81,7 @@ pub enum Role {
     Observer,
 }
 
-/// `round` is the number of the round that the sender saw; another one is `stale_round`.
+/// `round` is the number of the round that the sender saw; any other number is refused (`stale_round`).
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
@@ -159,7 +159,7 @@ pub enum Command {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum ServerMessage {
-    /// `resumed`: exactly the missed events follow, else a snapshot does.
+    /// `resumed`: exactly the missed events follow; otherwise a snapshot follows.
     Welcome {
         protocol: u32,
         you: ParticipantId,
@@ -172,7 +172,7 @@ pub enum ServerMessage {
     Snapshot {
         epoch: u64,
         seq: u64,
-        /// The server's clock: `endsAtMs` of a timer is read by it.
+        /// The server's clock, to which `endsAtMs` of a timer refers.
         now_ms: u64,
         room: Box<RoomView>,
         your_vote: Option<Card>,
@@ -189,7 +189,7 @@ pub enum ServerMessage {
         seq: u64,
     },
     Error(ErrorMessage),
-    /// To all sessions of the voter, and to nobody else.
+    /// To all sessions of the voter only.
     YourVote {
         round: u64,
         card: Option<Card>,
@@ -205,7 +205,7 @@ pub enum ServerMessage {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorMessage {
-    /// The command refused, when there was one.
+    /// The refused command, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub id: Option<String>,
@@ -225,7 +225,7 @@ pub enum NoticeCode {
     StoreAvailable,
 }
 
-/// Reason of close code 1012, as JSON: when this client should come back.
+/// Reason of close code 1012, as JSON: when this client should reconnect.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(rename_all = "camelCase")]
@@ -278,7 +278,7 @@ pub struct RoundView {
     /// Null: a vote without a story.
     pub story: Option<StoryId>,
     pub phase: Phase,
-    /// Who has voted, in the order of voting; may hold people who have left since.
+    /// The participants who have voted, in the order of voting; some may have left since.
     pub voted: Vec<ParticipantId>,
     /// Null until revealed.
     pub votes: Option<Vec<VoteView>>,
@@ -312,18 +312,18 @@ pub struct TimerView {
     pub seconds: u32,
 }
 
-/// What the revealed votes say. Cards that are no estimate ("?", "☕") count in the histogram only.
+/// Statistics of the revealed votes. Cards that are not estimates ("?", "☕") count in the histogram only.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// Cards that got votes, in deck order.
+    /// Cards with votes, in deck order.
     pub histogram: Vec<CardCount>,
-    /// Of an even number the higher of the two in the middle.
+    /// With an even number of estimates, the higher one of the two in the middle.
     pub median: Option<Card>,
     /// Of numeric cards, rounded to two decimals.
     pub mean: Option<f64>,
-    /// Share of the most frequent estimate among all estimates, in per cent, to the nearest; 0 without estimates.
+    /// Share of the most frequent estimate among all estimates, in per cent, rounded; 0 without estimates.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub agreement: u8,
 }
@@ -347,7 +347,7 @@ pub enum DeckKind {
     Custom,
 }
 
-/// A deck as the server shows it: `cards` is always filled.
+/// A deck as the server sends it: with all cards.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(rename_all = "camelCase")]
@@ -356,7 +356,7 @@ pub struct Deck {
     pub cards: Vec<Card>,
 }
 
-/// A deck as a client asks for it: `cards` matters for a custom deck only.
+/// A deck as a client requests it: `cards` is used for a custom deck only.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "protocol.ts"))]
 #[serde(rename_all = "camelCase")]
@@ -398,7 +398,7 @@ pub enum Event {
         votes: Vec<VoteView>,
         stats: Stats,
     },
-    /// A new round replaces the old one: phase `voting`, nobody has voted.
+    /// A new round replaces the old one: phase `voting`, without votes.
     RoundStarted {
         number: u64,
         story: Option<StoryId>,
@@ -415,7 +415,7 @@ pub enum Event {
         deck: Deck,
         auto_reveal: bool,
     },
-    /// `ranOut`: the timer has ended by itself.
+    /// `ranOut`: the timer has run out.
     TimerChanged {
         timer: Option<TimerView>,
         ran_out: bool,

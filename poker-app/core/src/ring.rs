@@ -48,7 +48,7 @@ mod tests {
             [(newest - 1).to_string(), newest.to_string()]
         );
         assert_eq!(ring.after(10, newest).unwrap().len(), RING_EVENTS_MAX);
-        assert_eq!(ring.after(9, newest), None, "one is gone");
+        assert_eq!(ring.after(9, newest), None, "one is missing");
         assert_eq!(ring.after(newest + 1, newest), None, "from the future");
         assert_eq!(ring.after(0, u64::MAX), None);
     }

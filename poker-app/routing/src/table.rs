@@ -62,7 +62,7 @@ fn default_weight() -> u32 {
 pub enum TableError {
     #[error("not a valid routing table; use the format that the operator writes")]
     Json(#[source] serde_json::Error),
-    #[error("shard {0} stands in the table twice; keep one entry a shard")]
+    #[error("shard {0} is in the table twice; keep one entry per shard")]
     DuplicateShard(u32),
     #[error("shards {0} and {1} have the same address {2:?}; give each its own")]
     DuplicateAddress(u32, u32, String),
@@ -206,7 +206,7 @@ mod tests {
             (String::from("["), "routes are no valid table"),
             (
                 table(&[shard(3, "a:1", 1), shard(3, "b:1", 1)]),
-                "shard 3 stands in the table twice",
+                "shard 3 is in the table twice",
             ),
             (
                 table(&[shard(3, "a:1", 1), shard(4, "a:1", 1)]),

@@ -156,6 +156,6 @@ async fn a_stopped_server_is_reported_and_a_missing_one_is_refused() {
     };
     let (report, ()) = tokio::join!(measure(&args, shared.clone(), &stop), interrupt);
     assert!(!report.unwrap().is_good());
-    let told = prepare(&args).await.err().unwrap().to_string();
-    assert!(told.contains(&address.to_string()), "{told}");
+    let error = prepare(&args).await.err().unwrap().to_string();
+    assert!(error.contains(&address.to_string()), "{error}");
 }

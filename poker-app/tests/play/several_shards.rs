@@ -271,7 +271,7 @@ async fn a_preview_works_wherever_the_room_is() {
     for (version, owner) in [(2, 0), (3, 1), (4, 0)] {
         two.route_all_to(version, owner);
         assert_eq!(preview(two.gateway, "red").await, 200);
-        assert_eq!(preview(two.gateway, "nobody").await, 404);
+        assert_eq!(preview(two.gateway, "missing").await, 404);
     }
 }
 

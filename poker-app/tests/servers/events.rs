@@ -339,7 +339,7 @@ async fn the_lag_is_reported_during_a_database_outage() {
     until("nothing is behind", async || metrics.lag_events.get() == 0).await;
     world.postgres.kill();
     play(&mut link, 1, 6, 30).await;
-    until("the lag is told", async || metrics.lag_events.get() >= 25).await;
+    until("the lag is reported", async || metrics.lag_events.get() >= 25).await;
     world.postgres.restart();
     world.await_rounds("team", 30).await;
     until("nothing is behind", async || metrics.lag_events.get() == 0).await;

@@ -83,11 +83,11 @@ async fn a_thousand_killed_shards_lose_no_acknowledged_vote() {
         let successor = Slot::start(victim as u32, kill, server.store(), &addresses, version);
         let Slot {
             id,
-            address: gone,
+            address: former,
             shard,
             mut link,
         } = std::mem::replace(&mut slots[victim], successor);
-        assert!(id as usize == victim && gone != addresses[victim]);
+        assert!(id as usize == victim && former != addresses[victim]);
         let is_ghost = random.random_bool(0.3);
         ghosts += usize::from(is_ghost);
         let died = Instant::now();

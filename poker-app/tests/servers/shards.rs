@@ -147,7 +147,7 @@ async fn a_missing_team_is_refused_permanently() {
     let mut link = shard.link();
     link.send(ToShard::Open {
         session: 1,
-        team: "nobody".into(),
+        team: "missing".into(),
         table_version: 1,
         hello: Hello {
             create: None,
@@ -204,7 +204,7 @@ async fn a_preview_claims_nothing_and_leaves_the_stored_room_unchanged() {
         let shard = TestShard::start(id, address, server.store(), None, table);
         let mut link = shard.link();
         assert_eq!(link.preview("team").await.as_deref(), Some("Blue"));
-        assert_eq!(link.preview("nobody").await, None);
+        assert_eq!(link.preview("missing").await, None);
         assert_eq!((shard.metrics.claims.get(), shard.metrics.rooms.get()), (0, 0));
     }
     assert_eq!(stored(&mut redis, &key).await, before);
@@ -224,12 +224,12 @@ async fn a_preview_reads_the_embedded_store_without_a_claim() {
     let store = Store::Redb(RedbStore::open(&folder.path().join("rooms")).unwrap());
     let owner = TestShard::start(0, A, store.clone(), None, table(1, &[(0, A)]));
     owner.link().enter(1, "team", 1).await;
-    let teams = ["team".into(), "nobody".into()];
+    let teams = ["team".into(), "missing".into()];
     let before = store.check(&teams).await.unwrap();
     let other = TestShard::start(1, B, store.clone(), None, table(2, &[(1, B)]));
     let mut link = other.link();
     assert_eq!(link.preview("team").await.as_deref(), Some("Blue"));
-    assert_eq!(link.preview("nobody").await, None);
+    assert_eq!(link.preview("missing").await, None);
     assert_eq!(other.metrics.claims.get(), 0);
     assert_eq!(store.check(&teams).await.unwrap(), before);
 }

@@ -172,7 +172,7 @@ pub fn send_unavailable(link: &LinkHandle, session: SessionId, command_id: Strin
     });
 }
 
-/// Tells a gateway that a team's room is not here or has left.
+/// Reports to a gateway that a team's room is not here or has left.
 pub fn send_moved(link: &LinkHandle, team: &Arc<str>, owner: Option<String>, table_version: u64) {
     link.send(ToGateway::Moved {
         team: team.to_string(),

@@ -8,19 +8,19 @@ export type CardCount = { card: string, count: number, };
 export type ClientMessage = { "type": "hello" } & Hello | { "type": "command", id: string, command: Command, } | { "type": "ping", };
 
 /**
- * `round` is the number of the round that the sender saw; another one is `stale_round`.
+ * `round` is the number of the round that the sender saw; any other number is refused (`stale_round`).
  */
 export type Command = { "type": "vote", round: number, card: string, } | { "type": "clear_vote", round: number, } | { "type": "rename", name: string, } | { "type": "set_role", role: Role, } | { "type": "take_facilitator", } | { "type": "reveal", round: number, } | { "type": "vote_again", round: number, } | { "type": "save_estimate", round: number, card: string, } | { "type": "next_story", round: number, } | { "type": "select_story", story: number, } | { "type": "add_stories", titles: Array<string>, } | { "type": "edit_story", story: number, title: string, } | { "type": "remove_story", story: number, } | { "type": "move_story", story: number, index: number, } | { "type": "set_deck", deck: DeckChoice, } | { "type": "set_auto_reveal", on: boolean, } | { "type": "start_timer", seconds: number, } | { "type": "stop_timer", } | { "type": "make_facilitator", participant: string, } | { "type": "remove_participant", participant: string, } | { "type": "rename_team", name: string, };
 
 export type CreateRoom = { name: string, deck: DeckChoice, };
 
 /**
- * A deck as the server shows it: `cards` is always filled.
+ * A deck as the server sends it: with all cards.
  */
 export type Deck = { kind: DeckKind, cards: Array<string>, };
 
 /**
- * A deck as a client asks for it: `cards` matters for a custom deck only.
+ * A deck as a client requests it: `cards` is used for a custom deck only.
  */
 export type DeckChoice = { kind: DeckKind, cards?: Array<string>, };
 
@@ -33,7 +33,7 @@ export type ErrorCode = "malformed" | "message_too_large" | "unknown_type" | "in
 
 export type ErrorMessage = { 
 /**
- * The command refused, when there was one.
+ * The refused command, if there is one.
  */
 id?: string, code: ErrorCode, message: string, retryAfterMs?: number, };
 
@@ -43,7 +43,7 @@ export type Hello = { protocol: number,
  */
 key: string, name: string, role: Role, 
 /**
- * Makes the room when the team does not exist yet, else ignored.
+ * Creates the room if the team does not exist; else ignored.
  */
 create?: CreateRoom, resume?: Resume, };
 
@@ -74,7 +74,7 @@ export type ParticipantView = { id: string, name: string, role: Role, facilitato
 export type Phase = "voting" | "revealed";
 
 /**
- * Reason of close code 1012, as JSON: when this client should come back.
+ * Reason of close code 1012, as JSON: when this client should reconnect.
  */
 export type RestartReason = { retryAfterMs: number, };
 
@@ -109,7 +109,7 @@ export type RoundView = { number: number,
  */
 story: number | null, phase: Phase, 
 /**
- * Who has voted, in the order of voting; may hold people who have left since.
+ * The participants who have voted, in the order of voting; some may have left since.
  */
 voted: Array<string>, 
 /**
@@ -130,20 +130,20 @@ export type ServerMessage = { "type": "welcome", protocol: number, you: string, 
  */
 nowMs: number, } | { "type": "snapshot", epoch: number, seq: number, 
 /**
- * The server's clock: `endsAtMs` of a timer is read by it.
+ * The server's clock, to which `endsAtMs` of a timer refers.
  */
 nowMs: number, room: RoomView, yourVote: string | null, } | { "type": "event", epoch: number, seq: number, event: RoomEvent, } | { "type": "ack", id: string, seq: number, } | { "type": "error" } & ErrorMessage | { "type": "your_vote", round: number, card: string | null, } | { "type": "pong", } | { "type": "notice", code: NoticeCode, message: string, };
 
 /**
- * What the revealed votes say. Cards that are no estimate ("?", "☕") count in the histogram only.
+ * Statistics of the revealed votes. Cards that are not estimates ("?", "☕") count in the histogram only.
  */
 export type Stats = { 
 /**
- * Cards that got votes, in deck order.
+ * Cards with votes, in deck order.
  */
 histogram: Array<CardCount>, 
 /**
- * Of an even number the higher of the two in the middle.
+ * With an even number of estimates, the higher one of the two in the middle.
  */
 median: string | null, 
 /**
@@ -151,7 +151,7 @@ median: string | null,
  */
 mean: number | null, 
 /**
- * Share of the most frequent estimate among all estimates, in per cent, to the nearest; 0 without estimates.
+ * Share of the most frequent estimate among all estimates, in per cent, rounded; 0 without estimates.
  */
 agreement: number, };
 

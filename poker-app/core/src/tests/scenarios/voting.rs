@@ -148,18 +148,18 @@ fn the_end_of_the_timer_reveals_nothing() {
     assert_eq!((timer.ends_at_ms, timer.seconds), (world.now_ms + 30_000, 30));
     assert_eq!(world.room.next_deadline_ms(), Some(timer.ends_at_ms));
     let ended = world.wait_ms(30_000);
-    assert!(tells(&ended, r#""timer":null,"ranOut":true"#));
+    assert!(publishes(&ended, r#""timer":null,"ranOut":true"#));
     let view = world.room.view();
     assert_eq!((view.timer, view.round.phase), (None, Phase::Voting));
     world.ok(0, Command::StartTimer { seconds: 30 });
     let stopped = world.command(0, Command::StopTimer {});
-    assert!(tells(&stopped, r#""timer":null,"ranOut":false"#));
+    assert!(publishes(&stopped, r#""timer":null,"ranOut":false"#));
     world.ok(0, Command::StartTimer { seconds: 30 });
     world.ok(0, Command::Reveal { round: 1 });
     assert_eq!(world.room.view().timer, None, "a revealed round has no timer");
 }
 
-fn tells(effects: &Effects, part: &str) -> bool {
+fn publishes(effects: &Effects, part: &str) -> bool {
     effects
         .out
         .iter()
