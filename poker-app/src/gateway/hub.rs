@@ -16,11 +16,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    action::Action,
     limits::TEAM_TIMER_PERIOD,
     links::{LinkEvent, LinkListener, LinkState, Links},
     placement::RoutingInput,
     send_queue::{Pushed, SendQueue},
-    team::{Action, Team},
+    team::Team,
     team_preview::Previews,
 };
 use crate::{

@@ -1,5 +1,6 @@
 //! The gateway: sockets of browsers on one side, links to shards on the other.
 
+mod action;
 mod client_frame;
 mod csv;
 mod http;
@@ -15,6 +16,7 @@ mod session;
 mod slug;
 mod team;
 mod team_preview;
+mod team_session;
 #[cfg(test)]
 mod team_tests;
 

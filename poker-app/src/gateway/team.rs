@@ -3,7 +3,7 @@
 //! A session survives every handoff: the gateway opens it again at the team's shard, resumes it after the last delivered
 //! event, and sends its unanswered commands again.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use poker_core::{
@@ -13,65 +13,19 @@ use poker_core::{
 };
 
 use super::{
-    limits::{NO_SHARD_NOTICE_AFTER_MS, UNACKED_BYTES_MAX, UNACKED_COMMANDS_MAX},
+    action::Action,
+    limits::{UNACKED_BYTES_MAX, UNACKED_COMMANDS_MAX},
     links::LinkState,
     placement::{Placement, RoutingInput},
     server_messages::{close_code, error, notice},
+    team_session::{Phase, Session},
 };
 use crate::link::{ToGateway, ToShard};
 
 /// Matches no epoch: the shard sends a snapshot, but still treats the session as resumed.
 const NOTHING_SEEN: Resume = Resume { epoch: 0, seq: 0 };
 
-/// What the gateway must do. `session` is the number given to [`Team::join`].
-#[derive(Debug, PartialEq)]
-pub enum Action {
-    Send {
-        address: Arc<str>,
-        frame: ToShard,
-    },
-    /// A message that follows the state which the session has.
-    Deliver {
-        session: u64,
-        text: Utf8Bytes,
-    },
-    /// The room's state: replaces everything that is queued for the session.
-    DeliverState {
-        session: u64,
-        texts: Vec<String>,
-    },
-    Close {
-        session: u64,
-        code: u16,
-        reason: String,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Not open at any shard; to be opened at this time at the earliest.
-    Waiting {
-        not_before_ms: u64,
-    },
-    Opening,
-    Attached,
-    /// Its socket is closing.
-    Closing,
-}
-
-struct Session {
-    id: u64,
-    hello: Hello,
-    phase: Phase,
-    /// The last event delivered to the client.
-    seen: Option<Resume>,
-    /// Commands without an answer, oldest first: (id, frame).
-    unacked: VecDeque<(String, String)>,
-    waiting_since_ms: Option<u64>,
-    welcomed: bool,
-    noticed: bool,
-}
-
+/// A team with sessions at this gateway.
 pub struct Team {
     slug: Arc<str>,
     placement: Placement,
@@ -98,16 +52,7 @@ impl Team {
 
     /// A client has sent its hello.
     pub fn join(&mut self, session: u64, hello: Hello, input: RoutingInput, out: &mut Vec<Action>) {
-        self.sessions.push(Session {
-            id: session,
-            seen: hello.resume,
-            hello,
-            phase: Phase::Waiting { not_before_ms: 0 },
-            unacked: VecDeque::new(),
-            waiting_since_ms: Some(input.now_ms),
-            welcomed: false,
-            noticed: false,
-        });
+        self.sessions.push(Session::new(session, hello, input.now_ms));
         self.settle(input, out);
     }
 
@@ -406,63 +351,5 @@ impl Team {
         if let Some(address) = self.placement.address().cloned() {
             out.push(Action::Send { address, frame });
         }
-    }
-}
-
-impl Session {
-    fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Opening | Phase::Attached)
-    }
-
-    fn deliver(&self, text: Utf8Bytes) -> Action {
-        Action::Deliver {
-            session: self.id,
-            text,
-        }
-    }
-
-    /// Delivers the state on the first attach, else only what brings the session up to date.
-    fn catch_up(&mut self, welcome: String, catch_up: CatchUp, out: &mut Vec<Action>) {
-        let is_first = !std::mem::replace(&mut self.welcomed, true);
-        let welcome = is_first.then_some(welcome);
-        let session = self.id;
-        match catch_up {
-            CatchUp::Snapshot(snapshot) => out.push(Action::DeliverState {
-                session,
-                texts: welcome.into_iter().chain([snapshot]).collect(),
-            }),
-            // The first state of a client is never cut: the events that it missed may exceed the queue.
-            CatchUp::Events(events) if is_first => out.push(Action::DeliverState {
-                session,
-                texts: welcome.into_iter().chain(events).collect(),
-            }),
-            CatchUp::Events(events) => out.extend(events.into_iter().map(|text| self.deliver(text.into()))),
-        }
-    }
-
-    fn open(&self, team: &str, table_version: u64) -> ToShard {
-        ToShard::Open {
-            session: self.id,
-            team: team.to_owned(),
-            table_version,
-            hello: Hello {
-                resume: self.seen,
-                ..self.hello.clone()
-            },
-        }
-    }
-
-    fn next_deadline_ms(&self) -> Option<u64> {
-        match self.phase {
-            Phase::Waiting { not_before_ms } => Some(not_before_ms),
-            _ => None,
-        }
-    }
-
-    fn notice_due_ms(&self) -> Option<u64> {
-        let waiting = self
-            .waiting_since_ms
-            .filter(|_| !self.noticed && self.phase != Phase::Closing);
-        waiting.map(|ms| ms + NO_SHARD_NOTICE_AFTER_MS)
     }
 }

@@ -9,10 +9,11 @@ use poker_core::{
 use poker_routing::RoutingTable;
 
 use super::{
+    action::Action,
     limits::{FAILOVER_HOLD_DOWN_MS, NO_SHARD_NOTICE_AFTER_MS, UNACKED_COMMANDS_MAX},
     links::LinkState,
     placement::{RoutingInput, tests::table},
-    team::{Action, Team},
+    team::Team,
 };
 use crate::link::{ToGateway, ToShard};
 

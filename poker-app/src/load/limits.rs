@@ -12,6 +12,8 @@ pub const TEAM_PREFIX_CHARS_MAX: usize = 32;
 /// Before the load, how long to wait until a gateway accepts connections.
 pub const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REACH_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Read buffer of a socket; small, as a run may have thousands of sockets.
+pub const SOCKET_BUFFER_BYTES: usize = 4096;
 /// Concurrent handshakes; further ones wait.
 pub const HANDSHAKES_MAX: usize = 256;
 /// From the connection to the welcome.

@@ -28,15 +28,12 @@ use super::{
     frame::{self, Frame},
     limits::{
         CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, PING_INTERVAL, RECONNECT_DELAY_MAX, RECONNECT_DELAY_MIN,
-        SILENCE_MAX,
+        SILENCE_MAX, SOCKET_BUFFER_BYTES,
     },
     shared::Shared,
     stats::record,
     team::{Request, Team},
 };
-
-/// Small buffers: a run may have thousands of sockets.
-const READ_BUFFER_BYTES: usize = 4096;
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -197,7 +194,7 @@ impl Member {
         stream.set_nodelay(true)?;
         let url = format!("{}/ws?team={}", gateway.base, self.team.slug);
         let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
+            .read_buffer_size(SOCKET_BUFFER_BYTES)
             .write_buffer_size(0);
         let (socket, _) = client_async_with_config(url, stream, Some(config)).await?;
         Ok(socket)
