@@ -3,7 +3,7 @@ import type { RoomEvent, ServerMessage } from '../protocol/protocol'
 import json from '../protocol/vectors.json'
 import { emptyRoom, reduce, type RoomState } from './state'
 
-/** Messages to one session and the state after each, written by poker-core's `tests/bindings.rs`. */
+/** Messages to one session and the state after each, written by poker-core's `src/tests/bindings.rs`. */
 const vectors = json as unknown as {
   message: ServerMessage
   state: Pick<RoomState, 'you' | 'room' | 'yourVote'>
