@@ -202,8 +202,8 @@ mod tests {
                 table(&[shard(3, "a:1", 1)]).replace("\"version\":1", &format!("\"version\":{}", u64::MAX)),
                 "the table has the version",
             ),
-            (String::from("{}"), "routes are no valid table"),
-            (String::from("["), "routes are no valid table"),
+            (String::from("{}"), "not a valid routing table"),
+            (String::from("["), "not a valid routing table"),
             (
                 table(&[shard(3, "a:1", 1), shard(3, "b:1", 1)]),
                 "shard 3 is in the table twice",
