@@ -1,22 +1,23 @@
 //! What every pass shares.
 
 use crate::{
-    broker::Broker,
+    cache::expectations::{Expectations, Kind},
+    cache::stores::Stores,
+    cache::watch_health::{Blind, WatchHealth},
+    cluster_key::ClusterKey,
     error::Error,
-    fence::{ClusterKey, Fence, Kind},
+    kafka::topic_manager::TopicManager,
     leader::Leadership,
     limits,
     metrics::Metrics,
-    sampler::Sampler,
-    sight::{Blind, Sight},
-    stores::Stores,
+    prometheus::sample_store::SampleStore,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, core::NamespaceResourceScope, runtime::events::Reporter};
 use poker_operator_api::Component;
 use poker_operator_core::{
     observed::SecretKeys,
-    scale::{ScaleDecision, ScaleMemory, lead::Lead},
+    scale::{ScaleDecision, ScaleMemory, demand_forecast::DemandForecaster},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,11 +30,11 @@ pub struct Context {
     pub client: Client,
     pub stores: Stores,
     pub leadership: Arc<Leadership>,
-    pub fence: Arc<Fence>,
-    pub sight: Arc<Sight>,
+    pub expectations: Arc<Expectations>,
+    pub watch_health: Arc<WatchHealth>,
     pub metrics: Arc<Metrics>,
-    pub sampler: Arc<Sampler>,
-    pub broker: Arc<Broker>,
+    pub sampler: Arc<SampleStore>,
+    pub topics: Arc<TopicManager>,
     /// Who records events.
     pub reporter: Reporter,
     /// Asks pods on their admin port.
@@ -51,7 +52,7 @@ struct Memory {
     blind: Option<Blind>,
     scale: BTreeMap<Component, ScaleMemory>,
     /// By component, metric and lead time; made anew from Prometheus after a restart.
-    forecasters: BTreeMap<String, Lead>,
+    forecasters: BTreeMap<String, DemandForecaster>,
     /// Keys of Secrets, by name, with the version they were read at.
     secrets: HashMap<String, (String, SecretKeys)>,
     /// The undecodable version that people were told about.
@@ -64,11 +65,11 @@ pub struct Parts {
     pub identity: String,
     pub stores: Stores,
     pub leadership: Arc<Leadership>,
-    pub fence: Arc<Fence>,
-    pub sight: Arc<Sight>,
+    pub expectations: Arc<Expectations>,
+    pub watch_health: Arc<WatchHealth>,
     pub metrics: Arc<Metrics>,
-    pub sampler: Arc<Sampler>,
-    pub broker: Arc<Broker>,
+    pub sampler: Arc<SampleStore>,
+    pub topics: Arc<TopicManager>,
 }
 
 impl Context {
@@ -88,11 +89,11 @@ impl Context {
             client: parts.client,
             stores: parts.stores,
             leadership: parts.leadership,
-            fence: parts.fence,
-            sight: parts.sight,
+            expectations: parts.expectations,
+            watch_health: parts.watch_health,
             metrics: parts.metrics,
             sampler: parts.sampler,
-            broker: parts.broker,
+            topics: parts.topics,
             http,
             memory: Mutex::default(),
         })
@@ -130,7 +131,8 @@ impl Context {
 
     /// The caches must have seen a write before the next decision.
     pub fn wrote(&self, cluster: &ClusterKey, kind: Kind, meta: &ObjectMeta) {
-        self.fence.wrote(cluster, kind, meta.resource_version.as_deref());
+        self.expectations
+            .expect(cluster, kind, meta.resource_version.as_deref());
     }
 
     /// Failures of this cluster in a row, this one included; and whether it says something new.
@@ -192,7 +194,7 @@ impl Context {
     }
 
     /// The forecasters of a cluster, for one pass: two passes of a cluster never run at the same time.
-    pub fn take_forecasters(&self, cluster: &ClusterKey) -> BTreeMap<String, Lead> {
+    pub fn take_forecasters(&self, cluster: &ClusterKey) -> BTreeMap<String, DemandForecaster> {
         let mut memory = self.lock();
         memory
             .get_mut(cluster)
@@ -200,7 +202,7 @@ impl Context {
             .unwrap_or_default()
     }
 
-    pub fn keep_forecasters(&self, cluster: &ClusterKey, forecasters: BTreeMap<String, Lead>) {
+    pub fn keep_forecasters(&self, cluster: &ClusterKey, forecasters: BTreeMap<String, DemandForecaster>) {
         self.lock().entry(cluster.clone()).or_default().forecasters = forecasters;
     }
 
@@ -235,9 +237,9 @@ impl Context {
     /// The cluster is gone.
     pub fn forget(&self, cluster: &ClusterKey) {
         self.lock().remove(cluster);
-        self.fence.forget(cluster);
+        self.expectations.forget(cluster);
         self.sampler.need(cluster, None);
-        self.broker.forget(cluster);
+        self.topics.forget(cluster);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Memory>> {

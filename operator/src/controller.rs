@@ -1,19 +1,20 @@
 //! Wires the parts together and ends the process's work when any of them ends.
 
 use crate::{
-    admin::{self, Readiness},
-    broker::{self, Broker},
+    cache::expectations::Expectations,
+    cache::stores::CacheBuilder,
+    cache::watch_health::WatchHealth,
+    cache::watches::{DecodedCluster, Triggers, WatchDeps},
     context::{Context, Parts},
     error::Error,
-    fence::Fence,
+    kafka::topic_manager::{self, TopicManager},
     leader::{self, Elector, Leadership},
     limits,
     metrics::{Metrics, Reason},
-    reconcile, rounds,
-    sampler::Sampler,
-    sight::Sight,
-    stores::Starter,
-    watches::{Guarded, Shared, Triggers},
+    options::Options,
+    prometheus::poller,
+    prometheus::sample_store::SampleStore,
+    reconcile,
 };
 use anyhow::{Context as _, Result, bail};
 use futures::{Stream, StreamExt, stream};
@@ -24,6 +25,7 @@ use kube::{
     },
 };
 use poker_operator_core::backoff;
+use poker_service::{admin, readiness::Readiness};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -31,21 +33,6 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-
-/// How this process runs.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Look after this namespace only; `None`: all.
-    pub watch_namespace: Option<String>,
-    /// Holds the Lease.
-    pub namespace: String,
-    /// Name of the Lease.
-    pub lease: String,
-    /// Name of this process in the Lease.
-    pub identity: String,
-    /// Clusters looked at in parallel.
-    pub concurrency: u16,
-}
 
 /// Chooses the process's TLS implementation; call it once before any client is made.
 pub fn install_crypto() {
@@ -64,20 +51,23 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let (triggers, mut queue) = mpsc::channel(limits::TRIGGER_QUEUE_ENTRIES);
-    let readiness = Arc::new(Readiness::default());
+    let readiness = Readiness::default();
     let metrics = Arc::new(Metrics::default());
-    let fence = Arc::new(Fence::default());
-    let sight = Arc::new(Sight::default());
+    let expectations = Arc::new(Expectations::default());
+    let watch_health = Arc::new(WatchHealth::default());
     let leadership = Arc::new(Leadership::default());
-    let (sampler, broker) = (Arc::new(Sampler::default()), Arc::new(Broker::default()));
+    let (sampler, topics) = (
+        Arc::new(SampleStore::default()),
+        Arc::new(TopicManager::default()),
+    );
 
     let mut watches = JoinSet::new();
-    let stores = Starter {
+    let stores = CacheBuilder {
         client: client.clone(),
         namespace: options.watch_namespace.as_deref(),
-        shared: Shared {
-            fence: fence.clone(),
-            sight: sight.clone(),
+        deps: WatchDeps {
+            expectations: expectations.clone(),
+            watch_health: watch_health.clone(),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             triggers: triggers.clone(),
@@ -90,11 +80,11 @@ pub async fn run(
         identity: options.identity.clone(),
         stores,
         leadership: leadership.clone(),
-        fence,
-        sight,
+        expectations,
+        watch_health,
         metrics: metrics.clone(),
         sampler: sampler.clone(),
-        broker: broker.clone(),
+        topics: topics.clone(),
     })?);
 
     // Before the election begins: what it tells at once is not missed.
@@ -104,19 +94,20 @@ pub async fn run(
     let elector = Elector::new(client, &options, metrics.clone());
     let leader = AbortOnDropHandle::new(tokio::spawn(leader::run(elector, leadership, release.clone())));
     let mut parts = JoinSet::new();
-    parts.spawn(admin::serve(
-        listener,
-        readiness.clone(),
-        metrics.clone(),
-        stop.clone(),
-    ));
-    parts.spawn(rounds::run(
+    let routes = admin::router(readiness.clone(), metrics.registry());
+    parts.spawn(admin::serve(listener, routes, stop.clone()));
+    parts.spawn(poller::run(
         sampler,
         triggers.clone(),
         metrics.clone(),
         stop.clone(),
     ));
-    parts.spawn(broker::run(broker, triggers.clone(), metrics, stop.clone()));
+    parts.spawn(topic_manager::run(
+        topics,
+        triggers.clone(),
+        metrics,
+        stop.clone(),
+    ));
     parts.spawn(look_at_all_when_leading(
         ctx.clone(),
         leading,
@@ -184,7 +175,7 @@ impl Tasks {
 /// Looks at clusters as the queue names them, until it ends and the running passes have ended.
 async fn reconcile_all(
     ctx: Arc<Context>,
-    queue: impl Stream<Item = Result<ReconcileRequest<Guarded>, Infallible>> + Send + Unpin,
+    queue: impl Stream<Item = Result<ReconcileRequest<DecodedCluster>, Infallible>> + Send + Unpin,
     concurrency: u16,
     stop: CancellationToken,
 ) {
@@ -211,7 +202,7 @@ async fn reconcile_all(
 }
 
 /// What failed is tried again, each time after a longer wait.
-fn retry(object: Arc<Guarded>, error: &Error, ctx: Arc<Context>) -> Action {
+fn retry(object: Arc<DecodedCluster>, error: &Error, ctx: Arc<Context>) -> Action {
     let key = reconcile::key(&object);
     let line = error.line();
     let (failures, is_news) = ctx.failed(&key, &line);

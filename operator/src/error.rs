@@ -1,7 +1,7 @@
 //! Why a pass did not succeed. Each kind has a label from a fixed set, for metrics and conditions.
 
 use crate::limits;
-use poker_operator_core::outcome::Failure;
+use poker_operator_core::plan_result::Failure;
 use std::{error::Error as StdError, time::Duration};
 
 pub const TRIES_AGAIN: &str = "the operator tries again; see the API server if it lasts";

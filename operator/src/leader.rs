@@ -1,7 +1,7 @@
 //! Leader election with a Lease: only the leader writes. A process that was leader and is not sure any more
 //! ends; the decision itself is in `poker_operator_core::lease`.
 
-use crate::{controller::Options, limits, metrics::Metrics};
+use crate::{limits, metrics::Metrics, options::Options};
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 use k8s_openapi::{

@@ -1,34 +1,15 @@
 //! The shell of the operator: reads and writes. Every decision is in `poker-operator-core`.
 
-mod admin;
-mod admission;
-mod apply;
-mod broker;
+mod cache;
 pub mod cli;
+mod cluster_key;
 mod context;
 pub mod controller;
-mod covers;
-mod drains;
 mod error;
-mod fence;
-mod finalize;
-mod forecasts;
-mod input;
 mod kafka;
 mod leader;
 mod limits;
-mod lookup;
 mod metrics;
-mod observe;
-pub mod plot;
+pub mod options;
 mod prometheus;
-mod readings;
 mod reconcile;
-mod report;
-mod rounds;
-mod sampler;
-pub mod series;
-mod sight;
-mod stores;
-mod telemetry;
-mod watches;

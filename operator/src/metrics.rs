@@ -1,7 +1,8 @@
 //! The operator's own metrics. Labels are taken from fixed sets: never the name of an object.
 
+use jiff::Timestamp;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
@@ -10,11 +11,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
-    time::Instant,
-};
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct Reason {
@@ -33,16 +30,15 @@ pub struct Metric {
 
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
-    pub reconcile_seconds: Histogram,
+    registry: Arc<Registry>,
+    pub reconcile_duration_seconds: Histogram,
     pub reconcile_errors: Family<Reason, Counter>,
     pub writes: Family<Kind, Counter>,
     pub watch_errors: Family<Kind, Counter>,
-    pub sampler_errors: Family<Reason, Counter>,
-    pub sampler_seconds: Histogram,
-    sampler_age_seconds: Family<Metric, Gauge<f64, AtomicU64>>,
-    sampled: Mutex<HashMap<&'static str, Instant>>,
-    pub broker_errors: Counter,
+    pub query_errors: Family<Reason, Counter>,
+    pub query_duration_seconds: Histogram,
+    last_success: Family<Metric, Gauge>,
+    pub kafka_admin_errors: Counter,
     pub leader: Gauge,
     pub clusters: Gauge,
 }
@@ -50,39 +46,38 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("poker_operator"),
-            reconcile_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            registry: Arc::default(),
+            reconcile_duration_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             reconcile_errors: Family::default(),
             writes: Family::default(),
             watch_errors: Family::default(),
-            sampler_errors: Family::default(),
-            sampler_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
-            sampler_age_seconds: Family::default(),
-            sampled: Mutex::default(),
-            broker_errors: Counter::default(),
+            query_errors: Family::default(),
+            query_duration_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
+            last_success: Family::default(),
+            kafka_admin_errors: Counter::default(),
             leader: Gauge::default(),
             clusters: Gauge::default(),
         };
-        metrics.register();
+        metrics.registry = Arc::new(metrics.registered());
         metrics
     }
 }
 
 impl Metrics {
-    fn register(&mut self) {
-        let registry = &mut self.registry;
+    fn registered(&self) -> Registry {
+        let mut registry = Registry::with_prefix("poker_operator");
         registry.register(
-            "reconcile_seconds",
-            "Duration of a pass",
-            self.reconcile_seconds.clone(),
+            "reconcile_duration_seconds",
+            "Duration of a reconcile",
+            self.reconcile_duration_seconds.clone(),
         );
         registry.register(
             "reconcile_errors",
-            "Passes that failed",
+            "Reconciles that failed",
             self.reconcile_errors.clone(),
         );
         registry.register(
-            "writes",
+            "apiserver_writes",
             "Writes to the API server that were sent",
             self.writes.clone(),
         );
@@ -92,51 +87,40 @@ impl Metrics {
             self.watch_errors.clone(),
         );
         registry.register(
-            "sampler_errors",
+            "prometheus_query_errors",
             "Prometheus queries that failed",
-            self.sampler_errors.clone(),
+            self.query_errors.clone(),
         );
         registry.register(
-            "sampler_seconds",
-            "Duration of a query",
-            self.sampler_seconds.clone(),
+            "prometheus_query_duration_seconds",
+            "Duration of a query to Prometheus",
+            self.query_duration_seconds.clone(),
         );
         registry.register(
-            "sampler_age_seconds",
-            "Age of the newest sample of a metric",
-            self.sampler_age_seconds.clone(),
+            "prometheus_last_success_timestamp_seconds",
+            "Time of the last answer of a Prometheus to the query of a metric, in seconds since 1970",
+            self.last_success.clone(),
         );
         registry.register(
-            "broker_errors",
-            "Questions to Kafka that failed",
-            self.broker_errors.clone(),
+            "kafka_admin_errors",
+            "Requests of the Kafka admin client that failed",
+            self.kafka_admin_errors.clone(),
         );
         registry.register("leader", "1 while this process may write", self.leader.clone());
         registry.register("clusters", "PokerClusters in the cache", self.clusters.clone());
+        registry
     }
 
-    /// OpenMetrics text.
-    ///
-    /// # Errors
-    /// Only when formatting fails.
-    pub fn encode(&self) -> Result<String, std::fmt::Error> {
-        for (metric, at) in &*self.sampled.lock().unwrap_or_else(PoisonError::into_inner) {
-            let age = at.elapsed().as_secs_f64();
-            self.sampler_age_seconds
-                .get_or_create(&Metric { metric })
-                .set(age);
-        }
-        let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
+    /// What `/metrics` serves.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.registry.clone()
     }
 
     /// A Prometheus just answered for `metric`.
     pub fn sampled(&self, metric: &'static str) {
-        self.sampled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(metric, Instant::now());
+        self.last_success
+            .get_or_create(&Metric { metric })
+            .set(Timestamp::now().as_second());
     }
 
     pub fn wrote(&self, kind: &'static str) {
@@ -147,6 +131,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus_client::encoding::text::encode;
 
     #[test]
     fn names_are_those_that_dashboards_use() {
@@ -156,11 +141,12 @@ mod tests {
             .reconcile_errors
             .get_or_create(&Reason { reason: "Conflict" })
             .inc();
-        let text = metrics.encode().unwrap();
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry()).unwrap();
         for line in [
-            "poker_operator_writes_total{kind=\"Service\"} 1",
+            "poker_operator_apiserver_writes_total{kind=\"Service\"} 1",
             "poker_operator_reconcile_errors_total{reason=\"Conflict\"} 1",
-            "poker_operator_reconcile_seconds_count 0",
+            "poker_operator_reconcile_duration_seconds_count 0",
             "poker_operator_leader 0",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::build::hex;
 use crate::children::{Children, Live};
 use crate::scale::{Forecasts, Sample, ScaleMemory};
-use crate::troubles::Trouble;
+use crate::status::pod_failures::PodFailure;
 
 /// Children as they stand, of every kind: all with the instance label of the cluster, and all
 /// with a name the operator would use, also when they belong to somebody else.
@@ -31,7 +31,7 @@ pub fn fingerprint(value: &[u8]) -> String {
 
 /// What a Deployment's admin port said: `/drain-status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct DrainStatus {
     /// Rooms or sockets, over all pods of the Deployment.
     pub held: u64,
     /// Gateways connected to a shard.
@@ -63,21 +63,21 @@ pub struct Observed {
     /// The referenced Secrets and the made ones, by name; a Secret that does not exist is absent.
     pub secrets: BTreeMap<String, SecretKeys>,
     /// By Deployment; absent when it could not be asked, or not all of its pods could.
-    pub drains: BTreeMap<String, Held>,
+    pub drains: BTreeMap<String, DrainStatus>,
     pub metrics: MetricSamples,
     /// Why the Prometheus of the spec is not asked, if so; all samples are missing then.
-    pub unmeasured: Option<String>,
+    pub metrics_error: Option<String>,
     /// What cannot be watched any more, and what to do: what was last seen of it stands in for it.
-    pub blind: Option<String>,
+    pub stale_caches: Option<String>,
     /// What keeps containers of the cluster from running.
-    pub troubles: Vec<Trouble>,
+    pub pod_failures: Vec<PodFailure>,
     /// By component; of metrics with a predictive block, once enough was seen.
     pub forecasts: BTreeMap<Component, Forecasts>,
     pub topic: TopicObserved,
     /// What the process remembers of scaling; empty after a restart.
     pub memory: BTreeMap<Component, ScaleMemory>,
     /// Fresh random bytes for a password that is made once.
-    pub entropy: [u8; 32],
+    pub random: [u8; 32],
     pub now: Timestamp,
 }
 

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use crate::children::{Children, Planned};
 use crate::observed::{LiveChildren, Observed};
-use crate::outcome::ObjectRef;
+use crate::plan_result::ObjectRef;
 
 /// Live objects that belong to this very cluster, are neither planned nor kept, and are not
 /// already being deleted. Workloads come first, so that a Service outlives its pods.

@@ -8,8 +8,8 @@ use kube::ResourceExt;
 use poker_operator_api::PokerCluster;
 
 use crate::children::{Applied, Children};
-use crate::observed::{Held, Observed, SecretKeys, TopicObserved, fingerprint};
-use crate::outcome::{Outcome, Plan, TopicPlan};
+use crate::observed::{DrainStatus, Observed, SecretKeys, TopicObserved, fingerprint};
+use crate::plan_result::{Outcome, Plan, TopicPlan};
 use crate::validate::{Invalid, Validated, validate};
 use crate::{plan, status, topic};
 
@@ -26,13 +26,13 @@ pub fn observed(name: &str, spec: &str) -> Observed {
         secrets: BTreeMap::new(),
         drains: BTreeMap::new(),
         metrics: BTreeMap::new(),
-        unmeasured: None,
-        blind: None,
-        troubles: Vec::new(),
+        metrics_error: None,
+        stale_caches: None,
+        pod_failures: Vec::new(),
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown { why: None },
         memory: BTreeMap::new(),
-        entropy: [7; 32],
+        random: [7; 32],
         now: Timestamp::from_second(1_800_000_000).unwrap(),
     }
 }
@@ -68,7 +68,7 @@ impl World {
                 .insert(decision.component, decision.memory.clone());
         }
         let outcome = Outcome {
-            facts: Some(plan.facts.clone()),
+            summary: Some(plan.summary.clone()),
             scale: plan.scale.clone(),
             applied: Ok(applied),
         };
@@ -205,7 +205,7 @@ impl World {
             .map(|name| {
                 (
                     name,
-                    Held {
+                    DrainStatus {
                         held: 0,
                         links: u64::MAX,
                         routes_version: u64::MAX,

@@ -4,7 +4,7 @@ use poker_operator_api::servers::{DeletionPolicy, Topic};
 use poker_operator_api::{ClusterNames, PokerCluster};
 
 use crate::observed::TopicObserved;
-use crate::outcome::{TopicPlan, TopicWish};
+use crate::plan_result::{DesiredTopic, TopicPlan};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 
@@ -15,8 +15,8 @@ pub fn name(names: &ClusterNames, topic: &Topic) -> String {
 
 /// What should be looked after; `None` when it is as wanted, or before anybody knows how it is: a topic that does
 /// not fit is left as it is.
-pub fn wish(name: &str, topic: &Topic, seen: &TopicObserved) -> Option<TopicWish> {
-    plan(name, topic, seen).map(|_| TopicWish {
+pub fn wish(name: &str, topic: &Topic, seen: &TopicObserved) -> Option<DesiredTopic> {
+    plan(name, topic, seen).map(|_| DesiredTopic {
         name: name.to_owned(),
         settings: topic.clone(),
     })

@@ -1,7 +1,5 @@
 //! `poker-operator plan`
 
-use crate::admission;
-use crate::input::{called, read_text, yaml as read_yaml};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::Timestamp;
@@ -12,6 +10,8 @@ use poker_operator_core::{
     observed::{LiveChildren, MetricSamples, Observed, SecretKeys, TopicObserved},
     plan, validate,
 };
+use poker_operator_manifest::crd_validation;
+use poker_operator_manifest::input::{display_name, read_text, yaml as read_yaml};
 use serde::Serialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, marker::PhantomData, path::PathBuf, process::ExitCode};
@@ -44,9 +44,9 @@ pub struct PlanArgs {
 const API_VERSION: &str = "planningpoker.dev/v1alpha1";
 
 pub fn run(args: &PlanArgs) -> Result<ExitCode> {
-    let input = called(&args.file);
+    let input = display_name(&args.file);
     let object = parse(&read_text(&args.file)?).with_context(|| format!("{input} is not valid"))?;
-    let refusals = admission::refusals(&object)?;
+    let refusals = crd_validation::field_errors(&object)?;
     for refusal in &refusals {
         eprintln!("error: {input}: {refusal}");
     }
@@ -118,13 +118,13 @@ fn imagined(cluster: PokerCluster) -> Observed {
         live: LiveChildren::default(),
         drains: BTreeMap::new(),
         metrics: MetricSamples::new(),
-        unmeasured: None,
-        blind: None,
-        troubles: Vec::new(),
+        metrics_error: None,
+        stale_caches: None,
+        pod_failures: Vec::new(),
         forecasts: BTreeMap::new(),
         topic: TopicObserved::Unknown { why: None },
         memory: BTreeMap::new(),
-        entropy: [0; 32],
+        random: [0; 32],
         now: Timestamp::now(),
     }
 }
@@ -194,7 +194,7 @@ mod tests {
             let _ = parse(&text);
             let rest = &MINIMAL[(from + cut).min(MINIMAL.len())..];
             if let Ok(object) = parse(&format!("{}{put}{rest}", &MINIMAL[..from])) {
-                let _ = admission::refusals(&object).unwrap();
+                let _ = crd_validation::field_errors(&object).unwrap();
             }
         }
     }

@@ -1,18 +1,15 @@
 //! `poker-operator run`
 
-use crate::{
-    controller::{self, Options},
-    limits, telemetry,
-};
+use crate::{controller, limits, options::Options};
 use anyhow::{Context, Result};
 use clap::Args;
 use kube::{Client, Config};
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
+use poker_service::{
+    logs::{self, LogFormat},
+    shutdown,
 };
-use tokio_util::sync::CancellationToken;
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use tokio::net::TcpListener;
 
 /// Run the controller.
 ///
@@ -76,11 +73,11 @@ pub struct RunArgs {
         default_value_t,
         value_name = "FORMAT"
     )]
-    log_format: telemetry::LogFormat,
+    log_format: LogFormat,
 }
 
 pub fn run(args: RunArgs) -> Result<ExitCode> {
-    telemetry::install(args.log_format, &args.log)?;
+    logs::install(args.log_format, &args.log)?;
     controller::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(serve(args));
@@ -109,8 +106,7 @@ async fn serve(args: RunArgs) -> Result<ExitCode> {
             args.admin_listen
         )
     })?;
-    let stop = CancellationToken::new();
-    stop_on_signal(stop.clone())?;
+    let stop = shutdown::on_signal()?;
     match controller::run(client, options, listener, stop).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
@@ -118,23 +114,6 @@ async fn serve(args: RunArgs) -> Result<ExitCode> {
             Ok(ExitCode::from(1))
         }
     }
-}
-
-/// The first SIGTERM or SIGINT asks for a clean end, the second one ends at once.
-fn stop_on_signal(stop: CancellationToken) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            if stop.is_cancelled() {
-                std::process::exit(1);
-            }
-            tracing::info!("stopping");
-            stop.cancel();
-        }
-    });
-    Ok(())
 }
 
 fn identity() -> Result<String> {

@@ -31,7 +31,7 @@ impl Program {
                 &world.namespace,
             ])
             .env("KUBECONFIG", server::kubeconfig_path().await)
-            .stderr(File::create(log.path()).unwrap())
+            .stdout(File::create(log.path()).unwrap())
             .kill_on_drop(true)
             .spawn()
             .unwrap();

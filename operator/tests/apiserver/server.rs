@@ -75,7 +75,7 @@ async fn config() -> Config {
         .expect("kubeconfig is valid")
 }
 
-/// Held for writing while the definition lets anything in; for reading by tests that need it strict.
+/// DrainStatus for writing while the definition lets anything in; for reading by tests that need it strict.
 pub static SCHEMA: RwLock<()> = RwLock::const_new(());
 
 /// An undisturbed client of the administrator; the resource definition is installed.

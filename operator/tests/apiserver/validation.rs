@@ -207,7 +207,8 @@ async fn what_a_plan_refuses_is_what_the_server_refuses() {
         says: Option<String>,
         server: Option<String>,
     }
-    let rows: Vec<Row> = serde_saphyr::from_str(include_str!("../../testdata/admission.yaml")).unwrap();
+    let rows: Vec<Row> =
+        serde_saphyr::from_str(include_str!("../../manifest/testdata/invalid_clusters.yaml")).unwrap();
     let world = World::new("foretold").await;
     let _strict = server::SCHEMA.read().await;
     let mut wrong = Vec::new();

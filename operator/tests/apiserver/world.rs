@@ -23,7 +23,7 @@ use kube::{
         watcher::{self, watcher},
     },
 };
-use poker_operator::controller::{self, Options};
+use poker_operator::{controller, options::Options};
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
 use std::{

@@ -123,7 +123,7 @@ pub fn shard(context: &Context, id: u32, revision: &str) -> Vec<EnvVar> {
     env.push(plain("POKER_SHARD", id.to_string()));
     env.push(plain(
         "POKER_ADVERTISE",
-        crate::shards::address(context.names, id, revision),
+        crate::membership::shards::address(context.names, id, revision),
     ));
     env.push(routes(context));
     env.push(redis(context));

@@ -16,9 +16,9 @@ pub const PASSWORD_KEY: &str = "password";
 pub const DATABASE_USER: &str = "poker";
 pub const DATABASE_NAME: &str = "poker";
 
-/// A Secret with a fresh password. `entropy` is never used for anything else.
-pub fn database_secret(context: &Context, entropy: &[u8; 32]) -> Secret {
-    let password = hex(&Sha256::digest(entropy)[..16]);
+/// A Secret with a fresh password. `random` is never used for anything else.
+pub fn database_secret(context: &Context, random: &[u8; 32]) -> Secret {
+    let password = hex(&Sha256::digest(random)[..16]);
     let name = context.names.component(Component::Database);
     let host = context.names.host(&name);
     let url = format!("postgres://{DATABASE_USER}:{password}@{host}:{PORT_POSTGRES}/{DATABASE_NAME}");

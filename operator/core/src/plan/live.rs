@@ -7,8 +7,8 @@ use poker_operator_api::names::LABEL_REVISION;
 use poker_routing::{RoutingTable, ShardState};
 
 use crate::build::ROUTES_KEY;
+use crate::membership::shards::Key;
 use crate::observed::{LiveChildren, Observed};
-use crate::shards::Key;
 
 /// Deployments whose admin port should be asked what they hold.
 pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {

@@ -169,7 +169,7 @@ fn the_longest_names_fit() {
     let mut seen = observed(&name, MINIMAL);
     seen.cluster.spec.shards.replicas = poker_operator_api::limits::SHARDS_MAX;
     let plan = planned(&seen);
-    assert_eq!(plan.facts.shards.active.len(), 256);
+    assert_eq!(plan.summary.shards.active.len(), 256);
     let mut names = BTreeSet::new();
     for document in documents(&plan.children) {
         let name = document["metadata"]["name"].as_str().unwrap();
@@ -257,7 +257,7 @@ fn an_upgrade_keeps_old_gateways_until_they_are_empty() {
     let gateway = world.seen.names().gateway(&old);
     world.seen.drains.insert(
         gateway.clone(),
-        crate::observed::Held {
+        crate::observed::DrainStatus {
             links: 0,
             held: 1,
             routes_version: 9,
@@ -417,7 +417,7 @@ fn without_the_token_of_its_prometheus_nothing_scales_and_all_else_goes_on() {
     let mut world = World::new(observed("demo", SCALED));
     world.settle();
     let why = "prometheus.bearerTokenSecretRef: Secret t does not exist";
-    world.seen.unmeasured = Some(why.to_owned());
+    world.seen.metrics_error = Some(why.to_owned());
     let missing = || Sample::Missing { why: why.to_owned() };
     let of = world.seen.metrics.entry(Component::Gateway).or_default();
     of.insert("connections".into(), missing());
@@ -436,7 +436,7 @@ fn without_the_token_of_its_prometheus_nothing_scales_and_all_else_goes_on() {
     assert_eq!(world.condition("Ready").0, "True");
     let told = ("True".to_owned(), "MetricsUnavailable".to_owned());
     assert_eq!(world.condition("Degraded"), told);
-    world.seen.unmeasured = None;
+    world.seen.metrics_error = None;
     world.pass();
     assert_eq!(world.condition("Degraded").0, "False");
 }

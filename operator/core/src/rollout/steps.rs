@@ -12,17 +12,17 @@
 mod advance;
 #[cfg(test)]
 mod cluster;
+mod commands;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
-mod verbs;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use advance::advance;
-pub use verbs::{Commanded, Refusal, Verb, command};
+pub use commands::{Commanded, Refusal, Verb, command};
 
 use super::analysis::{Analysis, Guard, Guards, Look};
 use super::limits::WEIGHT_BASIS_POINTS_MAX;

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::burst::{self, Burst};
+use super::anomaly;
 use super::explain::{self, Explained};
-use super::falls;
 use super::hpa::behavior::Behavior;
 use super::hpa::combine::{self, Winner};
 use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
 use super::hpa::rate::{Bounds, Limit};
 use super::limits::{FAULT_LINGERS, LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN};
 use super::measure::{self, Measured};
-use super::predict::{self, Expected};
+use super::panic::{self, Burst};
+use super::replica_cost::{self, Expected};
 use super::schedule::{self, Scheduled};
 use poker_operator_api::autoscaling::PredictiveMode;
 
-use super::{Proposal, Reason, Restraint, ScaleDecision, ScaleInput, ScaleMemory, policy};
+use super::{Proposal, Reason, Restraint, ScaleDecision, ScaleInput, ScaleMemory, hpa_config};
 
 /// A count, why, and what held it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +72,9 @@ pub fn decide(input: &ScaleInput) -> ScaleDecision {
 impl<'a> Evidence<'a> {
     fn gather(input: &'a ScaleInput<'a>, cold: bool, memory: &mut ScaleMemory) -> Evidence<'a> {
         let block = input.block;
-        let behavior = policy::behavior(block);
-        let measured = measure::all(input, policy::tolerance(&behavior));
-        falls::note(&measured, memory, input.now);
+        let behavior = hpa_config::behavior(block);
+        let measured = measure::all(input, hpa_config::tolerance(&behavior));
+        anomaly::note(&measured, memory, input.now);
         let scheduled = schedule::at(&block.schedules, input.now);
         let lowest = scheduled
             .minimum
@@ -86,15 +86,15 @@ impl<'a> Evidence<'a> {
         };
         let demands: Vec<_> = measured.iter().filter_map(Measured::demand).collect();
         let burst = match &block.panic {
-            Some(panic) => burst::detect(panic, &demands, input.ready, memory, input.now),
+            Some(panic) => panic::detect(panic, &demands, input.ready, memory, input.now),
             None => {
                 memory.forget_bursts();
                 None
             }
         };
-        let window = scale_down_window(&behavior, policy::defaults());
-        let after_fall = falls::fell_within(memory, window + lingers(window), input.now);
-        let expected = predict::all(
+        let window = scale_down_window(&behavior, hpa_config::defaults());
+        let after_fall = anomaly::fell_within(memory, window + lingers(window), input.now);
+        let expected = replica_cost::all(
             block,
             &demands,
             input.forecasts,
@@ -107,7 +107,7 @@ impl<'a> Evidence<'a> {
             .predictive
             .as_ref()
             .is_none_or(|p| p.mode != PredictiveMode::On);
-        let forecast_lost = !is_preview && predict::is_lost(&expected, memory, input.now);
+        let forecast_lost = !is_preview && replica_cost::is_lost(&expected, memory, input.now);
         if forecast_lost {
             memory.held_at = Some(input.now);
         }
@@ -186,7 +186,7 @@ impl<'a> Evidence<'a> {
     /// Stabilizes and limits the winning wish, then refuses a scale-in that is not safe.
     fn follow(&self, winner: &Winner, memory: &mut ScaleMemory) -> Choice {
         let (current, now) = (self.input.current, self.input.now);
-        let (behavior, defaults) = (Some(&self.behavior), policy::defaults());
+        let (behavior, defaults) = (Some(&self.behavior), hpa_config::defaults());
         let (wish, by_forecast) = (self.asked(winner), self.forecast(winner).is_some());
         let history = &mut memory.history;
         let result = normalize(history, behavior, defaults, current, wish, self.bounds, now);
@@ -214,7 +214,7 @@ impl<'a> Evidence<'a> {
     /// Why no replica may go now, if so.
     fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
         let (window, now) = (
-            scale_down_window(&self.behavior, policy::defaults()),
+            scale_down_window(&self.behavior, hpa_config::defaults()),
             self.input.now,
         );
         // A window of whole samples must justify it, and a second one the course that a forecast has begun anew.
@@ -228,11 +228,11 @@ impl<'a> Evidence<'a> {
             Some((Reason::Burst, Restraint::Burst))
         } else if self.input.ready <= 0 {
             Some((Reason::NoneReady, Restraint::NoneReady))
-        } else if is_held || self.forecast_lost || !falls::all_renewed(memory, now) {
+        } else if is_held || self.forecast_lost || !anomaly::all_renewed(memory, now) {
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if falls::fell_within(memory, lingers(window), now) {
+        } else if anomaly::fell_within(memory, lingers(window), now) {
             Some((Reason::Stabilized, Restraint::SuddenFall))
-        } else if falls::rose_within(memory, window, now) {
+        } else if anomaly::rose_within(memory, window, now) {
             Some((Reason::Stabilized, Restraint::SuddenRise))
         } else {
             None
@@ -261,8 +261,8 @@ impl<'a> Evidence<'a> {
                 .history
                 .record_scaling(Some(&self.behavior), current, choice.replicas, now);
         }
-        let window = longest_window(&self.behavior, policy::defaults());
-        memory.compact(window, policy::longest_period(&self.behavior), now);
+        let window = longest_window(&self.behavior, hpa_config::defaults());
+        memory.compact(window, hpa_config::longest_period(&self.behavior), now);
     }
 
     fn proposals(&self) -> Vec<Proposal> {

@@ -2,14 +2,14 @@
 
 use poker_operator_api::Component;
 
-use super::burst::Burst;
 use super::decide::Choice;
+use super::format::{count, milli, number};
 use super::hpa::calculator;
 use super::hpa::metric::Target;
 use super::hpa::rate::Bounds;
 use super::measure::Measured;
-use super::message::{count, milli, number};
-use super::predict::Expected;
+use super::panic::Burst;
+use super::replica_cost::Expected;
 use super::{Proposal, Reason, Restraint};
 
 /// What a sentence is made from.

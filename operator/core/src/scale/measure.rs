@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use poker_operator_api::autoscaling::Metric as ApiMetric;
 
-use super::burst::Demand;
 use super::hpa::calculator::PodContext;
 use super::hpa::error::MetricError;
 use super::hpa::metric::{self, Metric, Reading, Scope, Source, Target};
 use super::hpa::pods::Warmup;
 use super::hpa::tolerance::Tolerance;
-use super::{Proposal, Sample, ScaleInput, message, policy};
+use super::panic::Demand;
+use super::{Proposal, Sample, ScaleInput, format, hpa_config};
 
 /// One metric of the block, its target, its value, and the count it asks for.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub fn all(input: &ScaleInput, tolerance: Tolerance) -> Vec<Measured> {
 
 fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured {
     let name = metric.name().to_owned();
-    let target = policy::target(metric);
+    let target = hpa_config::target(metric);
     let value = usable(input.samples.get(&name));
     let reading = match &value {
         Ok((value, _)) => Reading::Values(vec![(value * 1000.0).round() as i64]),
@@ -104,7 +104,7 @@ impl Measured {
     pub fn proposal(&self) -> Proposal {
         Proposal {
             name: self.name.clone(),
-            value: self.value.map(|(value, _)| message::number(value)),
+            value: self.value.map(|(value, _)| format::number(value)),
             replicas: self.wish.as_ref().ok().map(|w| w.replicas),
             problem: self.wish.as_ref().err().map(ToString::to_string),
         }

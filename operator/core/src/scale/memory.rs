@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::base64_floats;
 use super::hpa::history::{History, Recommendation, ScaleEvent};
 use super::limits::{FAULT_LINGERS, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
-use super::packed;
-use super::predict::Spend;
+use super::replica_cost::CostLedger;
 
 /// A value of a metric and when it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct TimedValue {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Newest {
     pub value: f64,
-    #[serde(with = "packed::bits")]
+    #[serde(with = "base64_floats::bits")]
     pub change: f64,
     pub at: Timestamp,
     pub seen: Timestamp,
@@ -53,7 +53,7 @@ pub struct ScaleMemory {
     pub recent: BTreeMap<String, Vec<TimedValue>>,
     /// What forecasts and headroom cost, by metric name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub spend: BTreeMap<String, Spend>,
+    pub spend: BTreeMap<String, CostLedger>,
 }
 
 impl ScaleMemory {

@@ -5,30 +5,28 @@
 //! start that never scales in. Everything is a pure function of its input; what must be remembered between
 //! two decisions is in [`ScaleMemory`].
 
-mod burst;
+mod anomaly;
+pub mod base64_floats;
+pub mod count_and_size;
 mod cron;
 mod decide;
+pub mod demand_forecast;
 mod explain;
-mod falls;
-pub mod forecast;
+mod format;
 pub mod hpa;
-pub mod joint;
-pub mod lead;
+mod hpa_config;
 mod limits;
 mod measure;
 mod memory;
-mod message;
-mod packed;
-mod policy;
-mod predict;
+mod panic;
 #[cfg(test)]
 mod properties;
 pub mod reading;
-mod ridge;
+mod replica_cost;
+pub mod ridge;
 mod schedule;
 #[cfg(test)]
 mod tests;
-pub mod vectors;
 pub mod vertical;
 
 use std::collections::BTreeMap;
@@ -40,9 +38,9 @@ use serde::{Deserialize, Serialize};
 
 pub use cron::CronError;
 pub use decide::decide;
+pub use hpa_config::scale_in_window;
 pub use memory::{ScaleMemory, TimedValue};
-pub use policy::scale_in_window;
-pub use predict::Forecasts;
+pub use replica_cost::Forecasts;
 pub use schedule::check as check_schedule;
 
 /// What is known of a metric. Empty, infinite and undefined answers are `Missing`; missing never
@@ -69,7 +67,7 @@ pub struct ScaleInput<'a> {
     pub block: &'a Autoscaling,
     /// By `Metric::name()`; an absent entry is a missing sample.
     pub samples: &'a BTreeMap<String, Sample>,
-    /// Of metrics with a predictive block; made by [`lead::Lead`], which the caller keeps.
+    /// Of metrics with a predictive block; made by [`demand_forecast::DemandForecaster`], which the caller keeps.
     pub forecasts: &'a Forecasts,
     /// The memory of the last decision that was applied; default after a restart.
     pub memory: &'a ScaleMemory,

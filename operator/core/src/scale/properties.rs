@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use proptest::{collection, option, prop_assert, prop_assert_eq};
 use serde_json::{Value, json};
 
+use super::demand_forecast::Distribution;
 use super::hpa::history::History;
 use super::hpa::stabilize;
-use super::lead::Distribution;
 use super::limits::{BURST_SAMPLES_COUNT_MAX, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
 use super::tests::Scene;
 use super::{Forecasts, Sample, ScaleMemory};

@@ -3,16 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::packed;
+use super::base64_floats;
 
 /// The normal equations of a weighted regression on `size` features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normal {
     size: usize,
     /// Lower triangle of the Gram matrix, row by row.
-    #[serde(with = "packed")]
+    #[serde(with = "base64_floats")]
     gram: Vec<f64>,
-    #[serde(with = "packed")]
+    #[serde(with = "base64_floats")]
     moment: Vec<f64>,
 }
 

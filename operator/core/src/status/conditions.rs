@@ -9,8 +9,8 @@ use poker_operator_api::{Component, PokerCluster, PokerClusterStatus};
 use super::Health;
 use crate::limits::TROUBLES_TOLD_MAX;
 use crate::observed::{Observed, TopicObserved};
-use crate::outcome::Outcome;
-use crate::troubles::{Kind, Trouble};
+use crate::plan_result::Outcome;
+use crate::status::pod_failures::{Kind, PodFailure};
 use crate::validate::{DatabaseServer, Invalid, KafkaServer, RedisServer, Validated};
 
 /// What the conditions are made from.
@@ -78,7 +78,7 @@ pub fn all(evidence: &Evidence) -> Vec<Condition> {
 }
 
 /// The conditions of a cluster that could not be observed: as they were, and that.
-pub fn blind(cluster: &PokerCluster, why: &str, now: Timestamp) -> Vec<Condition> {
+pub fn observe_failed(cluster: &PokerCluster, why: &str, now: Timestamp) -> Vec<Condition> {
     let mut conditions = cluster.status.clone().unwrap_or_default().conditions;
     let message = format!("{why}; until then nothing is changed, what runs goes on running");
     if !conditions.iter().any(|c| c.type_ == types::READY) {
@@ -183,13 +183,13 @@ impl Evidence<'_> {
     fn trouble(&self, concerned: impl Fn(&Component) -> bool) -> Option<Say> {
         // Whoever waits for a server of ours that does not serve yet says nothing new.
         let servers_serve = self.health.is_none_or(|health| health.servers_down.is_empty());
-        let troubles = self.seen.troubles.iter();
+        let troubles = self.seen.pod_failures.iter();
         let found: Vec<_> = troubles
             .filter(|trouble| trouble.kind != Kind::NotReady || servers_serve)
             .filter(|trouble| trouble.components.iter().any(&concerned))
             .take(TROUBLES_TOLD_MAX)
             .collect();
-        let sentence = |trouble: &&Trouble| trouble.sentence() + &self.addresses(trouble);
+        let sentence = |trouble: &&PodFailure| trouble.sentence() + &self.addresses(trouble);
         let sentences: Vec<_> = found.iter().map(sentence).collect();
         let mut message = sentences.join("; ");
         if self.was_complete {
@@ -199,7 +199,7 @@ impl Evidence<'_> {
     }
 
     /// Where the addresses of your own servers stand that a component may wait for.
-    fn addresses(&self, trouble: &Trouble) -> String {
+    fn addresses(&self, trouble: &PodFailure) -> String {
         let (Kind::NotReady, Ok(valid)) = (trouble.kind, self.valid) else {
             return String::new();
         };
@@ -242,7 +242,7 @@ impl Evidence<'_> {
         let Some(health) = self.health else {
             return as_expected("nothing to do");
         };
-        if self.outcome.facts.as_ref().is_some_and(|f| f.paused) {
+        if self.outcome.summary.as_ref().is_some_and(|f| f.paused) {
             return say(
                 false,
                 reasons::PAUSED,
@@ -323,7 +323,7 @@ impl Evidence<'_> {
             return self.not_followed(invalid);
         }
         let Some(health) = self.health else {
-            return self.blind().unwrap_or_else(|| as_expected(NOTHING_WRONG));
+            return self.stale_caches().unwrap_or_else(|| as_expected(NOTHING_WRONG));
         };
         if let Some(trouble) = self.trouble(|_| true) {
             return trouble;
@@ -335,7 +335,7 @@ impl Evidence<'_> {
             return say(true, reasons::ROLLING_OUT, text);
         }
         if !self.was_complete {
-            let hampered = self.blind().or_else(|| self.unmeasured());
+            let hampered = self.stale_caches().or_else(|| self.metrics_error());
             return hampered.unwrap_or_else(|| as_expected(NOTHING_WRONG));
         }
         let mut missing = Vec::new();
@@ -384,7 +384,7 @@ impl Evidence<'_> {
         if let Some((reason, _)) = missing.first() {
             let sentences: Vec<_> = missing.iter().map(|(_, sentence)| &**sentence).collect();
             say(true, reason, sentences.join(", "))
-        } else if let Some(hampered) = self.blind().or_else(|| self.unmeasured()) {
+        } else if let Some(hampered) = self.stale_caches().or_else(|| self.metrics_error()) {
             hampered
         } else if let TopicObserved::Unknown { why: Some(why) } = &self.seen.topic {
             say(
@@ -435,8 +435,8 @@ impl Evidence<'_> {
         )
     }
 
-    fn blind(&self) -> Option<Say> {
-        let why = self.seen.blind.as_ref()?;
+    fn stale_caches(&self) -> Option<Say> {
+        let why = self.seen.stale_caches.as_ref()?;
         Some(say(
             true,
             reasons::CANNOT_OBSERVE,
@@ -444,8 +444,8 @@ impl Evidence<'_> {
         ))
     }
 
-    fn unmeasured(&self) -> Option<Say> {
-        let why = self.seen.unmeasured.as_ref()?;
+    fn metrics_error(&self) -> Option<Say> {
+        let why = self.seen.metrics_error.as_ref()?;
         Some(say(
             true,
             reasons::METRICS_UNAVAILABLE,

@@ -1,4 +1,4 @@
-mod troubles;
+mod pod_failures;
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use kube::ResourceExt;
 use poker_operator_api::conditions::types;
 
 use super::*;
-use crate::events;
 use crate::observed::TopicObserved;
-use crate::outcome::{Drained, EventDraft, Failure};
+use crate::plan_result::{Drained, Failure, NewEvent};
+use crate::status::events;
+use crate::status::pod_failures::{Kind, PodFailure};
 use crate::testing::{World, observed};
-use crate::troubles::{Kind, Trouble};
 use crate::validate::validate;
 
 fn world(spec: &str) -> World {
@@ -74,15 +74,15 @@ fn losing_one_shard_degrades_and_losing_all_is_not_ready() {
 fn what_is_added_starts_and_what_is_lost_degrades_until_it_is_back() {
     let mut world = world("{version: v1}");
     world.settle();
-    let crash = Trouble {
+    let crash = PodFailure {
         kind: Kind::Crash,
         components: [Component::Gateway].into(),
         image: "poker-app:v1".to_owned(),
         cause: "exit code 1".to_owned(),
         pod: "demo-gateway-1".to_owned(),
     };
-    let degraded = |world: &mut World, ready: i32, troubles: &[Trouble]| {
-        world.seen.troubles = troubles.to_vec();
+    let degraded = |world: &mut World, ready: i32, failures: &[PodFailure]| {
+        world.seen.pod_failures = failures.to_vec();
         let gateways = world.seen.live.deployments.iter_mut();
         for gateway in gateways.filter(|d| d.name_any().contains("gateway")) {
             gateway.status.get_or_insert_default().ready_replicas = Some(ready);
@@ -243,14 +243,14 @@ fn a_failed_write_is_told_and_taken_back() {
     let mut world = world("{version: v1}");
     world.settle();
     let valid = validate(&world.seen);
-    let facts = world.pass().facts;
+    let summary = world.pass().summary;
     world.set_ready("gateway", false);
     let failure = Failure {
         reason: "ApplyFailed",
         message: "services \"demo\" is forbidden".to_owned(),
     };
     let outcome = Outcome {
-        facts: Some(facts),
+        summary: Some(summary),
         scale: Vec::new(),
         applied: Err(failure),
     };
@@ -282,7 +282,7 @@ fn what_cannot_be_observed_is_told_and_all_else_stays() {
     let mut world = world("{version: v1}");
     world.settle();
     let before = world.seen.cluster.status.clone().unwrap();
-    let status = blind(
+    let status = observe_failed(
         &world.seen.cluster,
         "cannot read Secret r: let the operator read it",
         world.seen.now,
@@ -324,7 +324,7 @@ fn what_cannot_be_observed_is_told_and_all_else_stays() {
     );
 
     let new = observed("demo", "{version: v1}");
-    world.seen.cluster.status = Some(blind(&new.cluster, "cannot read Secret r", new.now));
+    world.seen.cluster.status = Some(observe_failed(&new.cluster, "cannot read Secret r", new.now));
     assert_eq!(world.condition(types::READY), pair("False", "CannotObserve"));
 }
 
@@ -332,11 +332,11 @@ fn what_cannot_be_observed_is_told_and_all_else_stays() {
 fn a_lost_watch_degrades_while_it_lasts() {
     let mut world = world("{version: v1}");
     world.settle();
-    world.seen.blind = Some("the watch of Service fails".to_owned());
+    world.seen.stale_caches = Some("the watch of Service fails".to_owned());
     world.pass();
     assert_eq!(world.condition(types::DEGRADED), pair("True", "CannotObserve"));
     assert_eq!(world.condition(types::READY).0, "True");
-    world.seen.blind = None;
+    world.seen.stale_caches = None;
     world.pass();
     assert_eq!(world.condition(types::DEGRADED).0, "False");
 }
@@ -372,7 +372,7 @@ fn events_tell_each_transition_once() {
         let old = world.seen.cluster.status.clone();
         let plan = world.pass();
         let new = world.seen.cluster.status.clone().unwrap();
-        let drained = &plan.facts.drained;
+        let drained = &plan.summary.drained;
         reasons.extend(
             events::between(old.as_ref(), &new, drained)
                 .into_iter()
@@ -404,11 +404,11 @@ fn events_tell_each_transition_once() {
 }
 
 /// One pass, and the events it would record.
-fn step(world: &mut World) -> Vec<EventDraft> {
+fn step(world: &mut World) -> Vec<NewEvent> {
     let old = world.seen.cluster.status.clone();
     let plan = world.pass();
     let new = world.seen.cluster.status.clone().unwrap();
-    events::between(old.as_ref(), &new, &plan.facts.drained)
+    events::between(old.as_ref(), &new, &plan.summary.drained)
 }
 
 fn message(world: &World, type_: &str) -> String {
@@ -422,14 +422,14 @@ fn a_topic_that_cannot_be_asked_for_degrades_and_one_not_asked_for_yet_does_not(
     let mut world = world("{version: v1}");
     world.settle();
     let valid = validate(&world.seen);
-    let facts = world.pass().facts;
+    let summary = world.pass().summary;
     for (why, reasons) in [
         (None, vec![]),
         (Some("refused".to_owned()), vec!["TopicUnavailable"]),
     ] {
         world.seen.topic = TopicObserved::Unknown { why };
         let outcome = Outcome {
-            facts: Some(facts.clone()),
+            summary: Some(summary.clone()),
             ..Outcome::not_planned()
         };
         let status = derive(&valid, &world.seen, &outcome);
@@ -444,7 +444,7 @@ fn an_end_of_draining_says_which_shard_and_why() {
     let mut world = world("{version: v1}");
     world.settle();
     let wants = |world: &mut World, replicas| world.seen.cluster.spec.shards.replicas = replicas;
-    let told = |events: Vec<EventDraft>| {
+    let told = |events: Vec<NewEvent>| {
         let drained = events.into_iter().filter(|e| e.reason == "Drained");
         drained.map(|e| e.message).collect::<Vec<_>>()
     };

@@ -135,13 +135,13 @@ fn each_verdict_has_its_cause() {
 
 #[test]
 fn an_outage_of_the_metrics_only_costs_time() {
-    let blind = vec![None; 120];
+    let no_data = vec![None; 120];
     let good = vec![counts(1, 9); 4];
-    let analysis = run(good.iter().chain(&blind).copied());
+    let analysis = run(good.iter().chain(&no_data).copied());
     assert_eq!(analysis.verdict, Verdict::Hold);
     assert_eq!(analysis.measured, SignedDuration::from_secs(60));
     let seen = run(vec![counts(1, 9); 20]);
-    let resumed = run([good, blind, vec![counts(1, 9); 16]].concat());
+    let resumed = run([good, no_data, vec![counts(1, 9); 16]].concat());
     assert_eq!(resumed.verdict, Verdict::Promote);
     assert_eq!(resumed.metrics[ERRORS].evidence, seen.metrics[ERRORS].evidence);
 }

@@ -1,7 +1,7 @@
 //! What a forecast adds to a decision.
 
 use super::*;
-use crate::scale::lead::Distribution;
+use crate::scale::demand_forecast::Distribution;
 
 fn predictive(mode: &str) -> Value {
     let mut block = without_windows(participants(1, 50));

@@ -1,0 +1,191 @@
+//! Events: one for each transition between two statuses, never one for a state that lasts.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use poker_operator_api::PokerClusterStatus;
+use poker_operator_api::conditions::{reasons, types};
+use poker_operator_api::status::ScalingStatus;
+
+use crate::limits::EVENTS_MAX;
+use crate::plan_result::{Drained, NewEvent};
+
+/// The events of the step from one reported status to the next.
+///
+/// `drained` tells how the draining of Deployments has ended that no longer stand in `new`.
+pub fn between(
+    old: Option<&PokerClusterStatus>,
+    new: &PokerClusterStatus,
+    drained: &BTreeMap<String, Drained>,
+) -> Vec<NewEvent> {
+    let none = PokerClusterStatus::default();
+    let old = old.unwrap_or(&none);
+    let mut events = Vec::new();
+    rollout(old, new, &mut events);
+    scaling(old, new, &mut events);
+    replicas_ignored(old, new, &mut events);
+    draining(old, new, drained, &mut events);
+    conditions(old, new, &mut events);
+    events.truncate(EVENTS_MAX);
+    events
+}
+
+fn normal(reason: &str, message: String) -> NewEvent {
+    NewEvent {
+        reason: reason.to_owned(),
+        message,
+        warning: false,
+    }
+}
+
+fn rollout(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<NewEvent>) {
+    if let Some(rollout) = &new.rollout
+        && old
+            .rollout
+            .as_ref()
+            .is_none_or(|r| r.revision != rollout.revision)
+    {
+        let message = format!(
+            "version {} (revision {}) is being rolled out",
+            rollout.version, rollout.revision
+        );
+        events.push(normal(reasons::ROLLING_OUT, message));
+    }
+    if let Some(version) = &new.version
+        && old.version.as_ref() != Some(version)
+    {
+        events.push(normal(
+            reasons::ROLLED_OUT,
+            format!("all gateways and shards run version {version}"),
+        ));
+    }
+}
+
+fn scaling(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<NewEvent>) {
+    for decision in &new.scaling {
+        let same = |before: &ScalingStatus| {
+            let spec_replicas = decision.spec_replicas;
+            ScalingStatus {
+                spec_replicas,
+                ..before.clone()
+            } == *decision
+        };
+        let is_known = old.scaling.iter().any(same);
+        if decision.current != decision.desired && !is_known {
+            events.push(normal(&decision.reason, decision.message.clone()));
+        }
+    }
+    let is_automatic = new.scaling.iter().any(|s| s.component == "shard");
+    if let (Some(before), Some(after)) = (&old.shards, &new.shards)
+        && before.desired != after.desired
+        && !is_automatic
+    {
+        events.push(normal(
+            reasons::SCALING,
+            format!("shards: from {} to {}", before.desired, after.desired),
+        ));
+    }
+}
+
+/// Somebody changed the replicas of the spec, as `kubectl scale` does, while autoscaling decides.
+fn replicas_ignored(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<NewEvent>) {
+    for decision in &new.scaling {
+        let before = old.scaling.iter().find(|s| s.component == decision.component);
+        let (Some(before), Some(set)) = (before.and_then(|s| s.spec_replicas), decision.spec_replicas) else {
+            continue;
+        };
+        if set == before || set == decision.desired {
+            continue;
+        }
+        let field = match decision.component.as_str() {
+            "shard" => "shards",
+            component => component,
+        };
+        let message = format!(
+            "spec.{field}.replicas is now {set} and has no effect: autoscaling decides, and wants {}; set \
+             spec.{field}.autoscaling.minReplicas or maxReplicas, or remove autoscaling",
+            decision.desired
+        );
+        events.push(NewEvent {
+            reason: reasons::REPLICAS_IGNORED.to_owned(),
+            message,
+            warning: true,
+        });
+    }
+}
+
+fn draining(
+    old: &PokerClusterStatus,
+    new: &PokerClusterStatus,
+    drained: &BTreeMap<String, Drained>,
+    events: &mut Vec<NewEvent>,
+) {
+    let is_in =
+        |status: &PokerClusterStatus, name: &str| status.draining.iter().any(|d| d.deployment == name);
+    for begun in new.draining.iter().filter(|d| !is_in(old, &d.deployment)) {
+        let message = format!("{} hands over what it holds", subject(&begun.deployment));
+        events.push(normal(reasons::DRAINING, message));
+    }
+    for ended in old.draining.iter().filter(|d| !is_in(new, &d.deployment)) {
+        let how = match drained.get(&ended.deployment) {
+            Some(Drained::Empty) => "holds nothing any more and goes".to_owned(),
+            Some(Drained::Deadline { held: Some(held) }) => {
+                format!("goes at its drain deadline, still holding {held}")
+            }
+            Some(Drained::Deadline { held: None }) => {
+                "goes at its drain deadline: what it held could not be asked".to_owned()
+            }
+            Some(Drained::Wanted) => "is wanted again and stays".to_owned(),
+            Some(Drained::Gone) | None => "is gone".to_owned(),
+        };
+        events.push(normal(
+            reasons::DRAINED,
+            format!("{} {how}", subject(&ended.deployment)),
+        ));
+    }
+}
+
+/// People know shards by their numbers; revisions of one stand beside each other.
+fn subject(deployment: &str) -> String {
+    let mut parts = deployment.rsplit('-').skip(1);
+    match parts.next().map(str::parse::<u32>) {
+        Some(Ok(id)) => format!("shard {id} ({deployment})"),
+        _ => deployment.to_owned(),
+    }
+}
+
+fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<NewEvent>) {
+    let is_true = |type_: &str| {
+        let of = |c: &&Condition| c.type_ == type_ && c.status == "True";
+        new.conditions.iter().find(of)
+    };
+    let is_stalled = is_true(types::STALLED).is_some();
+    let degraded = is_true(types::DEGRADED).map(|c| &c.reason);
+    let told = |c: &&Condition| c.type_ == types::DEGRADED && c.status == "True";
+    let before = old.conditions.iter().find(told).map(|c| &c.reason);
+    let degrades = degraded.filter(|reason| before != Some(reason));
+    for condition in &new.conditions {
+        let before = old.conditions.iter().find(|c| c.type_ == condition.type_);
+        let turned = before.map(|c| c.status.as_str()) != Some(condition.status.as_str());
+        let new_reason = before.is_none_or(|c| c.reason != condition.reason);
+        let event = |warning: bool| NewEvent {
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+            warning,
+        };
+        match (condition.type_.as_str(), condition.status.as_str()) {
+            (types::READY, "True") if turned => events.push(event(false)),
+            (types::DEGRADED, "True") if turned || new_reason => events.push(event(true)),
+            // What degrades it is told once, whatever else follows from it.
+            (types::READY, "False") if degrades == Some(&condition.reason) => {}
+            (types::STALLED, "True") if degraded == Some(&condition.reason) => {}
+            // A first "not yet" is no news, and what stalls tells it itself.
+            (types::READY, "False") if turned && before.is_some() && !is_stalled => events.push(event(true)),
+            (types::STALLED, "True") if turned || new_reason => events.push(event(true)),
+            (types::PROGRESSING, "False") if condition.reason == reasons::PAUSED && new_reason => {
+                events.push(event(false))
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,254 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: &str = "2026-01-01T00:10:00Z";
+
+fn pod(name: &str, component: &str, container: Value) -> Pod {
+    let mut container = container;
+    for (field, value) in [
+        ("name", json!(component)),
+        ("image", json!("r.example/poker-app:1")),
+        ("imageID", json!("")),
+        ("ready", json!(false)),
+        ("restartCount", json!(0)),
+    ] {
+        if container.get(field).is_none() {
+            container[field] = value;
+        }
+    }
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/component": component}},
+        "status": {"phase": "Pending", "containerStatuses": [container]},
+    }))
+    .unwrap()
+}
+
+fn waiting(reason: &str, message: &str) -> Value {
+    json!({"state": {"waiting": {"reason": reason, "message": message}}})
+}
+
+fn crashed(state: Value, restarts: i32, exit_code: i32, at: &str) -> Value {
+    json!({
+        "state": state, "restartCount": restarts,
+        "lastState": {"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": at}},
+    })
+}
+
+fn find(pods: &[Pod]) -> Vec<PodFailure> {
+    of(pods, NOW.parse().unwrap())
+}
+
+#[test]
+fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
+    let running = json!({"running": {}});
+    let crashing = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
+    let recent = "2026-01-01T00:09:30Z";
+    let oci = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
+               failed: unable to start container process: ";
+    let unmade = |message: &str| {
+        let mut container = crashed(crashing.clone(), 1, 128, recent);
+        container["lastState"]["terminated"]["reason"] = json!("StartError");
+        container["lastState"]["terminated"]["message"] = json!(message);
+        container
+    };
+    let since = |at: &str| json!({"state": {"running": {"startedAt": at}}});
+    let table = [
+        (
+            waiting("ErrImagePull", "not found"),
+            Some((Kind::Image, "ErrImagePull: not found")),
+        ),
+        (
+            waiting(
+                "ImagePullBackOff",
+                "Back-off pulling image \"r.example/poker-app:1\": ErrImagePull: not found",
+            ),
+            Some((Kind::Image, "ErrImagePull: not found")),
+        ),
+        (
+            waiting(
+                "ImagePullBackOff",
+                "Back-off pulling image \"r.example/poker-app:1\"",
+            ),
+            Some((Kind::Image, "ErrImagePull")),
+        ),
+        (
+            waiting("InvalidImageName", "couldn't parse\nimage name"),
+            Some((Kind::Image, "InvalidImageName: couldn't parse image name")),
+        ),
+        (
+            waiting("CreateContainerConfigError", "secret \"a\" not found"),
+            Some((Kind::Start, "CreateContainerConfigError: secret \"a\" not found")),
+        ),
+        (
+            waiting("RunContainerError", &format!("{oci}no such device")),
+            Some((Kind::Start, "RunContainerError: no such device")),
+        ),
+        (
+            unmade(&format!("{oci}no such device")),
+            Some((Kind::Start, "RunContainerError: no such device")),
+        ),
+        (waiting("ContainerCreating", ""), None),
+        (waiting("PodInitializing", ""), None),
+        (
+            crashed(crashing.clone(), 1, 1, recent),
+            Some((Kind::Crash, "exit code 1")),
+        ),
+        (
+            crashed(crashing.clone(), 9, 1, "2025-12-31T00:00:00Z"),
+            Some((Kind::Crash, "exit code 1")),
+        ),
+        (
+            crashed(running.clone(), 2, 101, recent),
+            Some((Kind::Crash, "exit code 101")),
+        ),
+        (crashed(running.clone(), 1, 101, recent), None),
+        (crashed(running.clone(), 2, 0, recent), None),
+        (crashed(running.clone(), 2, 101, "2026-01-01T00:00:00Z"), None),
+        (json!({"state": running, "ready": true, "restartCount": 7}), None),
+        (since("2026-01-01T00:09:31Z"), None),
+        (
+            since("2026-01-01T00:09:30Z"),
+            Some((Kind::NotReady, "not ready, 30 s or longer after its start")),
+        ),
+    ];
+    for (container, expected) in table {
+        let told = find(&[pod("a", "shard", container.clone())]);
+        let told: Vec<_> = told.iter().map(|t| (t.kind, t.cause.as_str())).collect();
+        assert_eq!(told, Vec::from_iter(expected), "{container}");
+    }
+}
+
+fn unschedulable(name: &str, component: &str, since: &str) -> Pod {
+    let message = "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are \
+                   available: 3 No preemption victims found for incoming pod.";
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/component": component}},
+        "status": {"phase": "Pending", "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
+            "lastTransitionTime": since,
+        }]},
+    }))
+    .unwrap()
+}
+
+fn with_condition(pod: &mut Pod, change: impl FnOnce(&mut PodCondition)) {
+    change(&mut pod.status.as_mut().unwrap().conditions.as_mut().unwrap()[0]);
+}
+
+#[test]
+fn a_pod_without_a_place_is_told_after_a_while() {
+    let late = "2026-01-01T00:09:45Z";
+    let pods = [
+        unschedulable("demo-shard-1", "shard", late),
+        unschedulable("demo-gateway-1", "gateway", late),
+        unschedulable("demo-worker-1", "worker", "2026-01-01T00:09:46Z"),
+    ];
+    let found = find(&pods);
+    let sentences: Vec<_> = found.iter().map(PodFailure::sentence).collect();
+    let words = "gateway and shard: no node has a place for pod demo-gateway-1 (0/3 nodes are available: 3 \
+                 Insufficient cpu.): add nodes, or lower resources.requests in the spec";
+    assert_eq!(sentences, [words]);
+    assert_eq!(found[0].kind.reason(), "Unschedulable");
+    let mut tainted = unschedulable("demo-worker-2", "worker", late);
+    with_condition(&mut tainted, |condition| {
+        condition.message = Some("0/3 nodes are available: 3 node(s) had untolerated taint(s).".to_owned());
+    });
+    let mut gated = unschedulable("demo-redis-0", "redis", late);
+    with_condition(&mut gated, |condition| {
+        condition.reason = Some("SchedulingGated".to_owned())
+    });
+    let found = find(&[pods[0].clone(), tainted, gated]);
+    let causes: Vec<_> = found.iter().map(|trouble| trouble.cause.as_str()).collect();
+    assert_eq!(
+        causes,
+        [
+            "0/3 nodes are available: 3 Insufficient cpu.",
+            "0/3 nodes are available: 3 node(s) had untolerated taint(s)."
+        ]
+    );
+    let placed = pod("demo-shard-1", "shard", waiting("ContainerCreating", ""));
+    assert!(signs(&pods[0]) != signs(&placed), "another sign");
+}
+
+#[test]
+fn trying_and_waiting_to_try_again_are_one_sign() {
+    let at = |reason, message| pod("a", "shard", waiting(reason, message));
+    let tries = at("ErrImagePull", "not found");
+    assert!(
+        signs(&tries)
+            == signs(&at(
+                "ImagePullBackOff",
+                "Back-off pulling image \"a\": ErrImagePull: not found"
+            ))
+    );
+    assert!(signs(&tries) != signs(&at("ContainerCreating", "")));
+}
+
+#[test]
+fn one_image_is_one_cause_and_pods_that_go_are_none() {
+    let pull = || waiting("ErrImagePull", "no such host");
+    let mut redis = pull();
+    redis["image"] = json!("redis:0");
+    let mut leaving = pod("z", "worker", pull());
+    leaving.metadata.deletion_timestamp = serde_json::from_value(json!(NOW)).unwrap();
+    let pods = [
+        pod("d", "redis", redis),
+        pod("c", "worker", waiting("CreateContainerError", "no such mount")),
+        pod("b", "shard", pull()),
+        pod("a", "gateway", pull()),
+        leaving,
+    ];
+    let told: Vec<_> = find(&pods).iter().map(PodFailure::sentence).collect();
+    assert_eq!(
+        told,
+        [
+            "gateway and shard: image r.example/poker-app:1 cannot be pulled (ErrImagePull: no such host): correct \
+             spec.version, spec.image.repository or spec.image.pullSecrets or make the registry answer the nodes",
+            "redis: image redis:0 cannot be pulled (ErrImagePull: no such host): correct spec.redis.managed.image or \
+             make the registry answer the nodes",
+            "worker: the container of pod c cannot be made (CreateContainerError: no such mount): correct the spec, \
+             or what it refers to",
+        ]
+    );
+}
+
+#[test]
+fn what_the_kubelet_says_is_cut_to_a_length_that_an_event_can_carry() {
+    let long = find(&[pod("a", "shard", waiting("ErrImagePull", &"ö".repeat(9_000)))]);
+    assert!(long[0].sentence().len() < 1_024, "{}", long[0].sentence().len());
+}
+
+#[test]
+fn of_what_the_kubelet_says_the_cause_is_kept() {
+    let steps = "failed to pull and unpack image \"docker.io/library/redis:7.2\": failed to resolve reference \
+                 \"docker.io/library/redis:7.2\": ";
+    let table = [
+        (
+            format!(
+                "{steps}failed to do request: Head \"https://registry-1.docker.io/v2/library/redis/manifests/7.2\": dial \
+                 tcp: lookup registry-1.docker.io on 198.18.132.1:53: read udp 198.18.132.2:35393->198.18.132.1:53: \
+                 i/o timeout"
+            ),
+            "dial tcp: lookup registry-1.docker.io on 198.18.132.1:53: read udp 198.18.132.1:53: i/o timeout",
+        ),
+        (
+            format!("rpc error: code = NotFound desc = {steps}docker.io/library/redis:7.2: not found"),
+            "docker.io/library/redis:7.2: not found",
+        ),
+        (
+            format!("{steps}pull access denied, repository does not exist or may require authorization"),
+            "pull access denied, repository does not exist or may require authorization",
+        ),
+    ];
+    for (said, kept) in table {
+        let waits = [waiting("ErrImagePull", &said)];
+        let backs_off = format!("Back-off pulling image \"redis:7.2\": ErrImagePull: {said}");
+        for container in waits.into_iter().chain([waiting("ImagePullBackOff", &backs_off)]) {
+            assert_eq!(
+                find(&[pod("a", "redis", container)])[0].cause,
+                format!("ErrImagePull: {kept}")
+            );
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Series and texts from files.
+
+pub mod series;
+pub mod text;

@@ -1,0 +1,3 @@
+//! Verdicts of rollouts, judged against simulated ones.
+
+pub mod bench;

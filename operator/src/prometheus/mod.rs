@@ -1,0 +1,7 @@
+//! Metrics: queries to every Prometheus on an interval, their newest samples, and forecasters of demand.
+
+pub mod client;
+pub mod forecasters;
+pub mod poller;
+pub mod promql;
+pub mod sample_store;

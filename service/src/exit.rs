@@ -1,0 +1,54 @@
+//! How a program of the command line ends: code 0 for success, 1 when a check failed or the work ended by a failure,
+//! 2 for bad usage or input, with one line on stderr.
+
+use std::process::ExitCode;
+
+/// The exit code of a command; an error is printed as one line.
+pub fn code_of(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {}", one_line(&error));
+        ExitCode::from(2)
+    })
+}
+
+/// Ends the program with success when the reader of its output is gone, as in `poker-operator plan … | head`: the
+/// standard library panics when it cannot print.
+pub fn succeed_on_broken_pipe() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_unread = panic.payload_as_str().is_some_and(|text| {
+            text.starts_with("failed printing to stdout") && text.contains("Broken pipe")
+        });
+        if is_unread {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
+}
+
+/// The error and its causes in one line, without what a cause repeats.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string().replace('\n', " ");
+        if !line.contains(&text) {
+            line = if line.is_empty() {
+                text
+            } else {
+                format!("{line}: {text}")
+            };
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_one_line() {
+        let error = anyhow::anyhow!("line one\nline two").context("cannot read file");
+        assert_eq!(one_line(&error), "cannot read file: line one line two");
+    }
+}
