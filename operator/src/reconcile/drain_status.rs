@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// Answer of `/drain-status`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct DrainStatus {
+struct PodDrainStatus {
     active: u64,
     gateway_links: u64,
     routes_version: u64,
@@ -73,7 +73,7 @@ fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-async fn ask_pod(ctx: &Context, pod: &Pod) -> Option<DrainStatus> {
+async fn ask_pod(ctx: &Context, pod: &Pod) -> Option<PodDrainStatus> {
     let ip = pod.status.as_ref()?.pod_ip.as_ref()?;
     let host = if ip.contains(':') {
         format!("[{ip}]")

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::simulate::demand::TraceError;
 
 fn demand(values: impl IntoIterator<Item = f64>, spacing: i64) -> Demand {
     let at = |i: usize| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(i as i64 * spacing);
