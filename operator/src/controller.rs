@@ -1,38 +1,42 @@
-//! Wires the parts together and ends the process's work when any of them ends.
+//! Wires the parts together. When any of them ends, the process ends.
 
 use crate::{
-    cache::expectations::Expectations,
-    cache::stores::CacheBuilder,
-    cache::watch_health::WatchHealth,
-    cache::watches::{DecodedCluster, Triggers, WatchDeps},
-    context::{Context, Parts},
+    backoff,
+    cache::{expectations::Expectations, stores::Stores, watch_health::WatchHealth, watches::WatchDeps},
+    cluster_key::ClusterKey,
     error::Error,
     kafka::topic_manager::{self, TopicManager},
     leader::{self, Elector, Leadership},
-    limits,
     metrics::{Metrics, Reason},
     options::Options,
-    prometheus::poller,
-    prometheus::sample_store::SampleStore,
-    reconcile,
+    prometheus::{poller, sample_store::SampleStore},
+    reconcile::{context::Context, drain_status, memory::Memories, reconcile},
+    triggers::{self, DecodedCluster, Triggers},
 };
 use anyhow::{Context as _, Result, bail};
+use backon::ExponentialBuilder;
 use futures::{Stream, StreamExt, stream};
 use kube::{
     Client,
-    runtime::controller::{
-        Action, Config, Error as ControllerError, ReconcileReason, ReconcileRequest, applier,
+    runtime::{
+        controller::{Action, Config, Error as ControllerError, ReconcileRequest, applier},
+        events::Reporter,
     },
 };
-use poker_operator_core::backoff;
 use poker_service::{admin, readiness::Readiness};
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// Time for running reconciles to end after SIGTERM, and for the Lease to be released.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a cluster waits after a reconcile that failed: a quarter of a second to a minute, and with jitter up to twice as
+/// long, so that clusters that failed together do not come back together.
+const RECONCILE_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(250))
+    .with_max_delay(Duration::from_secs(60))
+    .with_jitter();
 
 /// Chooses the process's TLS implementation; call it once before any client is made.
 pub fn install_crypto() {
@@ -40,56 +44,55 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Runs until `stop`, then ends running passes and gives leadership up.
+/// Runs until `stop`, then waits for running reconciles and gives up leadership.
 ///
 /// # Errors
-/// When any part ends by itself: the process must end then, and start anew.
+/// When any part ends by itself: the process must end then, and be started again.
 pub async fn run(
     client: Client,
     options: Options,
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<()> {
-    let (triggers, mut queue) = mpsc::channel(limits::TRIGGER_QUEUE_ENTRIES);
+    let (triggers, mut requests) = triggers::queue();
     let readiness = Readiness::default();
     let metrics = Arc::new(Metrics::default());
     let expectations = Arc::new(Expectations::default());
     let watch_health = Arc::new(WatchHealth::default());
     let leadership = Arc::new(Leadership::default());
-    let (sampler, topics) = (
+    let (samples, topics) = (
         Arc::new(SampleStore::default()),
         Arc::new(TopicManager::default()),
     );
 
-    let mut watches = JoinSet::new();
-    let stores = CacheBuilder {
+    let deps = WatchDeps {
+        expectations: expectations.clone(),
+        watch_health: watch_health.clone(),
+        readiness: readiness.clone(),
+        metrics: metrics.clone(),
+        triggers: triggers.clone(),
+    };
+    let (stores, watches) = Stores::watch(client.clone(), options.watch_namespace.as_deref(), deps);
+    let ctx = Arc::new(Context {
         client: client.clone(),
-        namespace: options.watch_namespace.as_deref(),
-        deps: WatchDeps {
-            expectations: expectations.clone(),
-            watch_health: watch_health.clone(),
-            readiness: readiness.clone(),
-            metrics: metrics.clone(),
-            triggers: triggers.clone(),
-        },
-        tasks: &mut watches,
-    }
-    .start();
-    let ctx = Arc::new(Context::new(Parts {
-        client: client.clone(),
-        identity: options.identity.clone(),
         stores,
         leadership: leadership.clone(),
         expectations,
         watch_health,
         metrics: metrics.clone(),
-        sampler: sampler.clone(),
+        samples: samples.clone(),
         topics: topics.clone(),
-    })?);
+        memories: Memories::default(),
+        reporter: Reporter {
+            controller: "poker-operator".to_owned(),
+            instance: Some(options.identity.clone()),
+        },
+        http: drain_status::http_client()?,
+    });
 
-    // Before the election begins: what it tells at once is not missed.
+    // Before the election begins, so that becoming leader at once is not missed.
     let leading = leadership.subscribe();
-    // Leadership is given up only after the last pass has ended.
+    // Leadership is given up only after the last reconcile has ended.
     let release = CancellationToken::new();
     let elector = Elector::new(client, &options, metrics.clone());
     let leader = AbortOnDropHandle::new(tokio::spawn(leader::run(elector, leadership, release.clone())));
@@ -97,7 +100,7 @@ pub async fn run(
     let routes = admin::router(readiness.clone(), metrics.registry());
     parts.spawn(admin::serve(listener, routes, stop.clone()));
     parts.spawn(poller::run(
-        sampler,
+        samples,
         triggers.clone(),
         metrics.clone(),
         stop.clone(),
@@ -108,15 +111,15 @@ pub async fn run(
         metrics,
         stop.clone(),
     ));
-    parts.spawn(look_at_all_when_leading(
+    parts.spawn(requeue_all_on_leadership(
         ctx.clone(),
         leading,
         triggers,
         stop.clone(),
     ));
-    let next = stream::poll_fn(move |cx| queue.poll_recv(cx)).map(Ok::<_, Infallible>);
-    let queue = next.take_until(stop.clone().cancelled_owned()).boxed();
-    let reconciler = reconcile_all(ctx, queue, options.concurrency, stop.clone());
+    let requests = stream::poll_fn(move |cx| requests.poll_recv(cx)).map(Ok::<_, Infallible>);
+    let requests = requests.take_until(stop.clone().cancelled_owned()).boxed();
+    let reconciler = reconcile_all(ctx, requests, options.concurrency, stop.clone());
     let tasks = Tasks {
         leader,
         reconciler: AbortOnDropHandle::new(tokio::spawn(reconciler)),
@@ -126,7 +129,7 @@ pub async fn run(
     tasks.supervise(&readiness, stop, release).await
 }
 
-/// Everything that runs. Dropping it ends all at once.
+/// All tasks. Dropping it aborts them.
 struct Tasks {
     leader: AbortOnDropHandle<Result<()>>,
     reconciler: AbortOnDropHandle<()>,
@@ -135,7 +138,7 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// Waits for `stop` and ends in order: passes first, then leadership.
+    /// Waits for `stop`, then ends in order: first the reconciles, then leadership.
     async fn supervise(
         mut self,
         readiness: &Readiness,
@@ -162,79 +165,83 @@ impl Tasks {
             }
         }
         readiness.wait_for("shutdown", "shutting down");
-        let patience = Duration::from_secs(limits::SHUTDOWN_SECONDS);
-        if tokio::time::timeout(patience, self.reconciler).await.is_err() {
-            tracing::warn!("passes were still running: they are cut off");
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.reconciler)
+            .await
+            .is_err()
+        {
+            tracing::warn!("reconciles are still running: they are cancelled");
         }
         release.cancel();
-        let released = tokio::time::timeout(patience, self.leader).await;
-        released.context("the lease could not be given up in time")??
+        let released = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.leader).await;
+        released.context("the lease could not be released in time")??
     }
 }
 
-/// Looks at clusters as the queue names them, until it ends and the running passes have ended.
+/// Reconciles clusters as the queue requests it, until the queue has ended and so have the running reconciles.
 async fn reconcile_all(
     ctx: Arc<Context>,
-    queue: impl Stream<Item = Result<ReconcileRequest<DecodedCluster>, Infallible>> + Send + Unpin,
+    requests: impl Stream<Item = Result<ReconcileRequest<DecodedCluster>, Infallible>> + Send + Unpin,
     concurrency: u16,
     stop: CancellationToken,
 ) {
-    // Without all caches, what is missing in one would be made again or deleted.
+    // An incomplete cache would make the operator create again, or delete, what the cache lacks.
     tokio::select! {
         () = stop.cancelled() => return,
         ready = ctx.stores.ready() => if ready.is_err() { return },
     }
-    // No debounce: each event would put a pass off, for as long as events come. Those that wait count once anyway.
+    // No debounce: each event would postpone the reconcile, for as long as events arrive. Waiting requests for one
+    // cluster count once anyway.
     let config = Config::default().concurrency(concurrency);
     let clusters = ctx.stores.clusters.clone();
-    let pass = |object, ctx| Box::pin(reconcile::pass(object, ctx));
-    let passes = applier(pass, retry, ctx.clone(), clusters, queue, config);
-    passes
+    let reconcile = |object, ctx| Box::pin(reconcile(object, ctx));
+    let results = applier(reconcile, on_error, ctx.clone(), clusters, requests, config);
+    results
         .for_each(async |result| {
             ctx.metrics
                 .clusters
                 .set(i64::try_from(ctx.stores.clusters.len()).unwrap_or(i64::MAX));
-            if let Err(ControllerError::ObjectNotFound(gone)) = result {
-                ctx.forget(&(gone.namespace.clone().unwrap_or_default(), gone.name.clone()));
+            if let Err(ControllerError::ObjectNotFound(deleted)) = result {
+                let namespace = deleted.namespace.unwrap_or_default();
+                ctx.forget(&ClusterKey::new(namespace, deleted.name));
             }
         })
         .await;
 }
 
-/// What failed is tried again, each time after a longer wait.
-fn retry(object: Arc<DecodedCluster>, error: &Error, ctx: Arc<Context>) -> Action {
-    let key = reconcile::key(&object);
-    let line = error.line();
-    let (failures, is_news) = ctx.failed(&key, &line);
+/// A reconcile that failed is retried, each time after a longer wait.
+fn on_error(object: Arc<DecodedCluster>, error: &Error, ctx: Arc<Context>) -> Action {
+    let key = ClusterKey::of(&*object);
+    let message = error.message();
+    let (failures, is_new) = ctx.memories.check_out(&key).record_failure(&message);
+    let reason = error.category();
     ctx.metrics
         .reconcile_errors
-        .get_or_create(&Reason {
-            reason: error.label(),
-        })
+        .get_or_create(&Reason { reason })
         .inc();
-    if error.is_passing() {
+    let (namespace, cluster) = (key.namespace, key.name);
+    if error.is_transient() {
         tracing::info!(
-            namespace = key.0,
-            cluster = key.1,
-            error = line,
-            "pass has to be repeated"
+            namespace,
+            cluster,
+            error = message,
+            "reconcile has to be repeated"
         );
-    } else if is_news {
-        tracing::warn!(namespace = key.0, cluster = key.1, error = line, "pass failed");
+    } else if is_new {
+        tracing::warn!(namespace, cluster, error = message, "reconcile failed");
     } else {
         tracing::debug!(
-            namespace = key.0,
-            cluster = key.1,
-            error = line,
+            namespace,
+            cluster,
+            error = message,
             failures,
-            "pass failed again"
+            "reconcile failed again"
         );
     }
-    Action::requeue(backoff::delay(failures, jitter()))
+    Action::requeue(backoff::delay(RECONCILE_BACKOFF, failures))
 }
 
-/// A process that becomes leader looks at every cluster.
-async fn look_at_all_when_leading(
+/// Requests a reconcile of every cluster whenever this process becomes leader.
+async fn requeue_all_on_leadership(
     ctx: Arc<Context>,
     mut leading: watch::Receiver<bool>,
     triggers: Triggers,
@@ -245,22 +252,8 @@ async fn look_at_all_when_leading(
             () = stop.cancelled() => return Ok(()),
             changed = leading.changed() => changed?,
         }
-        for obj_ref in ctx.stores.cluster_refs() {
-            let _ = triggers
-                .send(ReconcileRequest {
-                    obj_ref,
-                    reason: ReconcileReason::BulkReconcile,
-                })
-                .await;
+        for cluster in ctx.stores.cluster_keys() {
+            triggers.reconcile(&cluster, "leadership changed").await;
         }
-    }
-}
-
-/// A number in 0..=1.
-fn jitter() -> f64 {
-    let mut random = [0];
-    match getrandom::fill(&mut random) {
-        Ok(()) => f64::from(random[0]) / f64::from(u8::MAX),
-        Err(_) => 0.0,
     }
 }

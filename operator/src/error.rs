@@ -1,125 +1,202 @@
-//! Why a pass did not succeed. Each kind has a label from a fixed set, for metrics and conditions.
+//! Why a reconcile did not succeed. What to do about an error follows from its type, never from its text.
 
-use crate::limits;
+use kube::core::Status;
 use poker_operator_core::plan_result::Failure;
 use std::{error::Error as StdError, time::Duration};
 
-pub const TRIES_AGAIN: &str = "the operator tries again; see the API server if it lasts";
+/// A failure to observe is reported once it has lasted this long: an API server that restarts is back by then.
+pub const REPORT_AFTER: Duration = Duration::from_secs(60);
+/// The same where the API server forbids it: waiting changes little, but new permissions take a moment.
+pub const REPORT_FORBIDDEN_AFTER: Duration = Duration::from_secs(5);
+
+pub const HINT_RETRIED: &str = "the operator retries; check the API server if this lasts";
+const HINT_FORBIDDEN: &str =
+    "give the operator's ServiceAccount the permissions that the roles of its chart grant";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot {what}")]
-    Api { what: String, source: Box<kube::Error> },
-    #[error("no answer within {} s: {what}", crate::limits::WRITE_TIMEOUT_SECONDS)]
-    Timeout { what: String },
+    #[error("cannot {action}")]
+    Api {
+        action: String,
+        source: Box<kube::Error>,
+    },
+    #[error("cannot {action}: no answer within {} s", .limit.as_secs())]
+    Timeout { action: String, limit: Duration },
     #[error("this process is not leader any more")]
     NotLeader,
     #[error("{}", .0.message)]
     Failed(Failure),
     #[error("no random numbers")]
-    Entropy(#[source] getrandom::Error),
-    #[error("cannot serialise {what}")]
-    Serialise { what: String, source: serde_json::Error },
-    #[error("the pass took longer than {} s", crate::limits::RECONCILE_TIMEOUT_SECONDS)]
-    TooLong,
+    Random(#[source] getrandom::Error),
+    #[error("cannot serialize {object}")]
+    Serialize {
+        object: String,
+        source: serde_json::Error,
+    },
+    #[error("the reconcile took longer than {} s", .0.as_secs())]
+    ReconcileTimeout(Duration),
 }
 
 impl Error {
-    pub fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+    pub fn api(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         move |source| Self::Api {
-            what: what.into(),
+            action: action.into(),
             source: Box::new(source),
         }
     }
 
-    /// The label in metrics, and the reason in conditions where the API server refused.
-    pub fn label(&self) -> &'static str {
+    /// The reason in metrics, from a fixed set.
+    pub fn category(&self) -> &'static str {
         match self {
-            Self::Api { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => match status.code {
-                    403 => "Forbidden",
-                    404 => "NotFound",
-                    409 => "Conflict",
-                    400..=499 => "Refused",
-                    _ => "ServerError",
-                },
-                _ => "Unreachable",
+            Self::Api { source, .. } => match status(source) {
+                Some(status) if status.is_forbidden() => "Forbidden",
+                Some(status) if status.is_not_found() => "NotFound",
+                Some(status) if is_conflict(status) => "Conflict",
+                Some(status) if (400..500).contains(&status.code) => "Refused",
+                Some(_) => "ServerError",
+                None => "Unreachable",
             },
             Self::Timeout { .. } => "Timeout",
             Self::NotLeader => "NotLeader",
             Self::Failed(failure) => failure.reason,
-            Self::Entropy(_) => "Entropy",
-            Self::Serialise { .. } => "Serialise",
-            Self::TooLong => "TooLong",
+            Self::Random(_) => "Random",
+            Self::Serialize { .. } => "Serialize",
+            Self::ReconcileTimeout(_) => "ReconcileTimeout",
         }
     }
 
-    /// Passes by itself soon: not worth a word to people, nor a condition.
-    pub fn is_passing(&self) -> bool {
-        matches!(self.label(), "Conflict" | "NotLeader")
+    /// Passes by itself soon: neither a condition nor a warning.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::NotLeader) || self.status().is_some_and(is_conflict)
     }
 
-    /// What to do when this kept the cluster from being observed.
-    pub fn advice(&self) -> &'static str {
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(Status::is_not_found)
+    }
+
+    pub fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(Status::is_forbidden)
+    }
+
+    fn status(&self) -> Option<&Status> {
         match self {
-            Self::Api { source, .. } => advice(source),
-            _ => TRIES_AGAIN,
+            Self::Api { source, .. } => status(source),
+            _ => None,
         }
     }
 
-    /// How long the cluster may not be observed for this before people are told.
-    pub fn patience(&self) -> Duration {
+    /// What to do when this error prevents observing the cluster.
+    pub fn hint(&self) -> &'static str {
         match self {
-            Self::Api { source, .. } => patience(source),
-            _ => limits::BLIND_PATIENCE,
+            Self::Api { source, .. } => hint(source),
+            _ => HINT_RETRIED,
+        }
+    }
+
+    /// How long this error may prevent observing the cluster before that is reported.
+    pub fn report_after(&self) -> Duration {
+        match self {
+            Self::Api { source, .. } => report_after(source),
+            _ => REPORT_AFTER,
         }
     }
 
     /// The error and its causes in one line.
-    pub fn line(&self) -> String {
-        if let Self::Api { source, .. } = self {
-            return format!("{self}: {}", words(source));
+    pub fn message(&self) -> String {
+        match self {
+            Self::Api { source, .. } => format!("{self}: {}", api_message(source)),
+            _ => with_causes(self),
         }
-        with_causes(self)
     }
 }
 
-/// What a client's error says to people: of an answer of the API server only its message.
-pub fn words(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        return status.message.clone();
+/// The message of the API server's answer, or the client's error with its causes.
+pub fn api_message(error: &kube::Error) -> String {
+    match status(error) {
+        Some(status) => status.message.clone(),
+        None => with_causes(error),
     }
-    with_causes(error)
-}
-
-fn with_causes(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
-}
-
-fn is_forbidden(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 /// What to do about something that cannot be observed.
-pub fn advice(error: &kube::Error) -> &'static str {
-    if is_forbidden(error) {
-        "give the operator's ServiceAccount the rights that the roles of its chart give"
+pub fn hint(error: &kube::Error) -> &'static str {
+    if status(error).is_some_and(Status::is_forbidden) {
+        HINT_FORBIDDEN
     } else {
-        TRIES_AGAIN
+        HINT_RETRIED
     }
 }
 
-/// How long something may not be observed before people are told.
-pub fn patience(error: &kube::Error) -> Duration {
-    if is_forbidden(error) {
-        limits::FORBIDDEN_PATIENCE
+/// How long something may fail to be observed before that is reported.
+pub fn report_after(error: &kube::Error) -> Duration {
+    if status(error).is_some_and(Status::is_forbidden) {
+        REPORT_FORBIDDEN_AFTER
     } else {
-        limits::BLIND_PATIENCE
+        REPORT_AFTER
+    }
+}
+
+fn status(error: &kube::Error) -> Option<&Status> {
+    match error {
+        kube::Error::Api(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// Another write came first.
+fn is_conflict(status: &Status) -> bool {
+    status.is_conflict() || status.is_already_exists()
+}
+
+fn with_causes(error: &dyn StdError) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(reason: &str, code: u16) -> Error {
+        let status = Status::failure("refused", reason).with_code(code).boxed();
+        Error::api("apply Service demo")(kube::Error::Api(status))
+    }
+
+    #[test]
+    fn answers_of_the_api_server_are_told_apart_by_their_status() {
+        let table = [
+            (refused("Conflict", 409), "Conflict", true),
+            (refused("AlreadyExists", 409), "Conflict", true),
+            (refused("NotFound", 404), "NotFound", false),
+            (refused("Failed to parse error data", 404), "NotFound", false),
+            (refused("Forbidden", 403), "Forbidden", false),
+            (refused("Invalid", 422), "Refused", false),
+            (refused("InternalError", 500), "ServerError", false),
+        ];
+        for (error, category, is_transient) in table {
+            assert_eq!(error.category(), category, "{error:?}");
+            assert_eq!(error.is_transient(), is_transient, "{error:?}");
+            assert_eq!(error.is_not_found(), category == "NotFound", "{error:?}");
+            assert_eq!(error.is_forbidden(), category == "Forbidden", "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_reason_named_like_an_answer_of_the_api_server_is_not_one() {
+        for reason in ["Conflict", "NotFound", "Forbidden", "NotLeader"] {
+            let error = Error::Failed(Failure {
+                reason,
+                message: "the Ingress was refused".to_owned(),
+            });
+            assert!(
+                !error.is_transient() && !error.is_not_found() && !error.is_forbidden(),
+                "{reason}"
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Leader election with a Lease: only the leader writes. A process that was leader and is not sure any more
-//! ends; the decision itself is in `poker_operator_core::lease`.
+//! Leader election with a Lease: only the leader writes. A leader that could not renew its Lease ends the process; the
+//! decision itself is in `poker_operator_core::lease`.
 
-use crate::{limits, metrics::Metrics, options::Options};
+use crate::{metrics::Metrics, options::Options};
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -17,9 +17,23 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-const DURATION: Duration = Duration::from_secs(limits::LEASE_SECONDS as u64);
+/// How long the Lease promises leadership after its last change. A leader renews at a third of it, and one that
+/// could not renew ends at two thirds.
+const LEASE_SECONDS: u32 = 20;
+const LEASE_DURATION: Duration = Duration::from_secs(LEASE_SECONDS as u64);
+/// A request for the Lease that failed is repeated after this time.
+const LEASE_RETRY: Duration = Duration::from_secs(1);
+/// A write is given up after this time: begun just before the end of leadership, it has ended before another
+/// process can become leader.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(WRITE_TIMEOUT_SECONDS);
+const WRITE_TIMEOUT_SECONDS: u64 = 6;
 
-/// Whether this process may write, for everybody who does.
+const _: () = assert!(
+    LEASE_SECONDS as u64 * 2 + WRITE_TIMEOUT_SECONDS * 3 < LEASE_SECONDS as u64 * 3,
+    "the last write of an old leader ends before a new one starts"
+);
+
+/// Whether this process may write.
 #[derive(Debug, Default)]
 pub struct Leadership {
     until: Mutex<Option<Instant>>,
@@ -27,12 +41,12 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// True only while the lease is surely ours, however late the election loop is.
+    /// True only while the Lease is certainly ours, however late the election loop is.
     pub fn may_write(&self) -> bool {
         self.until().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Told when this process becomes leader.
+    /// Changes when this process becomes leader.
     pub fn subscribe(&self) -> watch::Receiver<bool> {
         self.leading.subscribe()
     }
@@ -57,16 +71,16 @@ impl Leadership {
 pub struct Elector {
     api: Api<Lease>,
     name: String,
-    me: String,
+    identity: String,
     metrics: Arc<Metrics>,
-    /// Times are told since then.
+    /// Times are measured since then.
     epoch: Instant,
     lease: Option<Lease>,
     sighting: Option<Sighting>,
     renewed_at: Option<Duration>,
 }
 
-/// Takes part in the election until `stop`, then gives leadership up.
+/// Takes part in the election until `stop`, then releases the Lease.
 ///
 /// # Errors
 /// When leadership was lost: the process must end.
@@ -88,7 +102,7 @@ impl Elector {
         Self {
             api: Api::namespaced(client, &options.namespace),
             name: options.lease.clone(),
-            me: options.identity.clone(),
+            identity: options.identity.clone(),
             metrics,
             epoch: Instant::now(),
             lease: None,
@@ -97,19 +111,21 @@ impl Elector {
         }
     }
 
-    /// Looks, decides and acts once. Returns when to do so again.
+    /// Reads, decides and acts once. Returns when to do so again.
     async fn step(&mut self, leadership: &Leadership) -> Result<Duration> {
-        let retry = Duration::from_millis(limits::LEASE_RETRY_MILLISECONDS);
         if self.renewed_at.is_none()
             && let Err(error) = self.read().await
         {
             tracing::warn!(lease = self.name, %error, "the lease cannot be read");
-            return Ok(retry);
+            return Ok(LEASE_RETRY);
         }
         let write = match self.decide() {
             Decision::Hold(pause) | Decision::Wait(pause) => return Ok(pause),
             Decision::Lost => {
-                return self.lose(leadership, "it could not be renewed in time, or somebody took it");
+                return self.lose(
+                    leadership,
+                    "it was not renewed in time, or another process took it",
+                );
             }
             Decision::Create => self.write(None).await,
             Decision::Take | Decision::Renew => self.write(self.lease.clone()).await,
@@ -119,21 +135,21 @@ impl Elector {
                 self.extend(leadership);
                 Ok(Duration::ZERO)
             }
-            Err(kube::Error::Api(status)) if status.code == 404 && self.renewed_at.is_some() => {
+            Err(kube::Error::Api(status)) if status.is_not_found() && self.renewed_at.is_some() => {
                 self.lose(leadership, "it was deleted")
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                // Somebody wrote it: what stands there now decides.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+                // Another process wrote it: its current content decides.
                 let _ = self.read().await;
                 Ok(if self.renewed_at.is_some() {
                     Duration::ZERO
                 } else {
-                    retry
+                    LEASE_RETRY
                 })
             }
             Err(error) => {
                 tracing::warn!(lease = self.name, %error, "the lease cannot be written");
-                Ok(retry)
+                Ok(LEASE_RETRY)
             }
         }
     }
@@ -145,19 +161,19 @@ impl Elector {
     fn decide(&mut self) -> Decision {
         let seen = match &self.lease {
             Some(lease) => Some(view(lease)),
-            // Its holder may not know yet that it was deleted: that counts as a change of the lease.
-            None => self.sighting.is_some().then(vanished),
+            // Its holder may not know yet that it was deleted: that counts as a change of the Lease.
+            None => self.sighting.is_some().then(deleted),
         };
         let now = self.now();
         self.sighting = seen
             .as_ref()
             .map(|seen| lease::sight(self.sighting.take(), seen, now));
         lease::evaluate(&Election {
-            me: &self.me,
+            me: &self.identity,
             lease: seen.as_ref(),
             sighting: self.sighting.as_ref(),
             renewed_at: self.renewed_at,
-            duration: DURATION,
+            duration: LEASE_DURATION,
             now,
         })
     }
@@ -183,10 +199,10 @@ impl Elector {
     fn next(&self, current: Option<&Lease>) -> Lease {
         let now = MicroTime(Timestamp::now());
         let before = current.and_then(|lease| lease.spec.clone()).unwrap_or_default();
-        let mine = before.holder_identity.as_deref() == Some(&self.me);
+        let mine = before.holder_identity.as_deref() == Some(&self.identity);
         let spec = LeaseSpec {
-            holder_identity: Some(self.me.clone()),
-            lease_duration_seconds: i32::try_from(limits::LEASE_SECONDS).ok(),
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(LEASE_SECONDS).ok(),
             acquire_time: if mine {
                 before.acquire_time
             } else {
@@ -212,10 +228,10 @@ impl Elector {
     fn extend(&self, leadership: &Leadership) {
         if let Some(renewed_at) = self.renewed_at {
             if !leadership.may_write() {
-                tracing::info!(identity = self.me, "leading");
+                tracing::info!(identity = self.identity, "leading");
             }
             self.metrics.leader.set(1);
-            leadership.extend(self.epoch + renewed_at + DURATION / 3 * 2);
+            leadership.extend(self.epoch + renewed_at + LEASE_DURATION / 3 * 2);
         }
     }
 
@@ -237,8 +253,8 @@ impl Elector {
             spec.holder_identity = None;
         }
         match in_time(self.api.replace(&self.name, &PostParams::default(), &lease)).await {
-            Ok(_) => tracing::info!(lease = self.name, "leadership given up"),
-            Err(error) => tracing::warn!(lease = self.name, %error, "the lease was not given up: it expires"),
+            Ok(_) => tracing::info!(lease = self.name, "lease released"),
+            Err(error) => tracing::warn!(lease = self.name, %error, "the lease was not released: it expires"),
         }
         Ok(())
     }
@@ -246,17 +262,17 @@ impl Elector {
 
 /// A request that does not answer in time counts as failed.
 async fn in_time<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-    match tokio::time::timeout(limits::WRITE_TIMEOUT, request).await {
+    match tokio::time::timeout(WRITE_TIMEOUT, request).await {
         Ok(result) => result,
         Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
     }
 }
 
-fn vanished() -> lease::Lease {
-    let holder = Some("whoever held the deleted lease".to_owned());
+fn deleted() -> lease::Lease {
+    let holder = Some("the holder of the deleted lease".to_owned());
     lease::Lease {
         holder,
-        duration: DURATION,
+        duration: LEASE_DURATION,
         resource_version: "deleted".to_owned(),
     }
 }
@@ -268,7 +284,7 @@ fn view(lease: &Lease) -> lease::Lease {
         .and_then(|seconds| u64::try_from(seconds).ok());
     lease::Lease {
         holder: spec.holder_identity,
-        duration: seconds.map_or(DURATION, Duration::from_secs),
+        duration: seconds.map_or(LEASE_DURATION, Duration::from_secs),
         resource_version: lease.resource_version().unwrap_or_default(),
     }
 }
@@ -280,13 +296,13 @@ mod tests {
     #[test]
     fn leadership_ends_by_itself() {
         let leadership = Leadership::default();
-        let mut told = leadership.subscribe();
+        let mut leading = leadership.subscribe();
         assert!(!leadership.may_write());
-        leadership.extend(Instant::now() + DURATION);
-        assert!(leadership.may_write() && told.has_changed().unwrap());
-        told.mark_unchanged();
-        leadership.extend(Instant::now() + DURATION);
-        assert!(!told.has_changed().unwrap(), "renewing is no news");
+        leadership.extend(Instant::now() + LEASE_DURATION);
+        assert!(leadership.may_write() && leading.has_changed().unwrap());
+        leading.mark_unchanged();
+        leadership.extend(Instant::now() + LEASE_DURATION);
+        assert!(!leading.has_changed().unwrap(), "renewing changes nothing");
         leadership.extend(Instant::now());
         assert!(!leadership.may_write());
     }

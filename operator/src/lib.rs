@@ -1,9 +1,9 @@
 //! The shell of the operator: reads and writes. Every decision is in `poker-operator-core`.
 
+mod backoff;
 mod cache;
 pub mod cli;
 mod cluster_key;
-mod context;
 pub mod controller;
 mod error;
 mod kafka;
@@ -13,3 +13,4 @@ mod metrics;
 pub mod options;
 mod prometheus;
 mod reconcile;
+mod triggers;

@@ -1,4 +1,4 @@
-//! The operator's own metrics. Labels are taken from fixed sets: never the name of an object.
+//! The operator's own metrics. Label values come from fixed sets: they are never names of objects.
 
 use jiff::Timestamp;
 use prometheus_client::{

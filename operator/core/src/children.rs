@@ -8,7 +8,7 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 
-/// As they stand in Kubernetes, found by label or by name; some may belong to somebody else.
+/// As they are in Kubernetes, found by label or by name; some may belong to another owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Live {}
 /// As they should be.
@@ -18,43 +18,50 @@ pub enum Planned {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {}
 
-/// The objects, in the order in which they are applied. Destructure it without `..`, so that a
-/// kind nobody applies does not compile.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Children<S> {
-    pub service_accounts: Vec<ServiceAccount>,
-    pub roles: Vec<Role>,
-    pub role_bindings: Vec<RoleBinding>,
-    pub secrets: Vec<Secret>,
-    /// The routing table alone; applied as `managers::ROUTES`, all others as `WORKLOADS`.
-    pub config_maps: Vec<ConfigMap>,
-    pub services: Vec<Service>,
-    pub network_policies: Vec<NetworkPolicy>,
-    pub pod_disruption_budgets: Vec<PodDisruptionBudget>,
-    pub ingresses: Vec<Ingress>,
-    pub stateful_sets: Vec<StatefulSet>,
-    pub deployments: Vec<Deployment>,
-    pub state: PhantomData<S>,
+/// Calls a macro once with all kinds of children, as `field: Type,`, in the order of application. [`Children`] is
+/// defined by this list, so no user of it can forget a kind.
+///
+/// The Ingress comes last: an admission webhook of an ingress controller may refuse it.
+#[macro_export]
+macro_rules! for_each_kind {
+    ($callback:ident) => {
+        $callback! {
+            service_accounts: ServiceAccount,
+            roles: Role,
+            role_bindings: RoleBinding,
+            secrets: Secret,
+            config_maps: ConfigMap,
+            services: Service,
+            network_policies: NetworkPolicy,
+            pod_disruption_budgets: PodDisruptionBudget,
+            stateful_sets: StatefulSet,
+            deployments: Deployment,
+            ingresses: Ingress,
+        }
+    };
 }
 
-impl<S> Default for Children<S> {
-    fn default() -> Self {
-        Self {
-            service_accounts: Vec::new(),
-            roles: Vec::new(),
-            role_bindings: Vec::new(),
-            secrets: Vec::new(),
-            config_maps: Vec::new(),
-            services: Vec::new(),
-            network_policies: Vec::new(),
-            pod_disruption_budgets: Vec::new(),
-            ingresses: Vec::new(),
-            stateful_sets: Vec::new(),
-            deployments: Vec::new(),
-            state: PhantomData,
+macro_rules! define_children {
+    ($($kind:ident: $type:ident,)*) => {
+        /// The objects, by kind. The only ConfigMap is the routing table; it is applied as `managers::ROUTES`, all
+        /// other kinds as `managers::WORKLOADS`.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Children<S> {
+            $(pub $kind: Vec<$type>,)*
+            pub state: PhantomData<S>,
         }
-    }
+
+        impl<S> Default for Children<S> {
+            fn default() -> Self {
+                Self {
+                    $($kind: Vec::new(),)*
+                    state: PhantomData,
+                }
+            }
+        }
+    };
 }
+for_each_kind!(define_children);
 
 impl<S> Children<S> {
     /// The deployment of that name.

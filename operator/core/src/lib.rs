@@ -3,7 +3,6 @@
 //! One pass: [`validate::validate`], then [`plan::plan`], then the shell applies, then
 //! [`status::derive`] and [`status::events::between`].
 
-pub mod backoff;
 mod build;
 pub mod children;
 pub mod lease;

@@ -6,53 +6,29 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::ResourceExt;
 
 use crate::children::{Children, Planned};
+use crate::for_each_kind;
 use crate::observed::{LiveChildren, Observed};
 use crate::plan_result::ObjectRef;
 
 /// Live objects that belong to this very cluster, are neither planned nor kept, and are not
-/// already being deleted. Workloads come first, so that a Service outlives its pods.
+/// already being deleted. In reverse order of application, so that a Service outlives its pods.
 pub fn of(
     live: &LiveChildren,
     seen: &Observed,
     planned: &Children<Planned>,
     kept: &BTreeSet<String>,
 ) -> Vec<ObjectRef> {
-    let Children {
-        service_accounts,
-        roles,
-        role_bindings,
-        secrets,
-        config_maps,
-        services,
-        network_policies,
-        pod_disruption_budgets,
-        ingresses,
-        stateful_sets,
-        deployments,
-        state: _,
-    } = live;
-    let none = BTreeSet::new();
-    let mut orphans = Vec::new();
-    orphans.extend(kind(seen, deployments, &planned.deployments, kept));
-    orphans.extend(kind(seen, stateful_sets, &planned.stateful_sets, &none));
-    orphans.extend(kind(seen, ingresses, &planned.ingresses, &none));
-    orphans.extend(kind(seen, services, &planned.services, kept));
-    orphans.extend(kind(seen, network_policies, &planned.network_policies, &none));
-    orphans.extend(kind(
-        seen,
-        pod_disruption_budgets,
-        &planned.pod_disruption_budgets,
-        &none,
-    ));
-    orphans.extend(kind(seen, config_maps, &planned.config_maps, &none));
-    orphans.extend(kind(seen, secrets, &planned.secrets, kept));
-    orphans.extend(kind(seen, role_bindings, &planned.role_bindings, &none));
-    orphans.extend(kind(seen, roles, &planned.roles, &none));
-    orphans.extend(kind(seen, service_accounts, &planned.service_accounts, &none));
-    orphans
+    let mut by_kind = Vec::new();
+    macro_rules! collect {
+        ($($kind:ident: $type:ident,)*) => {
+            $(by_kind.push(of_kind(seen, &live.$kind, &planned.$kind, kept));)*
+        };
+    }
+    for_each_kind!(collect);
+    by_kind.into_iter().rev().flatten().collect()
 }
 
-fn kind<K>(seen: &Observed, live: &[K], planned: &[K], kept: &BTreeSet<String>) -> Vec<ObjectRef>
+fn of_kind<K>(seen: &Observed, live: &[K], planned: &[K], kept: &BTreeSet<String>) -> Vec<ObjectRef>
 where
     K: ResourceExt + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
 {

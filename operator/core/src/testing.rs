@@ -11,7 +11,7 @@ use crate::children::{Applied, Children};
 use crate::observed::{DrainStatus, Observed, SecretKeys, TopicObserved, fingerprint};
 use crate::plan_result::{Outcome, Plan, TopicPlan};
 use crate::validate::{Invalid, Validated, validate};
-use crate::{plan, status, topic};
+use crate::{for_each_kind, plan, status, topic};
 
 /// A cluster of that name and spec, seen for the first time.
 pub fn observed(name: &str, spec: &str) -> Observed {
@@ -109,21 +109,12 @@ impl World {
             stateful_sets,
             ..retype(&plan.children)
         };
-        put(&mut live.service_accounts, &mut children.service_accounts, writes);
-        put(&mut live.roles, &mut children.roles, writes);
-        put(&mut live.role_bindings, &mut children.role_bindings, writes);
-        put(&mut live.secrets, &mut children.secrets, writes);
-        put(&mut live.config_maps, &mut children.config_maps, writes);
-        put(&mut live.services, &mut children.services, writes);
-        put(&mut live.network_policies, &mut children.network_policies, writes);
-        put(
-            &mut live.pod_disruption_budgets,
-            &mut children.pod_disruption_budgets,
-            writes,
-        );
-        put(&mut live.ingresses, &mut children.ingresses, writes);
-        put(&mut live.stateful_sets, &mut children.stateful_sets, writes);
-        put(&mut live.deployments, &mut children.deployments, writes);
+        macro_rules! put_all {
+            ($($kind:ident: $type:ident,)*) => {
+                $(put(&mut live.$kind, &mut children.$kind, writes);)*
+            };
+        }
+        for_each_kind!(put_all);
         for orphan in &plan.orphans {
             let gone = |name: String, kind: &str| orphan.kind == kind && name == orphan.name;
             live.deployments.retain(|d| !gone(d.name_any(), "Deployment"));
@@ -249,34 +240,14 @@ impl World {
 }
 
 fn retype<A, B>(children: &Children<A>) -> Children<B> {
-    let Children {
-        service_accounts,
-        roles,
-        role_bindings,
-        secrets,
-        config_maps,
-        services,
-        network_policies,
-        pod_disruption_budgets,
-        ingresses,
-        stateful_sets,
-        deployments,
-        state: _,
-    } = children;
-    Children {
-        service_accounts: service_accounts.clone(),
-        roles: roles.clone(),
-        role_bindings: role_bindings.clone(),
-        secrets: secrets.clone(),
-        config_maps: config_maps.clone(),
-        services: services.clone(),
-        network_policies: network_policies.clone(),
-        pod_disruption_budgets: pod_disruption_budgets.clone(),
-        ingresses: ingresses.clone(),
-        stateful_sets: stateful_sets.clone(),
-        deployments: deployments.clone(),
-        state: std::marker::PhantomData,
+    let mut retyped = Children::default();
+    macro_rules! clone {
+        ($($kind:ident: $type:ident,)*) => {
+            $(retyped.$kind.clone_from(&children.$kind);)*
+        };
     }
+    for_each_kind!(clone);
+    retyped
 }
 
 /// Stores objects as an API server would: the uid stays, the resource version moves.

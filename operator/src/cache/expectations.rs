@@ -1,10 +1,10 @@
-//! The stale-read expectations: no decision is made on a cache that has not seen our own last writes.
+//! Expectations: the writes of ours that the caches must show before the next reconcile of their cluster.
 //!
 //! Resource versions of one kind grow with every change and arrive in order on its watch, so "the watch of
 //! this kind has delivered at least version V" answers the question for every object of the kind, deleted
 //! ones too. A list that began after the write answers it as well (a watch may miss what happened between
-//! two lists). Versions that are not numbers cannot be compared: the expectations then lets everything pass.
-//! A deletion is answered without a version: the uid is remembered until the watch has seen it go.
+//! two lists). Versions that are not numbers cannot be compared: they are not waited for.
+//! A deletion has no version: its uid is remembered until the watch has observed it.
 
 use crate::cluster_key::ClusterKey;
 use std::{
@@ -22,15 +22,15 @@ pub struct Expectations {
 
 #[derive(Debug, Default)]
 struct State {
-    seen: HashMap<Kind, Seen>,
-    /// By cluster (namespace, name) and kind: what its cache must have reached.
+    observed: HashMap<Kind, Observed>,
+    /// By cluster and kind: what the cache must have reached.
     expected: HashMap<ClusterKey, BTreeMap<Kind, Expected>>,
-    /// Objects that we deleted and that the caches still hold.
+    /// Uids of objects that we deleted and that the caches still hold.
     deleted: HashSet<String>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Seen {
+struct Observed {
     version: u64,
     lists_begun: u64,
     /// Value of `lists_begun` at the newest list that has ended.
@@ -48,32 +48,32 @@ impl Expectations {
     pub fn observed(&self, kind: Kind, version: Option<&str>) {
         if let Some(version) = number(version) {
             let mut state = self.lock();
-            let seen = state.seen.entry(kind).or_default();
-            seen.version = seen.version.max(version);
+            let observed = state.observed.entry(kind).or_default();
+            observed.version = observed.version.max(version);
         }
     }
 
     pub fn list_began(&self, kind: Kind) {
-        self.lock().seen.entry(kind).or_default().lists_begun += 1;
+        self.lock().observed.entry(kind).or_default().lists_begun += 1;
     }
 
     pub fn list_ended(&self, kind: Kind) {
         let mut state = self.lock();
-        let seen = state.seen.entry(kind).or_default();
-        seen.list_ended = seen.lists_begun;
+        let observed = state.observed.entry(kind).or_default();
+        observed.list_ended = observed.lists_begun;
     }
 
-    /// A write for `cluster` (namespace, name) was answered with `version`.
+    /// A write for `cluster` was answered with `version`.
     pub fn expect(&self, cluster: &ClusterKey, kind: Kind, version: Option<&str>) {
         let Some(version) = number(version) else { return };
         let mut state = self.lock();
-        let seen = state.seen.get(kind).copied().unwrap_or_default();
-        if version <= seen.version {
+        let observed = state.observed.get(kind).copied().unwrap_or_default();
+        if version <= observed.version {
             return; // a write that changed nothing
         }
         let expected = Expected {
             version,
-            lists_begun: seen.lists_begun,
+            lists_begun: observed.lists_begun,
         };
         let cluster = state.expected.entry(cluster.clone()).or_default();
         let entry = cluster.entry(kind).or_insert(expected);
@@ -82,22 +82,24 @@ impl Expectations {
         }
     }
 
-    /// The kinds whose cache is behind our own writes for `cluster`; empty means go ahead.
+    /// The kinds whose caches do not show our writes for `cluster` yet.
     pub fn pending_kinds(&self, cluster: &ClusterKey) -> Vec<Kind> {
         let mut state = self.lock();
-        let State { seen, expected, .. } = &mut *state;
+        let State {
+            observed, expected, ..
+        } = &mut *state;
         let Some(kinds) = expected.get_mut(cluster) else {
             return Vec::new();
         };
         kinds.retain(|kind, expected| {
-            let seen = seen.get(kind).copied().unwrap_or_default();
-            seen.version < expected.version && seen.list_ended <= expected.lists_begun
+            let observed = observed.get(kind).copied().unwrap_or_default();
+            observed.version < expected.version && observed.list_ended <= expected.lists_begun
         });
-        let behind: Vec<_> = kinds.keys().copied().collect();
-        if behind.is_empty() {
+        let pending: Vec<_> = kinds.keys().copied().collect();
+        if pending.is_empty() {
             expected.remove(cluster);
         }
-        behind
+        pending
     }
 
     /// We deleted the object with this uid.
@@ -110,12 +112,12 @@ impl Expectations {
         self.lock().deleted.contains(uid)
     }
 
-    /// The watch has seen the object go.
+    /// The cache does not hold the object any more.
     pub fn deletion_observed(&self, uid: &str) {
         self.lock().deleted.remove(uid);
     }
 
-    /// The cluster is gone.
+    /// The cluster was deleted.
     pub fn forget(&self, cluster: &ClusterKey) {
         self.lock().expected.remove(cluster);
     }
@@ -134,11 +136,11 @@ mod tests {
     use super::*;
 
     fn cluster() -> ClusterKey {
-        ("ns".to_owned(), "demo".to_owned())
+        ClusterKey::new("ns", "demo")
     }
 
     #[test]
-    fn waits_until_the_watch_delivered_the_write() {
+    fn a_write_is_pending_until_the_watch_has_delivered_it() {
         let expectations = Expectations::default();
         assert!(
             expectations.pending_kinds(&cluster()).is_empty(),
@@ -150,9 +152,9 @@ mod tests {
         assert_eq!(expectations.pending_kinds(&cluster()), ["ConfigMap", "Service"]);
         assert!(
             expectations
-                .pending_kinds(&("ns".to_owned(), "other".to_owned()))
+                .pending_kinds(&ClusterKey::new("ns", "other"))
                 .is_empty(),
-            "others go on"
+            "other clusters continue"
         );
         expectations.observed("ConfigMap", Some("11"));
         expectations.observed("Service", Some("11"));
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_that_cannot_be_compared_let_pass() {
+    fn versions_that_cannot_be_compared_are_not_waited_for() {
         let expectations = Expectations::default();
         expectations.expect(&cluster(), "Service", Some("a1"));
         expectations.expect(&cluster(), "Service", None);

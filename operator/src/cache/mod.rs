@@ -1,6 +1,8 @@
-//! What the operator knows of the cluster: caches filled by watches, and whether they can be trusted.
+//! What the operator knows of Kubernetes: caches filled by watches, and whether they are up to date.
 
 pub mod expectations;
+mod limits;
+mod predicates;
 pub mod stores;
 pub mod watch_health;
 pub mod watches;

@@ -1,6 +1,11 @@
 //! One store per kind, kept up to date by a watch each.
 
-use crate::cache::watches::{self, CHILDREN, DecodedCluster, PODS, Watch, WatchDeps};
+use super::{
+    expectations::Kind,
+    predicates,
+    watches::{self, Watch, WatchDeps},
+};
+use crate::{cluster_key::ClusterKey, triggers::DecodedCluster};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
@@ -11,24 +16,33 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::{NamespaceResourceScope, PartialObjectMeta},
-    runtime::reflector::{Lookup, ObjectRef, Store, store, store::WriterDropped},
+    runtime::reflector::{Store, store, store::WriterDropped},
 };
 use poker_operator_api::names::LABEL_INSTANCE;
-use poker_operator_core::children::{Children, Live};
+use poker_operator_core::{
+    children::{Children, Live},
+    for_each_kind,
+};
 use serde::de::DeserializeOwned;
 use std::{fmt::Debug, marker::PhantomData};
 use tokio::task::JoinSet;
 
-/// Name of the definition that must be installed first.
-pub const DEFINITION_ABSENT: &str = "CRD pokerclusters.planningpoker.dev is not installed: install the poker-operator-crds chart, or run `poker-operator crds | kubectl apply --server-side -f -`";
-const KIND_ABSENT: &str = "this Kubernetes lacks a kind that the operator needs: see its log";
+/// Selects the pods of clusters.
+const PODS: &str =
+    "app.kubernetes.io/name=planning-poker,app.kubernetes.io/instance,app.kubernetes.io/component";
+/// Selects the children of clusters.
+const CHILDREN: &str = "app.kubernetes.io/managed-by=poker-operator";
+
+const CRD_ABSENT: &str = "CRD pokerclusters.planningpoker.dev is not installed: install the poker-operator-crds chart, or run `poker-operator crds | kubectl apply --server-side -f -`";
+const KIND_ABSENT: &str =
+    "this Kubernetes does not serve a kind that the operator needs: see the log of the operator";
 
 pub struct Stores {
     pub clusters: Store<DecodedCluster>,
     service_accounts: Store<ServiceAccount>,
     roles: Store<Role>,
     role_bindings: Store<RoleBinding>,
-    /// Names and labels only: values of Secrets stay in the API server.
+    /// Metadata only: values of Secrets stay in the API server.
     secrets: Store<PartialObjectMeta<Secret>>,
     config_maps: Store<ConfigMap>,
     services: Store<Service>,
@@ -37,37 +51,35 @@ pub struct Stores {
     ingresses: Store<Ingress>,
     stateful_sets: Store<StatefulSet>,
     deployments: Store<Deployment>,
-    /// What their containers wait for, and little else.
+    /// Why their containers do not run, and little else.
     pods: Store<Pod>,
 }
 
-/// Starts the watches, of one namespace or of all.
-pub struct CacheBuilder<'a> {
-    pub client: Client,
-    pub namespace: Option<&'a str>,
-    pub deps: WatchDeps,
-    pub tasks: &'a mut JoinSet<&'static str>,
+/// Starts the watches of one namespace or of all.
+struct CacheBuilder<'a> {
+    client: Client,
+    namespace: Option<&'a str>,
+    deps: WatchDeps,
+    tasks: JoinSet<Kind>,
 }
 
 impl CacheBuilder<'_> {
-    pub fn start(&mut self) -> Stores {
+    fn start(&mut self) -> Stores {
         let clusters = Watch {
             kind: "PokerCluster",
-            api: self.api(),
             labels: None,
-            when_absent: DEFINITION_ABSENT,
-            owner: watches::owner_self,
-            prune: watches::keep_all,
-            predicate: watches::metadata_or_spec_changed,
+            when_absent: CRD_ABSENT,
+            owner: predicates::owner_self,
+            prune: predicates::keep_all,
+            predicate: predicates::metadata_or_spec_changed,
         };
         let pods = Watch {
             kind: "Pod",
-            api: self.api(),
-            labels: Some(PODS.to_owned()),
+            labels: Some(PODS),
             when_absent: KIND_ABSENT,
-            owner: watches::owner_by_label,
-            prune: watches::prune_pod,
-            predicate: watches::pod_failure_changed,
+            owner: predicates::owner_by_label,
+            prune: predicates::prune_pod,
+            predicate: predicates::pod_failure_changed,
         };
         Stores {
             clusters: self.watch(clusters),
@@ -96,19 +108,18 @@ impl CacheBuilder<'_> {
         }
     }
 
-    fn children<K>(&mut self, kind: &'static str) -> Store<K>
+    fn children<K>(&mut self, kind: Kind) -> Store<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned,
         K: Debug + Send + Sync + 'static,
     {
         self.watch(Watch {
             kind,
-            api: self.api(),
-            labels: Some(CHILDREN.to_owned()),
+            labels: Some(CHILDREN),
             when_absent: KIND_ABSENT,
-            owner: watches::owner_by_label,
-            prune: watches::keep_all,
-            predicate: watches::any_changed,
+            owner: predicates::owner_by_label,
+            prune: predicates::keep_all,
+            predicate: predicates::any_changed,
         })
     }
 
@@ -122,7 +133,7 @@ impl CacheBuilder<'_> {
         self.deps
             .readiness
             .wait_for(kind, &format!("the first list of kind {kind} is not complete"));
-        let running = watches::run(watch, writer, self.deps.clone());
+        let running = watches::run(self.api(), watch, writer, self.deps.clone());
         self.tasks.spawn(async move {
             running.await;
             kind
@@ -132,78 +143,76 @@ impl CacheBuilder<'_> {
 }
 
 impl Stores {
+    /// Starts the watches of one namespace or of all. A task ends, with its kind, when its watch does.
+    pub fn watch(client: Client, namespace: Option<&str>, deps: WatchDeps) -> (Self, JoinSet<Kind>) {
+        let mut builder = CacheBuilder {
+            client,
+            namespace,
+            deps,
+            tasks: JoinSet::new(),
+        };
+        (builder.start(), builder.tasks)
+    }
+
     /// Returns when every store holds its first list.
     ///
     /// # Errors
     /// When a watch has ended.
     pub async fn ready(&self) -> Result<(), WriterDropped> {
         self.clusters.wait_until_ready().await?;
-        self.service_accounts.wait_until_ready().await?;
-        self.roles.wait_until_ready().await?;
-        self.role_bindings.wait_until_ready().await?;
-        self.secrets.wait_until_ready().await?;
-        self.config_maps.wait_until_ready().await?;
-        self.services.wait_until_ready().await?;
-        self.network_policies.wait_until_ready().await?;
-        self.pod_disruption_budgets.wait_until_ready().await?;
-        self.ingresses.wait_until_ready().await?;
-        self.stateful_sets.wait_until_ready().await?;
-        self.deployments.wait_until_ready().await?;
+        macro_rules! wait {
+            ($($kind:ident: $type:ident,)*) => {
+                $(self.$kind.wait_until_ready().await?;)*
+            };
+        }
+        for_each_kind!(wait);
         self.pods.wait_until_ready().await
     }
 
-    /// Everything with the instance label of a cluster. Secrets are without their values.
-    pub fn children(&self, namespace: &str, cluster: &str) -> Children<Live> {
-        let of = ClusterSelector { namespace, cluster };
+    /// All children with the instance label of a cluster. Secrets are without their values.
+    pub fn children(&self, cluster: &ClusterKey) -> Children<Live> {
         Children {
-            service_accounts: of.find(&self.service_accounts),
-            roles: of.find(&self.roles),
-            role_bindings: of.find(&self.role_bindings),
-            secrets: of.find(&self.secrets).into_iter().map(without_values).collect(),
-            config_maps: of.find(&self.config_maps),
-            services: of.find(&self.services),
-            network_policies: of.find(&self.network_policies),
-            pod_disruption_budgets: of.find(&self.pod_disruption_budgets),
-            ingresses: of.find(&self.ingresses),
-            stateful_sets: of.find(&self.stateful_sets),
-            deployments: of.find(&self.deployments),
+            service_accounts: find(cluster, &self.service_accounts),
+            roles: find(cluster, &self.roles),
+            role_bindings: find(cluster, &self.role_bindings),
+            secrets: find(cluster, &self.secrets)
+                .into_iter()
+                .map(without_values)
+                .collect(),
+            config_maps: find(cluster, &self.config_maps),
+            services: find(cluster, &self.services),
+            network_policies: find(cluster, &self.network_policies),
+            pod_disruption_budgets: find(cluster, &self.pod_disruption_budgets),
+            ingresses: find(cluster, &self.ingresses),
+            stateful_sets: find(cluster, &self.stateful_sets),
+            deployments: find(cluster, &self.deployments),
             state: PhantomData,
         }
     }
 
-    /// The pods of a cluster, without what is never looked at.
-    pub fn pods(&self, namespace: &str, cluster: &str) -> Vec<Pod> {
-        ClusterSelector { namespace, cluster }.find(&self.pods)
+    /// The pods of a cluster, pruned to the fields that are read.
+    pub fn pods(&self, cluster: &ClusterKey) -> Vec<Pod> {
+        find(cluster, &self.pods)
     }
 
-    pub fn cluster_refs(&self) -> Vec<ObjectRef<DecodedCluster>> {
-        self.clusters
-            .state()
+    pub fn cluster_keys(&self) -> Vec<ClusterKey> {
+        let clusters = self.clusters.state();
+        clusters
             .iter()
-            .map(|cluster| cluster.to_object_ref(()))
+            .map(|cluster| ClusterKey::of(cluster.as_ref()))
             .collect()
     }
 }
 
-struct ClusterSelector<'a> {
-    namespace: &'a str,
-    cluster: &'a str,
-}
-
-impl ClusterSelector<'_> {
-    fn find<K>(&self, store: &Store<K>) -> Vec<K>
-    where
-        K: Resource<DynamicType = ()> + Clone + 'static,
-    {
-        let mine = store.state_filter(|object: &K| {
-            object.meta().namespace.as_deref() == Some(self.namespace)
-                && object
-                    .labels()
-                    .get(LABEL_INSTANCE)
-                    .is_some_and(|name| name == self.cluster)
-        });
-        mine.iter().map(|object| object.as_ref().clone()).collect()
-    }
+fn find<K>(cluster: &ClusterKey, store: &Store<K>) -> Vec<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let owned = store.state_filter(|object: &K| {
+        object.meta().namespace.as_ref() == Some(&cluster.namespace)
+            && object.labels().get(LABEL_INSTANCE) == Some(&cluster.name)
+    });
+    owned.iter().map(|object| object.as_ref().clone()).collect()
 }
 
 fn without_values(secret: PartialObjectMeta<Secret>) -> Secret {

@@ -1,9 +1,8 @@
-//! What cannot be observed, and since when. Watches that are lost: those that fail again and again, so that their
-//! caches grow old; one that is only opened anew, or that an API server drops as it restarts, is not. And clusters
-//! that cannot be looked at.
+//! Which watches keep failing, so that their caches grow stale. A routine reconnect does not count, nor does an API
+//! server that restarts.
 
-use super::expectations::Kind;
-use crate::{error, limits};
+use super::{expectations::Kind, limits::WATCH_RETRY_MAX};
+use crate::error::{self, HINT_RETRIED, REPORT_AFTER};
 use kube::runtime::watcher;
 use std::{
     collections::BTreeMap,
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 
 #[derive(Debug, Default)]
 pub struct WatchHealth {
-    losses: Mutex<BTreeMap<Kind, WatchFailure>>,
+    failures: Mutex<BTreeMap<Kind, WatchFailure>>,
 }
 
 #[derive(Debug)]
@@ -22,92 +21,92 @@ struct WatchFailure {
     first: Instant,
     last: Instant,
     why: String,
-    /// It has lasted long enough to be told.
-    lasts: bool,
+    /// It has lasted long enough to be reported.
+    is_reported: bool,
 }
 
 impl WatchHealth {
-    /// The watch of `kind` has failed. Returns whether it counts as lost from now on.
+    /// The watch of `kind` has failed. Returns whether it counts as failing from now on.
     pub fn failed(&self, kind: Kind, error: &watcher::Error, now: Instant) -> bool {
-        let cause = cause(error);
-        let (patience, advice) = match cause {
-            Some(cause) => (error::patience(cause), error::advice(cause)),
-            None => (limits::BLIND_PATIENCE, error::TRIES_AGAIN),
+        let (message, hint, report_after) = match cause(error) {
+            Some(cause) => (
+                error::api_message(cause),
+                error::hint(cause),
+                error::report_after(cause),
+            ),
+            None => (error.to_string(), HINT_RETRIED, REPORT_AFTER),
         };
-        let words = cause.map_or_else(|| error.to_string(), error::words);
-        self.missed(
-            kind,
-            format!("the watch of {kind} fails ({words}): {advice}"),
-            patience,
-            now,
-        )
+        let why = format!("the watch of {kind} fails ({message}): {hint}");
+        self.record(kind, why, report_after, now)
     }
 
-    fn missed(&self, kind: Kind, why: String, patience: Duration, now: Instant) -> bool {
-        let mut losses = self.lock();
-        drop_recovered(&mut losses, now);
-        let loss = losses.entry(kind).or_insert_with(|| WatchFailure {
+    fn record(&self, kind: Kind, why: String, report_after: Duration, now: Instant) -> bool {
+        let mut failures = self.lock();
+        drop_recovered(&mut failures, now);
+        let failure = failures.entry(kind).or_insert_with(|| WatchFailure {
             first: now,
             last: now,
             why: String::new(),
-            lasts: false,
+            is_reported: false,
         });
-        loss.last = now;
-        let begins = !loss.lasts && now.duration_since(loss.first) >= patience;
-        if begins {
-            loss.lasts = true;
+        failure.last = now;
+        let is_due = !failure.is_reported && now.duration_since(failure.first) >= report_after;
+        if is_due {
+            failure.is_reported = true;
             tracing::warn!(kind, "{why}");
         }
-        loss.why = why;
-        begins
+        failure.why = why;
+        is_due
     }
 
-    /// The watch of `kind` has told something. Returns whether it counted as lost until now.
+    /// The watch of `kind` has delivered an event. Returns whether it counted as failing until now.
     pub fn recovered(&self, kind: Kind) -> bool {
-        let lasted = self.lock().remove(kind).is_some_and(|loss| loss.lasts);
-        if lasted {
+        let was_reported = self
+            .lock()
+            .remove(kind)
+            .is_some_and(|failure| failure.is_reported);
+        if was_reported {
             tracing::info!(kind, "watch works again");
         }
-        lasted
+        was_reported
     }
 
-    /// Why each of the watches that are lost is.
+    /// The watches that count as failing, each with the reason and a hint.
     pub fn failing(&self, now: Instant) -> Vec<(Kind, String)> {
-        let mut losses = self.lock();
-        drop_recovered(&mut losses, now);
-        let lost = losses.iter().filter(|(_, loss)| loss.lasts);
-        lost.map(|(kind, loss)| (*kind, loss.why.clone())).collect()
+        let mut failures = self.lock();
+        drop_recovered(&mut failures, now);
+        let reported = failures.iter().filter(|(_, failure)| failure.is_reported);
+        reported
+            .map(|(kind, failure)| (*kind, failure.why.clone()))
+            .collect()
     }
 
-    /// Why these kinds are not heard of, and how long that may last before people are told.
+    /// Why the caches of these kinds are not up to date, and after how long that is to be reported.
     pub fn explain(&self, kinds: &[Kind], now: Instant) -> (String, Duration) {
-        let lost = self.failing(now);
-        let why = kinds.iter().map(|kind| {
-            let known = lost
-                .iter()
-                .find(|(lost, _)| lost == kind)
-                .map(|(_, why)| why.clone());
-            known.unwrap_or_else(|| format!("the watch of {kind} is silent: {}", error::TRIES_AGAIN))
+        let failing: BTreeMap<_, _> = self.failing(now).into_iter().collect();
+        let why = kinds.iter().map(|kind| match failing.get(kind) {
+            Some(why) => why.clone(),
+            None => format!("the watch of {kind} is silent: {HINT_RETRIED}"),
         });
         let why: Vec<_> = why.collect();
-        let patience = if kinds.iter().any(|kind| lost.iter().any(|(lost, _)| lost == kind)) {
-            Duration::ZERO // it was had with the watch
+        let report_after = if kinds.iter().any(|kind| failing.contains_key(kind)) {
+            Duration::ZERO // the watch has failed for long enough already
         } else {
-            limits::BLIND_PATIENCE
+            REPORT_AFTER
         };
-        (why.join("; "), patience)
+        (why.join("; "), report_after)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Kind, WatchFailure>> {
-        self.losses.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A watch that works again may have nothing to tell for long: it is known by no failure that follows.
-fn drop_recovered(losses: &mut BTreeMap<Kind, WatchFailure>, now: Instant) {
-    losses.retain(|kind, loss| {
-        let fails = now.duration_since(loss.last) < limits::WATCH_RETRY_MAX;
-        if !fails && loss.lasts {
+/// A watch that works again may have no event to deliver for long: it counts as recovered when no failure follows.
+fn drop_recovered(failures: &mut BTreeMap<Kind, WatchFailure>, now: Instant) {
+    failures.retain(|kind, failure| {
+        let fails = now.duration_since(failure.last) < WATCH_RETRY_MAX;
+        if !fails && failure.is_reported {
             tracing::info!(kind, "watch works again");
         }
         fails
@@ -122,84 +121,39 @@ fn cause(error: &watcher::Error) -> Option<&kube::Error> {
     }
 }
 
-/// A time in which a cluster cannot be observed.
-#[derive(Debug)]
-pub struct Blind {
-    since: Instant,
-    tried: Option<Instant>,
-    told: Option<String>,
-}
-
-impl Blind {
-    pub fn since(now: Instant) -> Self {
-        Self {
-            since: now,
-            tried: None,
-            told: None,
-        }
-    }
-
-    /// Whether it is time to tell `why`: it has lasted longer than `patience`, and was not told yet nor tried to just
-    /// now.
-    pub fn is_due(&mut self, why: &str, patience: Duration, now: Instant) -> bool {
-        let tried = |at: Instant| now.duration_since(at) < limits::BLIND_RETRY;
-        let is_due = now.duration_since(self.since) >= patience
-            && self.told.as_deref() != Some(why)
-            && !self.tried.is_some_and(tried);
-        if is_due {
-            self.tried = Some(now);
-        }
-        is_due
-    }
-
-    pub fn told(&mut self, why: &str) {
-        self.told = Some(why.to_owned());
-    }
-
-    pub fn was_told(&self) -> bool {
-        self.told.is_some()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_cluster_that_cannot_be_observed_is_told_once_for_each_cause() {
-        let begun = Instant::now();
-        let mut blind = Blind::since(begun);
-        let patience = limits::BLIND_RETRY;
-        let at = |retries| begun + limits::BLIND_RETRY * retries;
-        assert!(!blind.is_due("refused", patience, begun), "it may pass");
-        assert!(blind.is_due("refused", patience, at(1)));
-        assert!(!blind.is_due("refused", patience, at(1)), "tried just now");
-        assert!(blind.is_due("refused", patience, at(2)), "in vain so far");
-        blind.told("refused");
-        assert!(!blind.is_due("refused", patience, at(3)) && blind.was_told());
-        assert!(blind.is_due("gone", patience, at(3)));
-    }
-
-    #[test]
-    fn a_watch_is_lost_once_it_has_failed_for_long_and_until_it_tells_something() {
+    fn a_watch_counts_as_failing_after_a_while_and_until_it_delivers_an_event() {
         let watch_health = WatchHealth::default();
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let patience = Duration::from_secs(10);
-        let fails = |seconds| watch_health.missed("Service", "refused".to_owned(), patience, at(seconds));
-        assert!(!fails(0) && watch_health.failing(at(0)).is_empty(), "opened anew");
+        let report_after = Duration::from_secs(10);
+        let fails = |seconds| watch_health.record("Service", "refused".to_owned(), report_after, at(seconds));
+        assert!(!fails(0) && watch_health.failing(at(0)).is_empty(), "a reconnect");
         assert!(!fails(5));
-        assert!(fails(11), "lost");
-        assert!(!fails(20), "told once");
+        assert!(fails(11), "failing from now on");
+        assert!(!fails(20), "reported once");
         assert_eq!(watch_health.failing(at(21)), [("Service", "refused".to_owned())]);
         assert!(watch_health.recovered("Service") && watch_health.failing(at(22)).is_empty());
-        assert!(!watch_health.recovered("Service"), "told once");
-        assert!(!fails(30), "another failure begins anew");
+        assert!(!watch_health.recovered("Service"), "reported once");
+        assert!(!fails(30), "another failure");
         assert!(fails(45));
-        let quiet = at(45) + limits::WATCH_RETRY_MAX;
+        let quiet = at(45) + WATCH_RETRY_MAX;
         assert!(
             watch_health.failing(quiet).is_empty(),
-            "nothing to tell, and no failure either"
+            "neither an event nor a failure"
+        );
+    }
+
+    #[test]
+    fn a_failing_watch_is_retried_before_it_counts_as_recovered() {
+        let longest = watcher::DefaultBackoff::default().take(100).max();
+        assert!(
+            longest.is_some_and(|longest| longest < WATCH_RETRY_MAX),
+            "{longest:?}"
         );
     }
 }

@@ -1,24 +1,25 @@
-//! The caches: one watch per kind, each with its own backoff, each feeding a store and the trigger queue.
+//! One watch per kind, each with its own backoff. A watch fills the store of its kind and requests reconciles.
 
-use super::{expectations::Expectations, watch_health::WatchHealth};
-use crate::{limits, metrics};
+use super::{
+    expectations::{Expectations, Kind},
+    limits::{WATCH_PAGE_OBJECTS, WATCH_TIMEOUT_SECONDS},
+    watch_health::WatchHealth,
+};
+use crate::{
+    cluster_key::ClusterKey,
+    metrics::{self, Metrics},
+    triggers::Triggers,
+};
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::{
     Api, Resource, ResourceExt,
-    core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
-        controller::{ReconcileReason, ReconcileRequest},
         reflector::{ObjectRef, Store, store::Writer},
         watcher::{self, Event, watcher},
     },
 };
-use poker_operator_api::{
-    PokerCluster,
-    names::{LABEL_INSTANCE, managers},
-};
-use poker_operator_core::status::pod_failures;
+use poker_operator_api::names::managers;
 use poker_service::readiness::Readiness;
 use serde::de::DeserializeOwned;
 use std::{
@@ -27,12 +28,7 @@ use std::{
     hash::Hash,
     sync::Arc,
 };
-use tokio::{sync::mpsc, time::Instant};
-
-/// A cluster as the watch delivers it: one that cannot be decoded keeps its name and stops no other.
-pub type DecodedCluster = DeserializeGuard<PokerCluster>;
-/// Clusters to look at.
-pub type Triggers = mpsc::Sender<ReconcileRequest<DecodedCluster>>;
+use tokio::time::Instant;
 
 /// What every watch shares.
 #[derive(Clone)]
@@ -40,80 +36,69 @@ pub struct WatchDeps {
     pub expectations: Arc<Expectations>,
     pub watch_health: Arc<WatchHealth>,
     pub readiness: Readiness,
-    pub metrics: Arc<metrics::Metrics>,
+    pub metrics: Arc<Metrics>,
     pub triggers: Triggers,
 }
 
 /// How a kind is watched.
-pub struct Watch<K: Resource> {
-    pub kind: &'static str,
-    pub api: Api<K>,
-    pub labels: Option<String>,
-    /// Said by `/ready` while the kind does not exist on the server.
+pub struct Watch<K> {
+    pub kind: Kind,
+    pub labels: Option<&'static str>,
+    /// Served by `/ready` while the kind does not exist on the API server.
     pub when_absent: &'static str,
-    /// The cluster that an object concerns.
-    pub owner: fn(&K) -> Option<ObjectRef<DecodedCluster>>,
-    /// Takes out what is never looked at.
+    /// The cluster that an object belongs to.
+    pub owner: fn(&K) -> Option<ClusterKey>,
+    /// Removes the fields that nothing reads.
     pub prune: fn(&mut K),
-    /// Whether the owner has to look at the change.
+    /// Whether a change requests a reconcile of the owner.
     pub predicate: fn(before: &K, after: &K) -> bool,
 }
 
-/// Runs until the trigger queue closes; failures are retried with backoff and shown by `/ready`.
-pub async fn run<K>(watch: Watch<K>, writer: Writer<K>, deps: WatchDeps)
+/// Runs until the trigger queue closes. A watch that fails is retried with backoff and shown by `/ready`.
+pub async fn run<K>(api: Api<K>, watch: Watch<K>, writer: Writer<K>, deps: WatchDeps)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Default + Eq + Hash + Clone,
 {
     let mut config = watcher::Config::default()
-        .timeout(limits::WATCH_TIMEOUT_SECONDS)
-        .page_size(limits::WATCH_PAGE_OBJECTS);
-    config.label_selector = watch.labels.clone();
-    let mut stream = watcher(watch.api.clone(), config).default_backoff().boxed();
-    let mut cache = Cache::new(watch.kind, writer);
-    while let Some(event) = stream.next().await {
+        .timeout(WATCH_TIMEOUT_SECONDS)
+        .page_size(WATCH_PAGE_OBJECTS);
+    config.label_selector = watch.labels.map(str::to_owned);
+    let mut events = watcher(api, config).default_backoff().boxed();
+    let reason = format!("{} changed", watch.kind);
+    let mut cache = Cache::new(watch, writer, deps.clone());
+    while let Some(event) = events.next().await {
         let to_requeue = match event {
-            Ok(event) => {
-                // A list that begins proves nothing yet.
-                let tells = !matches!(event, Event::Init | Event::InitApply(_));
-                let mut to_requeue = cache.take(event, &watch, &deps);
-                if tells && deps.watch_health.recovered(watch.kind) {
-                    to_requeue.extend(cache.owners(&watch));
-                }
-                to_requeue
-            }
-            Err(error) => {
-                let is_lost = report_failure(&watch, &error, &deps);
-                if is_lost { cache.owners(&watch) } else { Vec::new() }
-            }
+            Ok(event) => cache.process(event),
+            Err(error) => cache.process_error(&error),
         };
-        for obj_ref in to_requeue {
-            let reason = ReconcileReason::Custom {
-                reason: format!("{} changed", watch.kind),
-            };
-            if deps
-                .triggers
-                .send(ReconcileRequest { obj_ref, reason })
-                .await
-                .is_err()
-            {
-                return;
-            }
+        for cluster in to_requeue {
+            deps.triggers.reconcile(&cluster, reason.as_str()).await;
+        }
+        if deps.triggers.is_closed() {
+            return;
         }
     }
 }
 
-struct Cache<K: Resource + Clone + 'static>
+struct Cache<K>
 where
+    K: Resource + Clone + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
-    kind: &'static str,
+    watch: Watch<K>,
+    deps: WatchDeps,
     writer: Writer<K>,
     store: Store<K>,
-    /// Objects of a running list with their versions, until the list is whole.
-    listed: HashMap<ObjectRef<K>, Option<String>>,
-    /// Clusters that the running list concerns: told when the store holds the list.
-    to_requeue: Vec<ObjectRef<DecodedCluster>>,
+    /// Objects of the running list, until it is complete.
+    listed: HashMap<ObjectRef<K>, Listed>,
+    /// Clusters whose objects changed in the running list: requeued once the store holds the list.
+    to_requeue: Vec<ClusterKey>,
+}
+
+struct Listed {
+    uid: Option<String>,
+    version: Option<String>,
 }
 
 impl<K> Cache<K>
@@ -121,191 +106,296 @@ where
     K: Resource + Clone + 'static,
     K::DynamicType: Default + Eq + Hash + Clone,
 {
-    fn new(kind: &'static str, writer: Writer<K>) -> Self {
-        let store = writer.as_reader();
+    fn new(watch: Watch<K>, writer: Writer<K>, deps: WatchDeps) -> Self {
         Self {
-            kind,
+            watch,
+            deps,
+            store: writer.as_reader(),
             writer,
-            store,
             listed: HashMap::new(),
             to_requeue: Vec::new(),
         }
     }
 
-    /// Brings the store up to date and returns the clusters to_requeue.
-    fn take(
-        &mut self,
-        event: Event<K>,
-        watch: &Watch<K>,
-        deps: &WatchDeps,
-    ) -> Vec<ObjectRef<DecodedCluster>> {
-        // Of the managed fields, which are larger than most objects, only one question is ever asked.
+    /// Updates the store and the health of the watch, and returns the clusters to requeue.
+    fn process(&mut self, event: Event<K>) -> Vec<ClusterKey> {
+        // The start of a list does not prove that the watch works.
+        let proves_health = !matches!(event, Event::Init | Event::InitApply(_));
+        let mut to_requeue = self.apply(event);
+        if proves_health && self.deps.watch_health.recovered(self.watch.kind) {
+            to_requeue.extend(self.owners());
+        }
+        to_requeue
+    }
+
+    /// Records the failure. When the watch counts as failing from now on, every cluster has to report that.
+    fn process_error(&self, error: &watcher::Error) -> Vec<ClusterKey> {
+        if report_failure(&self.watch, error, &self.deps) {
+            self.owners()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Updates the store and returns the clusters to requeue.
+    fn apply(&mut self, event: Event<K>) -> Vec<ClusterKey> {
         let event = event.modify(|object| {
-            object.managed_fields_mut().retain_mut(|entry| {
-                entry.fields_v1 = None;
-                entry.manager.as_deref() == Some(managers::SCALE)
-            });
-            (watch.prune)(object);
+            prune_managed_fields(object);
+            (self.watch.prune)(object);
         });
-        let before = |object: &K| self.store.get(&ObjectRef::from_obj(object));
-        let to_requeue: Vec<_> = match &event {
+        let kind = self.watch.kind;
+        let mut deleted = Vec::new();
+        let to_requeue = match &event {
             Event::Init => {
-                deps.expectations.list_began(self.kind);
+                self.deps.expectations.list_began(kind);
                 self.listed.clear();
                 self.to_requeue.clear();
                 Vec::new()
             }
             Event::InitApply(object) => {
-                self.listed
-                    .insert(ObjectRef::from_obj(object), object.resource_version());
-                self.to_requeue
-                    .extend(changed(watch, before(object).as_deref(), object));
+                let listed = Listed {
+                    uid: object.uid(),
+                    version: object.resource_version(),
+                };
+                self.listed.insert(ObjectRef::from_obj(object), listed);
+                let changed = self.changed(object);
+                self.to_requeue.extend(changed);
                 Vec::new()
             }
             Event::InitDone => {
-                let deleted_while_disconnected = self.deleted_while_disconnected(watch);
-                self.to_requeue
-                    .drain(..)
-                    .chain(deleted_while_disconnected)
-                    .collect()
+                deleted = self.deleted_while_disconnected();
+                std::mem::take(&mut self.to_requeue)
             }
-            Event::Apply(object) => changed(watch, before(object).as_deref(), object),
+            Event::Apply(object) => self.changed(object),
             Event::Delete(object) => {
-                deps.expectations
-                    .deletion_observed(object.uid().as_deref().unwrap_or_default());
-                (watch.owner)(object).into_iter().collect()
+                deleted = vec![Arc::new(object.clone())];
+                Vec::new()
             }
         };
         self.writer.apply_watcher_event(&event);
+        // Only now does the store show it: an expectation that is met earlier opens too early.
         match &event {
             Event::Apply(object) | Event::Delete(object) => {
-                deps.expectations
-                    .observed(self.kind, object.meta().resource_version.as_deref());
+                let version = object.resource_version();
+                self.deps.expectations.observed(kind, version.as_deref());
             }
-            Event::InitDone => self.list_ended(deps),
+            Event::InitDone => self.list_ended(),
             Event::Init | Event::InitApply(_) => {}
         }
-        to_requeue
+        for uid in deleted.iter().filter_map(|object| object.uid()) {
+            self.deps.expectations.deletion_observed(&uid);
+        }
+        let owners = deleted.iter().filter_map(|object| (self.watch.owner)(object));
+        to_requeue.into_iter().chain(owners).collect()
     }
 
-    /// Owners of all that is in the cache.
-    fn owners(&self, watch: &Watch<K>) -> Vec<ObjectRef<DecodedCluster>> {
+    /// Owners of all objects in the store.
+    fn owners(&self) -> Vec<ClusterKey> {
         let cached = self.store.state();
-        let owners: HashSet<_> = cached.iter().filter_map(|object| (watch.owner)(object)).collect();
+        let owners: HashSet<_> = cached
+            .iter()
+            .filter_map(|object| (self.watch.owner)(object))
+            .collect();
         owners.into_iter().collect()
     }
 
-    /// Owners of what was in the cache and is not in the new list: deletions that no watch told us.
-    fn deleted_while_disconnected(&self, watch: &Watch<K>) -> Vec<ObjectRef<DecodedCluster>> {
-        let cached = self.store.state();
-        let gone = cached
-            .iter()
-            .filter(|object| !self.listed.contains_key(&ObjectRef::from_obj(object.as_ref())));
-        gone.filter_map(|object| (watch.owner)(object)).collect()
-    }
-
-    fn list_ended(&mut self, deps: &WatchDeps) {
-        for version in self.listed.drain().filter_map(|(_, version)| version) {
-            deps.expectations.observed(self.kind, Some(&version));
+    /// Owners before and after a change, if the change requests a reconcile.
+    fn changed(&self, after: &K) -> Vec<ClusterKey> {
+        let before = self.store.get(&ObjectRef::from_obj(after));
+        let before = before.as_deref();
+        if before.is_some_and(|before| !(self.watch.predicate)(before, after)) {
+            return Vec::new();
         }
-        deps.expectations.list_ended(self.kind);
-        deps.readiness.done(self.kind);
+        let owners = [before.and_then(self.watch.owner), (self.watch.owner)(after)];
+        let mut owners: Vec<_> = owners.into_iter().flatten().collect();
+        owners.dedup();
+        owners
     }
-}
 
-fn changed<K: Resource>(watch: &Watch<K>, before: Option<&K>, after: &K) -> Vec<ObjectRef<DecodedCluster>> {
-    let predicate = before.is_none_or(|before| (watch.predicate)(before, after));
-    let owners = [before.and_then(watch.owner), (watch.owner)(after)];
-    let mut owners: Vec<_> = owners.into_iter().flatten().filter(|_| predicate).collect();
-    owners.dedup();
-    owners
-}
+    /// Objects in the store that the new list does not contain, not even under the same name: no event reported their
+    /// deletion.
+    fn deleted_while_disconnected(&self) -> Vec<Arc<K>> {
+        let mut cached = self.store.state();
+        cached.retain(|object| {
+            let listed = self.listed.get(&ObjectRef::from_obj(object.as_ref()));
+            listed.is_none_or(|listed| listed.uid != object.uid())
+        });
+        cached
+    }
 
-/// Returns whether the clusters have to be told.
-fn report_failure<K: Resource>(watch: &Watch<K>, error: &watcher::Error, deps: &WatchDeps) -> bool {
-    deps.metrics
-        .watch_errors
-        .get_or_create(&metrics::Kind { kind: watch.kind })
-        .inc();
-    let absent = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.code == 404,
-        _ => false,
-    };
-    if deps.readiness.is_pending(watch.kind) {
-        let why = if absent {
-            watch.when_absent.to_owned()
-        } else {
-            format!("cannot list {}: {error}", watch.kind)
-        };
-        if deps.readiness.wait_for(watch.kind, &why) {
-            tracing::warn!(kind = watch.kind, "{why}");
+    fn list_ended(&mut self) {
+        let kind = self.watch.kind;
+        for version in self.listed.drain().filter_map(|(_, listed)| listed.version) {
+            self.deps.expectations.observed(kind, Some(&version));
         }
-        return false;
+        self.deps.expectations.list_ended(kind);
+        self.deps.readiness.done(kind);
     }
-    tracing::debug!(kind = watch.kind, error = %error, "watch is opened anew");
-    deps.watch_health.failed(watch.kind, error, Instant::now())
 }
 
-/// Pods of clusters are found by this selector.
-pub const PODS: &str =
-    "app.kubernetes.io/name=planning-poker,app.kubernetes.io/instance,app.kubernetes.io/component";
-
-/// Children are found by this selector.
-pub const CHILDREN: &str = "app.kubernetes.io/managed-by=poker-operator";
-
-/// The cluster of a child: by label, which also finds those whose owner reference was removed.
-pub fn owner_by_label<K: ResourceExt>(child: &K) -> Option<ObjectRef<DecodedCluster>> {
-    let name = child.labels().get(LABEL_INSTANCE)?;
-    Some(ObjectRef::new(name).within(&child.namespace()?))
-}
-
-pub fn owner_self(cluster: &DecodedCluster) -> Option<ObjectRef<DecodedCluster>> {
-    Some(ObjectRef::from_obj(cluster))
-}
-
-/// Children matter whenever anything changed, status too.
-pub fn any_changed<K: ResourceExt>(before: &K, after: &K) -> bool {
-    before.resource_version() != after.resource_version()
-}
-
-/// Pods say what keeps them from running; the rest of their status is their workload's concern.
-pub fn pod_failure_changed(before: &Pod, after: &Pod) -> bool {
-    pod_failures::signs(before) != pod_failures::signs(after)
-}
-
-/// Nothing is taken out.
-pub fn keep_all<K>(_: &mut K) {}
-
-/// Of a pod, only what [`pod_failures`] reads: there are many.
-pub fn prune_pod(pod: &mut Pod) {
-    pod.spec = None;
-    pod.metadata.annotations = None;
-    pod.metadata.owner_references = None;
-    pod.metadata.managed_fields = None;
-    pod.status = pod.status.take().map(|status| PodStatus {
-        phase: status.phase,
-        container_statuses: status.container_statuses,
-        init_container_statuses: status.init_container_statuses,
-        conditions: status.conditions.map(|mut conditions| {
-            conditions.retain(|condition| condition.type_ == pod_failures::POD_SCHEDULED);
-            conditions
-        }),
-        ..PodStatus::default()
+/// Managed fields are larger than most objects, and only one question is ever asked of them: who scales.
+fn prune_managed_fields(object: &mut impl Resource) {
+    object.managed_fields_mut().retain_mut(|entry| {
+        entry.fields_v1 = None;
+        entry.manager.as_deref() == Some(managers::SCALE)
     });
 }
 
-/// Of a cluster, its status does not matter: we wrote it.
-pub fn metadata_or_spec_changed<K: ResourceExt>(before: &K, after: &K) -> bool {
-    let seen = |object: &K| {
-        let meta = object.meta().clone();
-        (
-            meta.uid,
-            meta.generation,
-            meta.finalizers,
-            meta.deletion_timestamp,
-            meta.annotations,
-            meta.labels,
-        )
-    };
-    seen(before) != seen(after)
+/// Returns whether the watch counts as failing from now on.
+fn report_failure<K>(watch: &Watch<K>, error: &watcher::Error, deps: &WatchDeps) -> bool {
+    let kind = watch.kind;
+    deps.metrics
+        .watch_errors
+        .get_or_create(&metrics::Kind { kind })
+        .inc();
+    if deps.readiness.is_pending(kind) {
+        let is_absent = match error {
+            watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.is_not_found(),
+            _ => false,
+        };
+        let why = if is_absent {
+            watch.when_absent.to_owned()
+        } else {
+            format!("cannot list {kind}: {error}")
+        };
+        if deps.readiness.wait_for(kind, &why) {
+            tracing::warn!(kind, "{why}");
+        }
+        return false;
+    }
+    tracing::debug!(kind, %error, "watch failed and is retried");
+    deps.watch_health.failed(kind, error, Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cache::predicates, triggers};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::runtime::reflector::store;
+    use serde_json::json;
+
+    fn config_map(name: &str, uid: &str, version: &str, cluster: &str) -> ConfigMap {
+        serde_json::from_value(json!({"metadata": {
+            "namespace": "ns", "name": name, "uid": uid, "resourceVersion": version,
+            "labels": {"app.kubernetes.io/instance": cluster},
+        }}))
+        .unwrap()
+    }
+
+    fn key(cluster: &str) -> ClusterKey {
+        ClusterKey::new("ns", cluster)
+    }
+
+    fn cache() -> Cache<ConfigMap> {
+        let watch = Watch {
+            kind: "ConfigMap",
+            labels: None,
+            when_absent: "",
+            owner: predicates::owner_by_label,
+            prune: predicates::keep_all,
+            predicate: predicates::any_changed,
+        };
+        let deps = WatchDeps {
+            expectations: Arc::default(),
+            watch_health: Arc::default(),
+            readiness: Readiness::default(),
+            metrics: Arc::default(),
+            triggers: triggers::queue().0,
+        };
+        Cache::new(watch, store().1, deps)
+    }
+
+    /// A whole list; returns the clusters to requeue.
+    fn relist(cache: &mut Cache<ConfigMap>, objects: &[ConfigMap]) -> Vec<ClusterKey> {
+        assert!(cache.process(Event::Init).is_empty());
+        for object in objects {
+            let to_requeue = cache.process(Event::InitApply(object.clone()));
+            assert!(to_requeue.is_empty(), "the store does not hold the list yet");
+        }
+        cache.process(Event::InitDone)
+    }
+
+    #[test]
+    fn a_relist_requeues_the_owners_of_what_changed_and_of_what_was_deleted_while_disconnected() {
+        let mut cache = cache();
+        let all = [
+            config_map("same", "u1", "1", "a"),
+            config_map("changes", "u2", "2", "b"),
+            config_map("goes", "u3", "3", "c"),
+        ];
+        assert_eq!(
+            relist(&mut cache, &all),
+            [key("a"), key("b"), key("c")],
+            "the first list"
+        );
+        let left = [all[0].clone(), config_map("changes", "u2", "4", "b")];
+        assert_eq!(relist(&mut cache, &left), [key("b"), key("c")]);
+        assert!(relist(&mut cache, &left).is_empty(), "reported once");
+    }
+
+    #[test]
+    fn a_list_that_starts_again_counts_from_its_new_start() {
+        let mut cache = cache();
+        let (a, b) = (config_map("a", "u1", "1", "a"), config_map("b", "u2", "2", "b"));
+        relist(&mut cache, &[a.clone(), b.clone()]);
+        cache.process(Event::Init);
+        cache.process(Event::InitApply(b));
+        assert_eq!(relist(&mut cache, &[a]), [key("b")]);
+    }
+
+    #[test]
+    fn expectations_of_writes_are_met_when_the_list_is_complete() {
+        let mut cache = cache();
+        let expectations = cache.deps.expectations.clone();
+        relist(&mut cache, &[config_map("a", "u1", "1", "a")]);
+        expectations.expect(&key("a"), "ConfigMap", Some("12"));
+        cache.process(Event::Init);
+        cache.process(Event::InitApply(config_map("a", "u1", "12", "a")));
+        assert_eq!(
+            expectations.pending_kinds(&key("a")),
+            ["ConfigMap"],
+            "not in the store yet"
+        );
+        cache.process(Event::InitDone);
+        assert!(expectations.pending_kinds(&key("a")).is_empty());
+    }
+
+    #[test]
+    fn a_list_meets_the_expectation_of_an_object_that_is_gone_again() {
+        let mut cache = cache();
+        let expectations = cache.deps.expectations.clone();
+        relist(&mut cache, &[]);
+        expectations.expect(&key("a"), "ConfigMap", Some("12"));
+        relist(&mut cache, &[]);
+        assert!(expectations.pending_kinds(&key("a")).is_empty());
+    }
+
+    #[test]
+    fn a_deletion_is_observed_by_an_event_and_by_a_relist() {
+        let mut cache = cache();
+        let expectations = cache.deps.expectations.clone();
+        let (by_event, by_list) = (config_map("a", "u1", "1", "a"), config_map("b", "u2", "2", "b"));
+        let recreated = config_map("c", "u3", "3", "c");
+        relist(&mut cache, &[by_event.clone(), by_list, recreated]);
+        for uid in ["u1", "u2", "u3"] {
+            expectations.expect_deletion(uid);
+        }
+        assert_eq!(cache.process(Event::Delete(by_event)), [key("a")]);
+        assert!(!expectations.deletion_pending("u1"));
+        let recreated = config_map("c", "u4", "5", "c");
+        cache.process(Event::Init);
+        cache.process(Event::InitApply(recreated));
+        assert!(expectations.deletion_pending("u2"), "the list is not complete");
+        let to_requeue = cache.process(Event::InitDone);
+        assert!(
+            to_requeue.contains(&key("b")) && to_requeue.contains(&key("c")),
+            "{to_requeue:?}"
+        );
+        assert!(!expectations.deletion_pending("u2"));
+        assert!(
+            !expectations.deletion_pending("u3"),
+            "another object has its name now"
+        );
+    }
 }

@@ -7,6 +7,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use poker_operator_api::PokerCluster;
 use poker_operator_core::{
     children::{Children, Planned},
+    for_each_kind,
     observed::{LiveChildren, MetricSamples, Observed, SecretKeys, TopicObserved},
     plan, validate,
 };
@@ -14,7 +15,7 @@ use poker_operator_manifest::crd_validation;
 use poker_operator_manifest::input::{display_name, read_text, yaml as read_yaml};
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, marker::PhantomData, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 /// Show the objects that a PokerCluster would become, without a cluster.
 ///
@@ -129,37 +130,16 @@ fn imagined(cluster: PokerCluster) -> Observed {
     }
 }
 
-fn objects(children: Children<Planned>) -> Result<Vec<Value>> {
-    // No `..`: a kind that is not shown does not compile.
-    let Children {
-        service_accounts,
-        roles,
-        role_bindings,
-        secrets,
-        config_maps,
-        services,
-        network_policies,
-        pod_disruption_budgets,
-        ingresses,
-        stateful_sets,
-        deployments,
-        state: PhantomData,
-    } = children;
-    let secrets: Vec<Secret> = secrets.into_iter().map(hidden).collect();
-    let kinds = [
-        values(service_accounts)?,
-        values(roles)?,
-        values(role_bindings)?,
-        values(secrets)?,
-        values(config_maps)?,
-        values(services)?,
-        values(network_policies)?,
-        values(pod_disruption_budgets)?,
-        values(ingresses)?,
-        values(stateful_sets)?,
-        values(deployments)?,
-    ];
-    Ok(kinds.into_iter().flatten().collect())
+fn objects(mut children: Children<Planned>) -> Result<Vec<Value>> {
+    let mut objects = Vec::new();
+    children.secrets = children.secrets.into_iter().map(hidden).collect();
+    macro_rules! show {
+        ($($kind:ident: $type:ident,)*) => {
+            $(objects.extend(values(children.$kind)?);)*
+        };
+    }
+    for_each_kind!(show);
+    Ok(objects)
 }
 
 fn values<K: Serialize>(objects: Vec<K>) -> Result<Vec<Value>> {

@@ -1,6 +1,9 @@
 //! `poker-operator run`
 
-use crate::{controller, limits, options::Options};
+use crate::{
+    controller,
+    options::{Options, RECONCILE_CONCURRENCY},
+};
 use anyhow::{Context, Result};
 use clap::Args;
 use kube::{Client, Config};
@@ -51,8 +54,8 @@ pub struct RunArgs {
     )]
     admin_listen: SocketAddr,
 
-    /// PokerClusters looked at in parallel.
-    #[arg(long, env = "POKER_OPERATOR_CONCURRENCY", default_value_t = limits::RECONCILE_CONCURRENCY,
+    /// PokerClusters reconciled at the same time.
+    #[arg(long, env = "POKER_OPERATOR_CONCURRENCY", default_value_t = RECONCILE_CONCURRENCY,
           value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
     concurrency: u16,
 

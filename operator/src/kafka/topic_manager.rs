@@ -2,16 +2,15 @@
 //! and leaves wishes, and never waits for a broker.
 
 use crate::{
-    cache::watches::Triggers,
+    backoff,
     cluster_key::ClusterKey,
     kafka::admin::{KafkaAdmin, TopicError},
     limits,
     metrics::Metrics,
+    triggers::Triggers,
 };
-use kube::runtime::{
-    controller::{ReconcileReason, ReconcileRequest},
-    reflector::ObjectRef,
-};
+use backon::ExponentialBuilder;
+use futures::future::OptionFuture;
 use poker_operator_api::{ClusterNames, Component, PokerCluster};
 use poker_operator_core::{limits::PORT_KAFKA, observed::TopicObserved, plan_result::DesiredTopic, topic};
 use std::{
@@ -22,8 +21,17 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
+
+/// An unreachable Kafka is tried again after this time, twice as long with each failure.
+const RETRY_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_secs(limits::BROKER_RETRY_SECONDS))
+    .with_max_delay(Duration::from_secs(limits::BROKER_RETRY_MAX_SECONDS));
 
 /// A topic and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,7 +210,7 @@ impl TopicManager {
                     TopicState::Topic(TopicObserved::Unknown {
                         why: Some(error.to_string()),
                     }),
-                    retry_after(entry.failures),
+                    backoff::delay(RETRY_BACKOFF, entry.failures),
                 )
             }
         };
@@ -243,11 +251,6 @@ impl Entry {
     }
 }
 
-fn retry_after(failures: u32) -> Duration {
-    let factor = 2_u64.saturating_pow(failures.saturating_sub(1).min(16));
-    Duration::from_secs((limits::BROKER_RETRY_SECONDS * factor).min(limits::BROKER_RETRY_MAX_SECONDS))
-}
-
 /// Visits brokers until `stop`.
 ///
 /// # Errors
@@ -272,36 +275,20 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = broker.changed.notified(), if has_room => {}
-            () = sleep_until(next), if has_room => {}
+            Some(()) = OptionFuture::from(next.map(sleep_until)), if has_room => {}
             Some(ended) = jobs.join_next() => {
                 let (job, result) = ended?;
                 if let Err(error) = &result {
-                    let (namespace, cluster) = &job.cluster;
+                    let ClusterKey { namespace, name: cluster } = &job.cluster;
                     metrics.kafka_admin_errors.inc();
                     tracing::info!(namespace, cluster, %error, "topic cannot be looked after yet");
                 }
                 if broker.keep(&job, result) {
-                    wake(&triggers, &job.cluster).await;
+                    triggers.reconcile(&job.cluster, "topic observed").await;
                 }
             }
         }
     }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn wake(triggers: &Triggers, (namespace, name): &ClusterKey) {
-    let reason = ReconcileReason::Custom {
-        reason: "topic looked at".to_owned(),
-    };
-    let obj_ref = ObjectRef::new(name).within(namespace);
-    // A closed queue means that the process is stopping.
-    let _ = triggers.send(ReconcileRequest { obj_ref, reason }).await;
 }
 
 fn execute(topic: &Topic, op: &TopicOp) -> Result<TopicState, TopicError> {
@@ -327,7 +314,7 @@ mod tests {
     use super::*;
 
     fn cluster() -> ClusterKey {
-        ("ns".to_owned(), "demo".to_owned())
+        ClusterKey::new("ns", "demo")
     }
 
     fn topic() -> Topic {

@@ -3,10 +3,9 @@
 
 use crate::{
     cluster_key::ClusterKey,
-    context::Context,
     prometheus::{
         promql::{self, custom_metric_key, render_query},
-        sample_store::BUILTINS,
+        sample_store::{BUILTINS, SampleStore},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -70,28 +69,27 @@ fn forecast(block: &Autoscaling) -> impl Iterator<Item = (&Metric, &Predictive)>
 
 /// Feeds the samples of a pass to the forecasters and asks them.
 pub fn update(
-    ctx: &Context,
+    store: &SampleStore,
+    forecasters: &mut BTreeMap<String, DemandForecaster>,
     key: &ClusterKey,
     blocks: &[(Component, &Autoscaling)],
     samples: &MetricSamples,
 ) -> BTreeMap<Component, Forecasts> {
-    let mut before = ctx.take_forecasters(key);
-    let mut kept = BTreeMap::new();
+    let mut before = std::mem::take(forecasters);
     let mut forecasts: BTreeMap<Component, Forecasts> = BTreeMap::new();
     for (component, block) in blocks {
         for (metric, predictive) in forecast(block) {
             let name = name(*component, metric, predictive);
-            let history = ctx.sampler.take_history(key, &name);
+            let history = store.take_history(key, &name);
             let sample = samples.get(component).and_then(|of| of.get(metric.name()));
             let forecaster = advance(before.remove(&name), predictive.lead_seconds, history, sample);
             if let Some(distribution) = forecaster.distribution() {
                 let of = forecasts.entry(*component).or_default();
                 of.insert(metric.name().to_owned(), distribution);
             }
-            kept.insert(name, forecaster);
+            forecasters.insert(name, forecaster);
         }
     }
-    ctx.keep_forecasters(key, kept);
     forecasts
 }
 
@@ -135,7 +133,7 @@ mod tests {
     }
 
     fn key() -> ClusterKey {
-        ("ns".to_owned(), "demo".to_owned())
+        ClusterKey::new("ns", "demo")
     }
 
     fn block(mode: &str) -> Autoscaling {

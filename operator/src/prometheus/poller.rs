@@ -2,27 +2,27 @@
 //! own are a round of their own, so that slow ones keep no other cluster waiting.
 
 use crate::{
-    cache::watches::Triggers,
     cluster_key::ClusterKey,
     limits,
     metrics::{self, Metrics},
     prometheus::client::{self, QueryError, Series},
     prometheus::promql::{self, builtin_reading, custom_reading},
     prometheus::sample_store::{BUILTINS, Round, SampleStore, Source},
+    triggers::Triggers,
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::OptionFuture, stream};
 use jiff::Timestamp;
-use kube::runtime::{
-    controller::{ReconcileReason, ReconcileRequest},
-    reflector::ObjectRef,
-};
 use poker_operator_core::scale::reading::{Reading, stale_after};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Asks until `stop`.
@@ -69,18 +69,11 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = sampler.changed() => {}
-            () = sleep_until(next) => {}
+            Some(()) = OptionFuture::from(next.map(sleep_until)) => {}
             Some(ended) = tasks.join_next() => {
                 running.remove(&ended?);
             }
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -171,13 +164,8 @@ impl Asker {
     }
 
     async fn keep(&self, source: &Source, readings: Vec<(ClusterKey, String, Reading)>) {
-        for (namespace, name) in self.sampler.keep(source, readings) {
-            let reason = ReconcileReason::Custom {
-                reason: "new samples".to_owned(),
-            };
-            let obj_ref = ObjectRef::new(&name).within(&namespace);
-            // A closed queue means that the process is stopping.
-            let _ = self.triggers.send(ReconcileRequest { obj_ref, reason }).await;
+        for cluster in self.sampler.keep(source, readings) {
+            self.triggers.reconcile(&cluster, "new samples").await;
         }
     }
 
@@ -216,7 +204,7 @@ mod tests {
     const STUCK: Duration = Duration::from_secs(30);
 
     fn key(cluster: &str) -> ClusterKey {
-        ("ns".to_owned(), cluster.to_owned())
+        ClusterKey::new("ns", cluster)
     }
 
     /// A Prometheus that answers all but the query `slow`, and tells when it is asked `quick`.
@@ -264,7 +252,7 @@ mod tests {
             };
             sampler.need(&key(cluster), Some(need));
         }
-        let (triggers, mut woken) = tokio::sync::mpsc::channel(64);
+        let (triggers, mut woken) = crate::triggers::queue();
         let stop = CancellationToken::new();
         let asking = tokio::spawn(run(sampler.clone(), triggers, Arc::default(), stop.clone()));
         let read = |cluster, metric| sampler.read(&key(cluster), metric, Instant::now());

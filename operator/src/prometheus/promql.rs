@@ -40,7 +40,7 @@ pub fn builtin_query(series: &str) -> String {
 pub fn builtin_history_query(series: &str, cluster: &ClusterKey) -> String {
     format!(
         r#"sum(max by (pod) ({series}{{namespace="{}",cluster="{}"}}))"#,
-        cluster.0, cluster.1
+        cluster.namespace, cluster.name
     )
 }
 
@@ -61,8 +61,8 @@ pub fn builtin_reading(
         let label = |series: &Series, name: &str| series.labels.get(name).cloned().unwrap_or_default();
         answer.iter().find(|series| {
             label(series, "what") == what
-                && label(series, "namespace") == cluster.0
-                && label(series, "cluster") == cluster.1
+                && label(series, "namespace") == cluster.namespace
+                && label(series, "cluster") == cluster.name
         })
     };
     let (Some(sum), Some(oldest), Some(count)) = (find("sum"), find("oldest"), find("count")) else {
@@ -109,7 +109,9 @@ fn fresh_or_stale(value: &Series, stamp: Option<f64>, series: Option<u64>, stale
 
 /// A query with the names of its cluster.
 pub fn render_query(query: &str, key: &ClusterKey) -> String {
-    query.replace("$namespace", &key.0).replace("$cluster", &key.1)
+    query
+        .replace("$namespace", &key.namespace)
+        .replace("$cluster", &key.name)
 }
 
 /// The components that scale by metrics, with how they do.
@@ -162,7 +164,7 @@ mod tests {
     }
 
     fn key() -> ClusterKey {
-        ("ns".to_owned(), "demo".to_owned())
+        ClusterKey::new("ns", "demo")
     }
 
     #[test]

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn key() -> ClusterKey {
-        ("ns".to_owned(), "demo".to_owned())
+        ClusterKey::new("ns", "demo")
     }
 
     #[test]

@@ -1,13 +1,17 @@
-//! All writes of a pass: server-side apply in order, one field manager per concern, orphans last. An object
-//! that already is as planned is not sent.
+//! All writes of a plan: server-side apply in order, one field manager per concern, orphans last. An object that is up
+//! to date is not sent.
 
-use super::drift::covers;
-use crate::{cluster_key::ClusterKey, context::Context, error::Error, kafka::topic_manager::Topic};
+use super::{
+    child::{Child, kind},
+    context::Context,
+    drift::is_up_to_date,
+};
+use crate::{cluster_key::ClusterKey, error::Error, kafka::topic_manager::Topic};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
-    core::{ApiResource, GroupVersionKind, NamespaceResourceScope, TypeMeta},
+    core::{ApiResource, GroupVersionKind, TypeMeta},
 };
 use poker_operator_api::{conditions::reasons, names::managers};
 use poker_operator_core::{
@@ -15,33 +19,32 @@ use poker_operator_core::{
     observed::Observed,
     plan_result::{Failure, ObjectRef, Plan, ReplicaTarget},
 };
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::{fmt::Debug, marker::PhantomData};
+use std::marker::PhantomData;
 
-/// Hash of the object as planned; a change of intent shows in it even where a field was only left out.
+/// Hash of the object as planned: it changes with the plan, also where a field is only left out.
 const HASH_ANNOTATION: &str = "planningpoker.dev/planned";
 
-/// Carries a plan out and returns the objects as the API server has them.
+/// Carries out a plan and returns the objects as the API server answered.
 ///
 /// # Errors
-/// The first write that fails ends it; nothing is deleted then.
+/// The first write that fails; nothing is deleted then.
 pub async fn apply(
     ctx: &Context,
     key: &ClusterKey,
-    seen: &Observed,
+    observed: &Observed,
     plan: &Plan,
 ) -> Result<Children<Applied>, Error> {
-    let apply = Apply { ctx, key, seen };
+    let apply = Apply { ctx, key, observed };
     for target in &plan.replicas {
         apply.replicas(target).await?;
     }
-    let applied = apply.children(plan.children.clone(), &seen.live).await?;
+    let applied = apply.children(plan.children.clone(), &observed.live).await?;
     match &plan.topic {
-        Some(wish) => {
-            let topic = Topic::of(&seen.cluster, &seen.names());
-            ctx.topics.ensure(key, &topic, wish.clone());
+        Some(desired) => {
+            let topic = Topic::of(&observed.cluster, &observed.names());
+            ctx.topics.ensure(key, &topic, desired.clone());
         }
         None if plan.summary.paused => ctx.topics.pause(key),
         None => {}
@@ -55,7 +58,7 @@ pub async fn apply(
 struct Apply<'a> {
     ctx: &'a Context,
     key: &'a ClusterKey,
-    seen: &'a Observed,
+    observed: &'a Observed,
 }
 
 impl Apply<'_> {
@@ -64,37 +67,30 @@ impl Apply<'_> {
         planned: Children<Planned>,
         live: &Children<Live>,
     ) -> Result<Children<Applied>, Error> {
-        // No `..`: a kind that nobody applies does not compile.
-        let Children {
-            service_accounts,
-            roles,
-            role_bindings,
-            secrets,
-            config_maps,
-            services,
-            network_policies,
-            pod_disruption_budgets,
-            ingresses,
-            stateful_sets,
-            deployments,
-            state: PhantomData,
-        } = planned;
         let ours = managers::WORKLOADS;
         Ok(Children {
-            service_accounts: self.all(ours, service_accounts, &live.service_accounts).await?,
-            roles: self.all(ours, roles, &live.roles).await?,
-            role_bindings: self.all(ours, role_bindings, &live.role_bindings).await?,
-            secrets: self.made_once(ours, secrets, &live.secrets).await?,
-            config_maps: self.all(managers::ROUTES, config_maps, &live.config_maps).await?,
-            services: self.all(ours, services, &live.services).await?,
-            network_policies: self.all(ours, network_policies, &live.network_policies).await?,
-            pod_disruption_budgets: self
-                .all(ours, pod_disruption_budgets, &live.pod_disruption_budgets)
+            service_accounts: self
+                .all(ours, planned.service_accounts, &live.service_accounts)
                 .await?,
-            stateful_sets: self.all(ours, stateful_sets, &live.stateful_sets).await?,
-            deployments: self.all(ours, deployments, &live.deployments).await?,
-            // Last: a controller of somebody else may refuse it.
-            ingresses: self.all(ours, ingresses, &live.ingresses).await?,
+            roles: self.all(ours, planned.roles, &live.roles).await?,
+            role_bindings: self.all(ours, planned.role_bindings, &live.role_bindings).await?,
+            secrets: self
+                .create_if_missing(ours, planned.secrets, &live.secrets)
+                .await?,
+            config_maps: self
+                .all(managers::ROUTES, planned.config_maps, &live.config_maps)
+                .await?,
+            services: self.all(ours, planned.services, &live.services).await?,
+            network_policies: self
+                .all(ours, planned.network_policies, &live.network_policies)
+                .await?,
+            pod_disruption_budgets: self
+                .all(ours, planned.pod_disruption_budgets, &live.pod_disruption_budgets)
+                .await?,
+            stateful_sets: self.all(ours, planned.stateful_sets, &live.stateful_sets).await?,
+            deployments: self.all(ours, planned.deployments, &live.deployments).await?,
+            // Last: an admission webhook of an ingress controller may refuse it.
+            ingresses: self.all(ours, planned.ingresses, &live.ingresses).await?,
             state: PhantomData,
         })
     }
@@ -111,7 +107,7 @@ impl Apply<'_> {
     }
 
     /// A Secret that exists is never written: its password is in use.
-    async fn made_once(
+    async fn create_if_missing(
         &self,
         manager: &'static str,
         planned: Vec<Secret>,
@@ -127,21 +123,22 @@ impl Apply<'_> {
         let mut planned = with_hash::<K>(&object)?;
         if let Some(live) = live.iter().find(|live| live.name_any() == name) {
             self.refuse_foreign(live)?;
-            if covers(&value_of(live)?, &planned) {
+            if is_up_to_date(&value_of(live)?, &planned) {
                 return Ok(live.clone());
             }
             if manager == managers::ROUTES {
-                // Decided from this very table: where another was written since, one version would name two tables.
+                // The plan is based on this very table: had another been written since, one version would name two tables.
                 planned["metadata"]["resourceVersion"] = json!(live.resource_version());
             }
         }
-        let api = self.ctx.api::<K>(&self.key.0);
+        let api = self.ctx.api::<K>(&self.key.namespace);
         let (params, patch) = (PatchParams::apply(manager).force(), Patch::Apply(&planned));
-        self.sent(api.patch(&name, &params, &patch), &name).await
+        self.apply_and_record(api.patch(&name, &params, &patch), &name)
+            .await
     }
 
     async fn replicas(&self, target: &ReplicaTarget) -> Result<(), Error> {
-        let live = &self.seen.live.deployments;
+        let live = &self.observed.live.deployments;
         let Some(live) = live.iter().find(|live| live.name_any() == target.deployment) else {
             return Ok(());
         };
@@ -158,14 +155,14 @@ impl Apply<'_> {
             "metadata": {"name": target.deployment},
             "spec": {"replicas": target.replicas},
         });
-        let api = self.ctx.api::<Deployment>(&self.key.0);
+        let api = self.ctx.api::<Deployment>(&self.key.namespace);
         let (params, patch) = (PatchParams::apply(managers::SCALE).force(), Patch::Apply(&patch));
-        self.sent(api.patch(&target.deployment, &params, &patch), &target.deployment)
+        self.apply_and_record(api.patch(&target.deployment, &params, &patch), &target.deployment)
             .await
             .map(drop)
     }
 
-    async fn sent<K: Child>(
+    async fn apply_and_record<K: Child>(
         &self,
         request: impl Future<Output = kube::Result<K>>,
         name: &str,
@@ -175,83 +172,50 @@ impl Apply<'_> {
             .ctx
             .write(kind, &format!("apply {kind} {name}"), request)
             .await?;
-        self.ctx.wrote(self.key, kind, applied.meta());
+        self.ctx.expect(self.key, kind, applied.meta());
         tracing::info!(kind, name, "applied");
         Ok(applied)
     }
 
-    /// The decision looked at this already; here it guards against what appeared since.
+    /// Validation has checked this; here it guards against an object that appeared since.
     fn refuse_foreign<K: Child>(&self, live: &K) -> Result<(), Error> {
-        if self.seen.owns(live.meta()) {
+        if self.observed.owns(live.meta()) {
             return Ok(());
         }
         Err(Error::Failed(Failure {
             reason: reasons::FOREIGN_OWNED,
             message: format!(
-                "{} {} exists and belongs to somebody else: rename this PokerCluster or remove the object",
+                "{} {} exists and belongs to another owner: rename this PokerCluster or delete the object",
                 kind::<K>(),
                 live.name_any()
             ),
         }))
     }
 
-    /// Deletes an object only if it is still exactly the one that was seen.
+    /// Deletes an object only if it is still exactly the one that was observed.
     async fn delete(&self, orphan: &ObjectRef) -> Result<(), Error> {
         if self.ctx.expectations.deletion_pending(&orphan.uid) {
-            return Ok(()); // its watch is late
+            return Ok(()); // deleted, and its watch is late
         }
         let params = DeleteParams::background().preconditions(Preconditions {
             uid: Some(orphan.uid.clone()),
             resource_version: Some(orphan.resource_version.clone()),
         });
         let resource = resource_of(orphan);
-        let api: Api<DynamicObject> = Api::namespaced_with(self.ctx.client.clone(), &self.key.0, &resource);
-        let what = format!("delete {} {}", orphan.kind, orphan.name);
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.ctx.client.clone(), &self.key.namespace, &resource);
+        let action = format!("delete {} {}", orphan.kind, orphan.name);
         match self
             .ctx
-            .write(orphan.kind, &what, api.delete(&orphan.name, &params))
+            .write(orphan.kind, &action, api.delete(&orphan.name, &params))
             .await
         {
             Ok(_) => tracing::info!(kind = orphan.kind, name = orphan.name, "deleted"),
-            // Already gone.
-            Err(error) if error.label() == "NotFound" => {}
+            Err(error) if error.is_not_found() => {} // deleted already
             Err(error) => return Err(error),
         }
         self.ctx.expectations.expect_deletion(&orphan.uid);
         Ok(())
-    }
-}
-
-/// What the children's types have in common.
-pub trait Child:
-    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-    + Clone
-    + Debug
-    + Serialize
-    + DeserializeOwned
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<K> Child for K where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// The kind's name for labels and the expectations, the same as the watch of the kind uses.
-fn kind<K: Child>() -> &'static str {
-    match K::kind(&()) {
-        std::borrow::Cow::Borrowed(kind) => kind,
-        std::borrow::Cow::Owned(_) => "Unknown", // kinds of compiled types are static
     }
 }
 
@@ -266,8 +230,10 @@ fn resource_of(orphan: &ObjectRef) -> ApiResource {
 }
 
 fn value_of<K: Child>(object: &K) -> Result<Value, Error> {
-    let what = format!("{} {}", kind::<K>(), object.name_any());
-    serde_json::to_value(object).map_err(|source| Error::Serialise { what, source })
+    serde_json::to_value(object).map_err(|source| Error::Serialize {
+        object: format!("{} {}", kind::<K>(), object.name_any()),
+        source,
+    })
 }
 
 fn with_hash<K: Child>(object: &K) -> Result<Value, Error> {
@@ -295,12 +261,12 @@ mod tests {
         assert_ne!(hash(&both), hash(&one));
         assert_eq!(hash(&one), hash(&one.clone()));
         let live = with_hash(&both).unwrap();
-        assert!(covers(&live, &with_hash(&both).unwrap()));
-        assert!(!covers(&live, &with_hash(&one).unwrap()));
+        assert!(is_up_to_date(&live, &with_hash(&both).unwrap()));
+        assert!(!is_up_to_date(&live, &with_hash(&one).unwrap()));
     }
 
     #[test]
-    fn orphans_of_every_kind_have_their_resource() {
+    fn every_kind_of_orphan_has_its_resource() {
         let table = [
             ("v1", "ConfigMap", "configmaps"),
             ("v1", "Service", "services"),

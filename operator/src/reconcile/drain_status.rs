@@ -1,6 +1,7 @@
-//! `/drain-status` of the pods of Deployments that take part in a handover: what they hold, and who is connected.
+//! The drain status of Deployments that join or leave: what their pods hold, and how many gateways are connected.
 
-use crate::{context::Context, error::Error};
+use super::context::Context;
+use crate::error::Error;
 use futures::future::join_all;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{ResourceExt, api::ListParams, core::Selector};
@@ -11,9 +12,23 @@ use poker_operator_core::{
     plan,
 };
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-/// Answer of `/drain-status`.
+/// A pod that has not answered after this time is asked again in the next reconcile.
+const DRAIN_STATUS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The client that reads drain statuses.
+///
+/// # Errors
+/// When there is no TLS implementation.
+pub fn http_client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .timeout(DRAIN_STATUS_TIMEOUT)
+        .no_proxy()
+        .build()
+}
+
+/// PodDrainStatus of `/drain-status`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PodDrainStatus {
@@ -22,44 +37,45 @@ struct PodDrainStatus {
     routes_version: u64,
 }
 
-/// What Deployments on their way in or out say, and why they cannot be asked where that lasts. Without an entry: not
-/// all of its pods could be asked.
-pub async fn ask(
+/// By Deployment that joins or leaves; absent when not all of its pods answered. Also why pods cannot be listed, where
+/// that lasts: the API server forbids it.
+pub async fn read(
     ctx: &Context,
     live: &LiveChildren,
     names: &ClusterNames,
 ) -> (BTreeMap<String, DrainStatus>, Option<Error>) {
     let drains = plan::drains(live, names);
-    let asked = drains.iter().filter_map(|name| live.deployment(name));
-    let asked = asked.map(async |deployment| (deployment.name_any(), held(ctx, deployment).await));
-    let (mut found, mut refused) = (BTreeMap::new(), None);
-    for (name, answer) in join_all(asked).await {
-        match answer {
-            Ok(held) => found.extend(held.map(|held| (name, held))),
-            Err(error) if error.label() == "Forbidden" => refused = Some(error),
-            Err(error) => tracing::info!(error = error.line(), "asked again soon"),
+    let deployments = drains.iter().filter_map(|name| live.deployment(name));
+    let read =
+        deployments.map(async |deployment| (deployment.name_any(), of_deployment(ctx, deployment).await));
+    let (mut found, mut forbidden) = (BTreeMap::new(), None);
+    for (name, status) in join_all(read).await {
+        match status {
+            Ok(status) => found.extend(status.map(|status| (name, status))),
+            Err(error) if error.is_forbidden() => forbidden = Some(error),
+            Err(error) => tracing::info!(error = error.message(), "drain status is read again soon"),
         }
     }
-    (found, refused)
+    (found, forbidden)
 }
 
 /// The sum over the pods of a Deployment; `None` when one of them does not answer.
-async fn held(ctx: &Context, deployment: &Deployment) -> Result<Option<DrainStatus>, Error> {
+async fn of_deployment(ctx: &Context, deployment: &Deployment) -> Result<Option<DrainStatus>, Error> {
     let selector = deployment.spec.as_ref().map(|spec| spec.selector.clone());
     let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
     let (Some(namespace), Some(selector)) = (deployment.namespace(), selector) else {
         return Ok(None);
     };
-    let of = ListParams::default().labels_from(&selector);
-    let pods = ctx.api::<Pod>(&namespace).list(&of).await;
+    let params = ListParams::default().labels_from(&selector);
+    let pods = ctx.api::<Pod>(&namespace).list(&params).await;
     let pods = pods.map_err(Error::api("list pods"))?.items;
-    let running: Vec<_> = pods.iter().filter(|pod| !has_ended(pod)).collect();
-    let answers = join_all(running.iter().map(|pod| ask_pod(ctx, pod))).await;
+    let running = pods.iter().filter(|pod| !has_ended(pod));
+    let answers = join_all(running.map(|pod| of_pod(ctx, pod))).await;
     let answers: Option<Vec<_>> = answers.into_iter().collect();
     Ok(answers.map(|answers| DrainStatus {
         held: answers.iter().map(|answer| answer.active).sum(),
         links: answers.iter().map(|answer| answer.gateway_links).sum(),
-        // Without pods nothing is held, whatever the table.
+        // Without pods nothing is active, whatever the table.
         routes_version: answers
             .iter()
             .map(|answer| answer.routes_version)
@@ -73,7 +89,7 @@ fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-async fn ask_pod(ctx: &Context, pod: &Pod) -> Option<PodDrainStatus> {
+async fn of_pod(ctx: &Context, pod: &Pod) -> Option<PodDrainStatus> {
     let ip = pod.status.as_ref()?.pod_ip.as_ref()?;
     let host = if ip.contains(':') {
         format!("[{ip}]")

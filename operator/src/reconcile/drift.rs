@@ -1,33 +1,34 @@
-//! Whether a live object already is as desired, so that nothing has to be sent.
+//! Whether a live object is up to date, so that nothing has to be sent.
 //!
-//! The desired object carries a hash of itself in an annotation. An intent that changed (also by leaving a
-//! field out) changes the hash; a value that somebody else changed differs in the comparison; a field that
-//! somebody else added is theirs. This is what server-side apply would find too, without asking.
+//! The desired object carries a hash of itself in an annotation. A change of the desired object (also by leaving a
+//! field out) changes the hash; a value that another writer changed differs in the comparison; a field that
+//! another writer added belongs to that writer. Server-side apply would find the same, at the price of a request.
 
 use poker_operator_api::Quantity;
 use serde_json::{Map, Value};
 
-/// Fields by which the API server tells the entries of a list apart.
+/// Fields by which the API server identifies the entries of a list.
 const LIST_KEYS: [&str; 5] = ["name", "containerPort", "port", "mountPath", "type"];
 
 /// Every value in `desired` is in `live`. Entries that others added are ignored, except in plain lists.
-pub fn covers(live: &Value, desired: &Value) -> bool {
+pub fn is_up_to_date(live: &Value, desired: &Value) -> bool {
     match (live, desired) {
-        (Value::Object(live), Value::Object(desired)) => desired
-            .iter()
-            .all(|(key, value)| live.get(key).map_or(is_empty(value), |live| covers(live, value))),
-        (Value::Array(live), Value::Array(desired)) => covers_list(live, desired),
+        (Value::Object(live), Value::Object(desired)) => desired.iter().all(|(key, value)| {
+            live.get(key)
+                .map_or(is_empty(value), |live| is_up_to_date(live, value))
+        }),
+        (Value::Array(live), Value::Array(desired)) => is_list_up_to_date(live, desired),
         (Value::Number(live), Value::Number(desired)) => live.as_f64() == desired.as_f64(),
         (live, desired) => live == desired || same_quantity(live, desired),
     }
 }
 
-fn covers_list(live: &[Value], desired: &[Value]) -> bool {
+fn is_list_up_to_date(live: &[Value], desired: &[Value]) -> bool {
     if live.len() == desired.len()
         && live
             .iter()
             .zip(desired)
-            .all(|(live, desired)| covers(live, desired))
+            .all(|(live, desired)| is_up_to_date(live, desired))
     {
         return true;
     }
@@ -35,9 +36,9 @@ fn covers_list(live: &[Value], desired: &[Value]) -> bool {
     live.len() > desired.len()
         && !desired.is_empty()
         && desired.iter().all(keyed)
-        && desired.iter().all(|wanted| {
+        && desired.iter().all(|desired| {
             live.iter()
-                .any(|live| same_key(live, wanted) && covers(live, wanted))
+                .any(|live| same_key(live, desired) && is_up_to_date(live, desired))
         })
 }
 
@@ -54,7 +55,7 @@ fn same_key(live: &Value, desired: &Value) -> bool {
     list_key(desired).is_some_and(|(key, value)| live.get(key) == Some(value))
 }
 
-/// The API server drops what is empty.
+/// The API server drops empty values.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -76,7 +77,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn compares_what_is_desired_only() {
+    fn only_desired_values_are_compared() {
         let table = [
             ("equal", json!({"a": 1}), json!({"a": 1}), true),
             (
@@ -88,7 +89,7 @@ mod tests {
             ("value was changed", json!({"a": 2}), json!({"a": 1}), false),
             ("value was removed", json!({}), json!({"a": 1}), false),
             (
-                "empty is left out",
+                "empty values are left out",
                 json!({}),
                 json!({"a": {}, "b": [], "c": null, "d": {"e": {}}}),
                 true,
@@ -154,7 +155,7 @@ mod tests {
             ),
         ];
         for (name, live, desired, expected) in table {
-            assert_eq!(covers(&live, &desired), expected, "{name}");
+            assert_eq!(is_up_to_date(&live, &desired), expected, "{name}");
         }
     }
 }

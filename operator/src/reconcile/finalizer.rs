@@ -1,14 +1,12 @@
 //! The finalizer. It does only what owner references cannot: delete the topic in a Kafka that outlives the
-//! cluster, after everything that writes to it has ended. A managed Kafka goes with the cluster, and its topics
+//! cluster, after everything that writes to it has ended. A managed Kafka is deleted with the cluster, and its topics
 //! with it.
 
-use super::report;
+use super::{context::Context, report};
 use crate::{
     cluster_key::ClusterKey,
-    context::Context,
     error::Error,
     kafka::topic_manager::{Deletion, Topic},
-    limits,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -17,61 +15,76 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
 use poker_operator_api::{ClusterNames, Component, PokerCluster, names::FINALIZER};
-use poker_operator_core::{plan_result::NewEvent, topic};
+use poker_operator_core::{limits::SHARD_GRACE_SECONDS, plan_result::NewEvent, topic};
 use serde_json::json;
+
+/// The topic of a deleted cluster is deleted after this time, even if a pod that uses it has not ended: one on a lost
+/// node never would. More than shards are given to end.
+const WRITERS_DEADLINE_SECONDS: i64 = 90;
+/// A finalizer waits this long for pods and an unreachable Kafka, then it is removed.
+const FINALIZE_DEADLINE_SECONDS: i64 = 180;
+
+const _: () = assert!(
+    SHARD_GRACE_SECONDS < WRITERS_DEADLINE_SECONDS && WRITERS_DEADLINE_SECONDS < FINALIZE_DEADLINE_SECONDS,
+    "shards have time to end before the topic is deleted, and the topic to be deleted before the cluster is"
+);
 
 /// What to do about the finalizer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing: go on with the pass.
-    GoOn,
-    /// The object is being deleted and nothing of ours holds it.
-    LeaveAlone,
+enum Step {
+    /// Nothing: continue the reconcile.
+    Continue,
+    /// Nothing: the object is being deleted, and our finalizer does not hold it.
+    Ignore,
     Add,
     Remove,
-    /// End what writes to the topic or reads from it: a shard that still writes would make it anew.
+    /// Delete the Deployments that use the topic: a shard that still writes would create it again.
     EndWriters,
-    /// Delete the topic, then remove.
-    CleanUp,
-    /// Its time is up: remove the finalizer once a deletion was tried, also in vain.
+    /// Delete the topic, then remove the finalizer.
+    DeleteTopic,
+    /// The deadline has passed: remove the finalizer once a deletion was tried, even if it failed.
     GiveUp,
 }
 
 /// Decides from the object and whether Deployments of shards or workers still have pods.
-pub fn step(cluster: &PokerCluster, has_writers: bool, now: Timestamp) -> Step {
-    let wanted = topic::finalized(cluster).is_some();
+fn step(cluster: &PokerCluster, has_writers: bool, now: Timestamp) -> Step {
+    let desired = topic::finalized(cluster).is_some();
     let present = cluster
         .finalizers()
         .iter()
         .any(|finalizer| finalizer == FINALIZER);
     let age = |since: Timestamp| now.duration_since(since).as_secs();
-    match (&cluster.metadata.deletion_timestamp, wanted, present) {
+    match (&cluster.metadata.deletion_timestamp, desired, present) {
         (None, true, false) => Step::Add,
         (None, false, true) => Step::Remove,
-        (None, _, _) => Step::GoOn,
-        (Some(_), _, false) => Step::LeaveAlone,
+        (None, _, _) => Step::Continue,
+        (Some(_), _, false) => Step::Ignore,
         (Some(_), false, true) => Step::Remove,
-        (Some(since), true, true) if age(since.0) > limits::FINALIZE_DEADLINE_SECONDS => Step::GiveUp,
-        (Some(since), true, true) if has_writers && age(since.0) <= limits::WRITERS_DEADLINE_SECONDS => {
+        (Some(since), true, true) if age(since.0) > FINALIZE_DEADLINE_SECONDS => Step::GiveUp,
+        (Some(since), true, true) if has_writers && age(since.0) <= WRITERS_DEADLINE_SECONDS => {
             Step::EndWriters
         }
-        (Some(_), true, true) => Step::CleanUp,
+        (Some(_), true, true) => Step::DeleteTopic,
     }
 }
 
-/// Takes a step; true when the pass ends here.
+/// Takes one step; returns true when the reconcile ends with it.
 ///
 /// # Errors
 /// When the object could not be patched.
-pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<bool, Error> {
-    let names = ClusterNames::new(&key.0, &key.1);
+pub async fn finalize(
+    ctx: &Context,
+    cluster: &PokerCluster,
+    key: &ClusterKey,
+    live: &[Deployment],
+) -> Result<bool, Error> {
+    let names = key.object_names();
     let topic = Topic::of(cluster, &names);
-    let live = ctx.stores.children(&key.0, &key.1).deployments;
-    let writers = writers(&live, cluster, &names);
+    let writers = writers(live, cluster, &names);
     let step = step(cluster, !writers.is_empty(), Timestamp::now());
     match step {
-        Step::GoOn => return Ok(false),
-        Step::LeaveAlone => {}
+        Step::Continue => return Ok(false),
+        Step::Ignore => {}
         Step::Add => {
             let ours = cluster.finalizers().iter().cloned().chain([FINALIZER.to_owned()]);
             set(ctx, cluster, key, ours.collect()).await?;
@@ -79,13 +92,13 @@ pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -
         Step::Remove => remove(ctx, cluster, key).await?,
         Step::EndWriters => {
             for writer in writers {
-                end(ctx, key, writer).await?;
+                delete_writer(ctx, key, writer).await?;
             }
         }
-        Step::CleanUp | Step::GiveUp => match (ctx.topics.delete(key, &topic), step) {
+        Step::DeleteTopic | Step::GiveUp => match (ctx.topics.delete(key, &topic), step) {
             (Deletion::Done, _) => remove(ctx, cluster, key).await?,
             (Deletion::Failing, Step::GiveUp) => {
-                report::event(ctx, cluster, &left_behind(&topic)).await;
+                report::record_event(ctx, cluster, &left_behind(&topic)).await;
                 remove(ctx, cluster, key).await?;
             }
             (Deletion::Failing | Deletion::Pending, _) => {}
@@ -94,7 +107,7 @@ pub async fn finalize(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -
     Ok(true)
 }
 
-/// Deployments of this cluster that use the topic; those in deletion too, until their last pod is gone.
+/// Deployments of this cluster that use the topic; one that is being deleted counts until its last pod is gone.
 fn writers<'a>(live: &'a [Deployment], cluster: &PokerCluster, names: &ClusterNames) -> Vec<&'a Deployment> {
     let worker = names.component(Component::Worker);
     let uses = |name: &str| name == worker || names.parse_shard(name).is_some();
@@ -107,21 +120,21 @@ fn writers<'a>(live: &'a [Deployment], cluster: &PokerCluster, names: &ClusterNa
         .collect()
 }
 
-/// Deletes a Deployment so that it stays visible until all of its pods are gone.
-async fn end(ctx: &Context, key: &ClusterKey, deployment: &Deployment) -> Result<(), Error> {
+/// Deletes a Deployment in the foreground: it stays visible until all of its pods are gone.
+async fn delete_writer(ctx: &Context, key: &ClusterKey, deployment: &Deployment) -> Result<(), Error> {
     if deployment.metadata.deletion_timestamp.is_some() {
-        return Ok(()); // under way
+        return Ok(());
     }
     let name = deployment.name_any();
     let params = DeleteParams::foreground().preconditions(Preconditions {
         uid: deployment.uid(),
         resource_version: None,
     });
-    let api = ctx.api::<Deployment>(&key.0);
-    let what = format!("delete Deployment {name}");
-    match ctx.write("Deployment", &what, api.delete(&name, &params)).await {
+    let api = ctx.api::<Deployment>(&key.namespace);
+    let action = format!("delete Deployment {name}");
+    match ctx.write("Deployment", &action, api.delete(&name, &params)).await {
         Ok(_) => tracing::info!(kind = "Deployment", name, "deleted, before the topic"),
-        Err(error) if error.label() == "NotFound" => {}
+        Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
     }
     Ok(())
@@ -159,22 +172,22 @@ async fn set(
         "uid": cluster.metadata.uid,
         "finalizers": finalizers,
     }});
-    let (api, name) = (ctx.api::<PokerCluster>(&key.0), cluster.name_any());
+    let (api, name) = (ctx.api::<PokerCluster>(&key.namespace), cluster.name_any());
     let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
-    let what = format!("set the finalizers of PokerCluster {name}");
+    let action = format!("set the finalizers of PokerCluster {name}");
     match ctx
-        .write("PokerCluster", &what, api.patch_metadata(&name, &params, &patch))
+        .write(
+            "PokerCluster",
+            &action,
+            api.patch_metadata(&name, &params, &patch),
+        )
         .await
     {
-        Err(Error::Api { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404) => {
-            Ok(())
-        }
-        Err(error) => Err(error),
-        Ok(patched) => {
-            ctx.wrote(key, "PokerCluster", &patched.metadata);
-            Ok(())
-        }
+        Ok(patched) => ctx.expect(key, "PokerCluster", &patched.metadata),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error),
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -201,23 +214,27 @@ mod tests {
     }
 
     #[test]
-    fn steps() {
+    fn the_step_follows_from_policy_finalizer_age_and_writers() {
         let now: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
         let recently = Some("2026-01-01T00:09:30Z");
         let a_while_ago = Some("2026-01-01T00:08:20Z");
         let long_ago = Some("2026-01-01T00:00:00Z");
         let table = [
-            (cluster("Retain", false, None, true), true, Step::GoOn),
-            (cluster("Delete", false, None, false), true, Step::GoOn),
+            (cluster("Retain", false, None, true), true, Step::Continue),
+            (cluster("Delete", false, None, false), true, Step::Continue),
             (cluster("Delete", false, None, true), true, Step::Add),
-            (cluster("Delete", true, None, true), true, Step::GoOn),
+            (cluster("Delete", true, None, true), true, Step::Continue),
             (cluster("Retain", true, None, true), true, Step::Remove),
-            (cluster("Delete", false, recently, true), true, Step::LeaveAlone),
+            (cluster("Delete", false, recently, true), true, Step::Ignore),
             (cluster("Retain", true, recently, true), true, Step::Remove),
             (cluster("Delete", true, recently, false), true, Step::Remove),
             (cluster("Delete", true, recently, true), true, Step::EndWriters),
-            (cluster("Delete", true, recently, true), false, Step::CleanUp),
-            (cluster("Delete", true, a_while_ago, true), true, Step::CleanUp),
+            (cluster("Delete", true, recently, true), false, Step::DeleteTopic),
+            (
+                cluster("Delete", true, a_while_ago, true),
+                true,
+                Step::DeleteTopic,
+            ),
             (cluster("Delete", true, long_ago, true), true, Step::GiveUp),
         ];
         for (cluster, has_writers, expected) in table {

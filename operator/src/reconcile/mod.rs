@@ -1,22 +1,26 @@
-//! One pass over one cluster: observe, validate, plan, apply, report. Only the first and the last two may
-//! talk to anybody.
+//! One reconcile of one cluster: finalize, subscribe, observe, validate, plan, apply, report.
 
 mod apply;
-mod drain_status;
+mod child;
+pub mod context;
+pub mod drain_status;
 mod drift;
 mod finalizer;
+pub mod memory;
 mod observe;
+mod observe_failure;
 mod report;
+mod secrets;
+mod subscribe;
 mod uncached;
+mod undecodable;
 
-use crate::{
-    cache::watches::DecodedCluster, cluster_key::ClusterKey, context::Context, error::Error, limits,
-};
-use kube::{ResourceExt, runtime::controller::Action};
+use self::{context::Context, memory::ClusterMemory};
+use crate::{cluster_key::ClusterKey, error::Error, triggers::DecodedCluster};
+use kube::runtime::controller::Action;
 use poker_operator_api::PokerCluster;
 use poker_operator_core::{
-    children::Children,
-    observed::Observed,
+    observed::{LiveChildren, Observed},
     plan::plan,
     plan_result::Plan,
     validate::{Invalid, Validated, validate},
@@ -24,82 +28,116 @@ use poker_operator_core::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// The pass as the controller calls it: measured, bounded, and only for the leader.
-pub async fn pass(object: Arc<DecodedCluster>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let key = key(&object);
+/// One reconcile is given up after this time and retried with backoff.
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A cluster whose caches do not show our own writes yet is reconciled again after this time, should the watch event be
+/// late.
+const EXPECTATION_RETRY: Duration = Duration::from_millis(100);
+/// A deleted cluster that waits for its topic is reconciled again after this time.
+const FINALIZE_RETRY: Duration = Duration::from_secs(10);
+
+/// Reconciles a cluster as the controller asks for it: measured, bounded, and only in the leader.
+pub async fn reconcile(object: Arc<DecodedCluster>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let key = ClusterKey::of(&*object);
     if !ctx.leadership.may_write() {
-        return Ok(Action::await_change()); // a new leader looks at everything
+        return Ok(Action::await_change()); // a new leader reconciles all clusters
     }
-    let behind = ctx.expectations.pending_kinds(&key);
-    if !behind.is_empty() {
-        let (why, patience) = ctx.watch_health.explain(&behind, Instant::now());
-        report::blind(&ctx, &key, &why, patience).await;
-        return Ok(Action::requeue(Duration::from_millis(
-            limits::FENCE_RETRY_MILLISECONDS,
-        )));
+    let mut memory = ctx.memories.check_out(&key);
+    let pending = ctx.expectations.pending_kinds(&key);
+    if !pending.is_empty() {
+        let (why, report_after) = ctx.watch_health.explain(&pending, Instant::now());
+        report::report_observe_failure(&ctx, &mut memory, &key, &why, report_after).await;
+        return Ok(Action::requeue(EXPECTATION_RETRY));
     }
     let begun = Instant::now();
-    let pass = async {
+    let reconcile = async {
         match &object.0 {
-            Ok(cluster) => reconcile(&ctx, cluster, &key).await,
-            Err(invalid) => report::undecodable(&ctx, invalid, &key).await,
+            Ok(cluster) => reconcile_cluster(&ctx, &mut memory, cluster, &key).await,
+            Err(invalid) => undecodable::reconcile(&ctx, &mut memory, invalid, &key).await,
         }
     };
-    let ended = tokio::time::timeout(Duration::from_secs(limits::RECONCILE_TIMEOUT_SECONDS), pass).await;
+    let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile).await;
     ctx.metrics
         .reconcile_duration_seconds
         .observe(begun.elapsed().as_secs_f64());
-    let action = ended.map_err(|_| Error::TooLong)??;
-    ctx.succeeded(&key);
+    let action = result.map_err(|_| Error::ReconcileTimeout(RECONCILE_TIMEOUT))??;
+    memory.record_success();
     Ok(action)
 }
 
-async fn reconcile(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<Action, Error> {
-    if finalizer::finalize(ctx, cluster, key).await? {
-        return Ok(Action::requeue(Duration::from_secs(
-            limits::FINALIZE_RETRY_SECONDS,
-        )));
+async fn reconcile_cluster(
+    ctx: &Context,
+    memory: &mut ClusterMemory,
+    cluster: &PokerCluster,
+    key: &ClusterKey,
+) -> Result<Action, Error> {
+    let live = ctx.stores.children(key);
+
+    // finalize (client required)
+    if finalizer::finalize(ctx, cluster, key, &live.deployments).await? {
+        return Ok(Action::requeue(FINALIZE_RETRY));
     }
-    let (seen, valid, plan) = match look(ctx, cluster, key).await {
-        Ok(looked) => looked,
+
+    // subscribe, observe (client required); validate, plan (pure)
+    let (observed, valid, plan) = match observe_and_plan(ctx, memory, cluster, key, live).await {
+        Ok(planned) => planned,
         Err(error) => {
-            let why = format!("{}: {}", error.line(), error.advice());
-            report::blind(ctx, key, &why, error.patience()).await;
+            let why = format!("{}: {}", error.message(), error.hint());
+            report::report_observe_failure(ctx, memory, key, &why, error.report_after()).await;
             return Err(error);
         }
     };
-    if ctx.sees(key) {
-        tracing::info!(namespace = key.0, cluster = key.1, "can be observed again");
+    if memory
+        .observe_failure
+        .take()
+        .is_some_and(|failure| failure.is_reported())
+    {
+        tracing::info!(
+            namespace = key.namespace,
+            cluster = key.name,
+            "can be observed again"
+        );
     }
+
+    // apply (client required)
     let applied = match &plan {
-        Some(plan) => apply::apply(ctx, key, &seen, plan).await,
-        None => Ok(Children::default()),
+        Some(plan) => apply::apply(ctx, key, &observed, plan).await,
+        None => Ok(Default::default()),
     };
-    report::report(ctx, key, &seen, &valid, plan, applied).await
+
+    // report (client required)
+    report::report(ctx, memory, key, &observed, &valid, plan, applied).await
 }
 
-/// Observes and decides, until nothing that was not seen stands in the way.
-async fn look(
+async fn observe_and_plan(
     ctx: &Context,
+    memory: &mut ClusterMemory,
     cluster: &PokerCluster,
     key: &ClusterKey,
+    live: LiveChildren,
 ) -> Result<(Observed, Result<Validated, Invalid>, Option<Plan>), Error> {
-    let mut seen = observe::observe(ctx, cluster, key).await?;
-    let (mut valid, mut plan) = decide(&seen);
-    if let Some(children) = plan.as_ref().map(|plan| &plan.children)
-        && uncached::add_unseen(ctx, key, children, &mut seen).await?
+    // subscribe (client required: it reads the token of Prometheus)
+    let subscribed = subscribe::subscribe(ctx, memory, cluster, key, &live).await;
+
+    // observe (client required)
+    let mut observed = observe::observe(ctx, memory, cluster, key, live, subscribed).await?;
+
+    // validate, plan (pure)
+    let (valid, plan) = validate_and_plan(&observed);
+
+    // observe objects that are not in the caches, under the names that the plan uses (client required)
+    if let Some(plan) = &plan
+        && uncached::read_uncached(ctx, key, &plan.children, &mut observed).await?
     {
-        (valid, plan) = decide(&seen); // something stands where we meant to make it
+        // validate, plan once more: such an object exists (pure)
+        let (valid, plan) = validate_and_plan(&observed);
+        return Ok((observed, valid, plan));
     }
-    Ok((seen, valid, plan))
+    Ok((observed, valid, plan))
 }
 
-fn decide(seen: &Observed) -> (Result<Validated, Invalid>, Option<Plan>) {
-    let valid = validate(seen);
-    let plan = valid.as_ref().ok().map(|valid| plan(valid, seen));
+fn validate_and_plan(observed: &Observed) -> (Result<Validated, Invalid>, Option<Plan>) {
+    let valid = validate(observed);
+    let plan = valid.as_ref().ok().map(|valid| plan(valid, observed));
     (valid, plan)
-}
-
-pub fn key(object: &DecodedCluster) -> ClusterKey {
-    (object.namespace().unwrap_or_default(), object.name_any())
 }

@@ -1,63 +1,47 @@
-//! Looks up what a plan would make, before it is made: the caches hold only objects with our label, and a
-//! name may be taken by somebody else.
+//! Reads the objects that a plan would create before it creates them: the caches hold only objects with our label, and
+//! another owner's object may have the name.
 
-use super::{apply::Child, observe::keys_of};
-use crate::{cluster_key::ClusterKey, context::Context, error::Error};
+use super::{
+    child::{Child, kind},
+    context::Context,
+    secrets::keys_of,
+};
+use crate::{cluster_key::ClusterKey, error::Error};
 use kube::ResourceExt;
 use poker_operator_core::{
     children::{Children, Planned},
+    for_each_kind,
     observed::Observed,
 };
-use std::marker::PhantomData;
 
-/// Adds what exists under planned names and was not in the caches; true when there was any.
+/// Adds objects that exist under planned names and are not in the caches; returns whether there are any.
 ///
 /// # Errors
 /// When the API server did not answer.
-pub async fn add_unseen(
+pub async fn read_uncached(
     ctx: &Context,
     key: &ClusterKey,
     planned: &Children<Planned>,
-    seen: &mut Observed,
+    observed: &mut Observed,
 ) -> Result<bool, Error> {
-    // No `..`: a kind that nobody looks up does not compile.
-    let Children {
-        service_accounts,
-        roles,
-        role_bindings,
-        secrets,
-        config_maps,
-        services,
-        network_policies,
-        pod_disruption_budgets,
-        ingresses,
-        stateful_sets,
-        deployments,
-        state: PhantomData,
-    } = planned;
-    let live = &mut seen.live;
+    let live = &mut observed.live;
     let mut found = 0;
-    found += unseen(ctx, key, service_accounts, &mut live.service_accounts).await?;
-    found += unseen(ctx, key, roles, &mut live.roles).await?;
-    found += unseen(ctx, key, role_bindings, &mut live.role_bindings).await?;
-    found += unseen(ctx, key, secrets, &mut live.secrets).await?;
-    found += unseen(ctx, key, config_maps, &mut live.config_maps).await?;
-    found += unseen(ctx, key, services, &mut live.services).await?;
-    found += unseen(ctx, key, network_policies, &mut live.network_policies).await?;
-    found += unseen(ctx, key, pod_disruption_budgets, &mut live.pod_disruption_budgets).await?;
-    found += unseen(ctx, key, ingresses, &mut live.ingresses).await?;
-    found += unseen(ctx, key, stateful_sets, &mut live.stateful_sets).await?;
-    found += unseen(ctx, key, deployments, &mut live.deployments).await?;
+    macro_rules! read {
+        ($($kind:ident: $type:ident,)*) => {
+            $(found += read_kind(ctx, key, &planned.$kind, &mut live.$kind).await?;)*
+        };
+    }
+    for_each_kind!(read);
     for secret in &mut live.secrets {
         if secret.data.is_some() {
-            seen.secrets.insert(secret.name_any(), keys_of(secret));
+            observed.secrets.insert(secret.name_any(), keys_of(secret));
             secret.data = None;
         }
     }
     Ok(found > 0)
 }
 
-async fn unseen<K: Child>(
+async fn read_kind<K: Child>(
     ctx: &Context,
     key: &ClusterKey,
     planned: &[K],
@@ -69,13 +53,9 @@ async fn unseen<K: Child>(
         if live.iter().any(|live| live.name_any() == name) {
             continue;
         }
-        let what = format!("look up {} {name}", K::kind(&()));
-        live.extend(
-            ctx.api::<K>(&key.0)
-                .get_opt(&name)
-                .await
-                .map_err(Error::api(what))?,
-        );
+        let action = format!("read {} {name}", kind::<K>());
+        let api = ctx.api::<K>(&key.namespace);
+        live.extend(api.get_opt(&name).await.map_err(Error::api(action))?);
     }
     Ok(live.len() - before)
 }

@@ -31,8 +31,7 @@ async fn a_secret_that_may_not_be_read_is_told() {
         .await
         .unwrap();
     let message = told(&world).await;
-    let what =
-        "cannot read Secret my-redis: refused by the test: give the operator's ServiceAccount the rights";
+    let what = "cannot read Secret my-redis: refused by the test: give the operator's ServiceAccount the permissions";
     assert!(message.starts_with(what), "{message}");
     world
         .until_condition("demo", "Ready", "False", "CannotObserve")
