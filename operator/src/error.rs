@@ -49,8 +49,8 @@ impl Error {
     pub fn category(&self) -> &'static str {
         match self {
             Self::Api { source, .. } => match status(source) {
-                Some(status) if status.is_forbidden() => "Forbidden",
-                Some(status) if status.is_not_found() => "NotFound",
+                Some(status) if is_forbidden(status) => "Forbidden",
+                Some(status) if is_not_found(status) => "NotFound",
                 Some(status) if is_conflict(status) => "Conflict",
                 Some(status) if (400..500).contains(&status.code) => "Refused",
                 Some(_) => "ServerError",
@@ -71,11 +71,11 @@ impl Error {
     }
 
     pub fn is_not_found(&self) -> bool {
-        self.status().is_some_and(Status::is_not_found)
+        self.status().is_some_and(is_not_found)
     }
 
     pub fn is_forbidden(&self) -> bool {
-        self.status().is_some_and(Status::is_forbidden)
+        self.status().is_some_and(is_forbidden)
     }
 
     fn status(&self) -> Option<&Status> {
@@ -120,7 +120,7 @@ pub fn api_message(error: &kube::Error) -> String {
 
 /// What to do about something that cannot be observed.
 pub fn hint(error: &kube::Error) -> &'static str {
-    if status(error).is_some_and(Status::is_forbidden) {
+    if status(error).is_some_and(is_forbidden) {
         HINT_FORBIDDEN
     } else {
         HINT_RETRIED
@@ -129,7 +129,7 @@ pub fn hint(error: &kube::Error) -> &'static str {
 
 /// How long something may fail to be observed before that is reported.
 pub fn report_after(error: &kube::Error) -> Duration {
-    if status(error).is_some_and(Status::is_forbidden) {
+    if status(error).is_some_and(is_forbidden) {
         REPORT_FORBIDDEN_AFTER
     } else {
         REPORT_AFTER
@@ -143,9 +143,20 @@ fn status(error: &kube::Error) -> Option<&Status> {
     }
 }
 
+// kube's predicates mean to use the code of an answer whose reason is unknown, as that of a path that does not exist or
+// of a proxy, but do not (kube 5.0): hence the codes.
+
+pub fn is_not_found(status: &Status) -> bool {
+    status.is_not_found() || status.code == 404
+}
+
+fn is_forbidden(status: &Status) -> bool {
+    status.is_forbidden() || status.code == 403
+}
+
 /// Another write came first.
-fn is_conflict(status: &Status) -> bool {
-    status.is_conflict() || status.is_already_exists()
+pub fn is_conflict(status: &Status) -> bool {
+    status.is_conflict() || status.code == 409
 }
 
 fn with_causes(error: &dyn StdError) -> String {

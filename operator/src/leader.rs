@@ -1,7 +1,11 @@
 //! Leader election with a Lease: only the leader writes. A leader that could not renew its Lease ends the process; the
 //! decision itself is in `poker_operator_core::lease`.
 
-use crate::{metrics::Metrics, options::Options};
+use crate::{
+    error::{is_conflict, is_not_found},
+    metrics::Metrics,
+    options::Options,
+};
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -135,10 +139,10 @@ impl Elector {
                 self.extend(leadership);
                 Ok(Duration::ZERO)
             }
-            Err(kube::Error::Api(status)) if status.is_not_found() && self.renewed_at.is_some() => {
+            Err(kube::Error::Api(status)) if is_not_found(&status) && self.renewed_at.is_some() => {
                 self.lose(leadership, "it was deleted")
             }
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+            Err(kube::Error::Api(status)) if is_conflict(&status) => {
                 // Another process wrote it: its current content decides.
                 let _ = self.read().await;
                 Ok(if self.renewed_at.is_some() {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     cluster_key::ClusterKey,
+    error::is_not_found,
     metrics::{self, Metrics},
     triggers::Triggers,
 };
@@ -250,7 +251,7 @@ fn report_failure<K>(watch: &Watch<K>, error: &watcher::Error, deps: &WatchDeps)
         .inc();
     if deps.readiness.is_pending(kind) {
         let is_absent = match error {
-            watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.is_not_found(),
+            watcher::Error::InitialListFailed(kube::Error::Api(status)) => is_not_found(status),
             _ => false,
         };
         let why = if is_absent {
