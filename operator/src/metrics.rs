@@ -23,9 +23,12 @@ pub struct Kind {
     pub kind: &'static str,
 }
 
+/// The query of a built-in metric to one Prometheus.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct Metric {
+pub struct BuiltinQuery {
     pub metric: &'static str,
+    /// Address of the Prometheus without credentials.
+    pub url: String,
 }
 
 #[derive(Debug)]
@@ -37,7 +40,7 @@ pub struct Metrics {
     pub watch_errors: Family<Kind, Counter>,
     pub query_errors: Family<Reason, Counter>,
     pub query_duration_seconds: Histogram,
-    last_success: Family<Metric, Gauge>,
+    last_success: Family<BuiltinQuery, Gauge>,
     pub kafka_admin_errors: Counter,
     pub leader: Gauge,
     pub clusters: Gauge,
@@ -98,7 +101,7 @@ impl Metrics {
         );
         registry.register(
             "prometheus_last_success_timestamp_seconds",
-            "Time of the last answer of a Prometheus to the query of a metric, in seconds since 1970",
+            "Time of the newest answer with at least one series, by built-in metric and Prometheus, in seconds since 1970",
             self.last_success.clone(),
         );
         registry.register(
@@ -116,11 +119,18 @@ impl Metrics {
         self.registry.clone()
     }
 
-    /// A Prometheus just answered for `metric`.
-    pub fn sampled(&self, metric: &'static str) {
-        self.last_success
-            .get_or_create(&Metric { metric })
-            .set(Timestamp::now().as_second());
+    /// A query of a built-in metric has ended; `has_series` when it succeeded and the answer has series.
+    pub fn queried(&self, query: &BuiltinQuery, has_series: bool) {
+        // It exists from the first query on: a Prometheus that never returned a series shows as 0.
+        let last_success = self.last_success.get_or_create(query);
+        if has_series {
+            last_success.set(Timestamp::now().as_second());
+        }
+    }
+
+    /// No cluster uses this Prometheus any more.
+    pub fn forget_query(&self, query: &BuiltinQuery) {
+        self.last_success.remove(query);
     }
 
     pub fn wrote(&self, kind: &'static str) {

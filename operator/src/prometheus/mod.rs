@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod forecasters;
+mod limits;
 pub mod poller;
 pub mod promql;
 pub mod sample_store;

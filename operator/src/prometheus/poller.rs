@@ -1,20 +1,22 @@
-//! Asks each Prometheus in rounds. One query of a built-in metric answers for all clusters; the queries of a cluster's
-//! own are a round of their own, so that slow ones keep no other cluster waiting.
+//! Polls each Prometheus on an interval. One query of a built-in metric answers for all clusters; the custom queries of
+//! a cluster are a job of their own, so that slow ones delay no other cluster.
 
 use crate::{
     cluster_key::ClusterKey,
-    limits,
-    metrics::{self, Metrics},
-    prometheus::client::{self, QueryError, Series},
-    prometheus::promql::{self, builtin_reading, custom_reading},
-    prometheus::sample_store::{BUILTINS, Round, SampleStore, Source},
+    metrics::{self, BuiltinQuery, Metrics},
+    prometheus::{
+        client::{self, Client, QueryError, Range, Series},
+        limits,
+        promql::{self, BUILTINS, builtin_sample, custom_sample},
+        sample_store::{PollJob, SampleStore, Source, Subscription},
+    },
     triggers::Triggers,
 };
 use futures::{StreamExt, future::OptionFuture, stream};
 use jiff::Timestamp;
-use poker_operator_core::scale::reading::{Reading, stale_after};
+use poker_operator_core::scale::{Sample, stale_after};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -25,50 +27,56 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Asks until `stop`.
+/// Polls until `stop`.
 ///
 /// # Errors
 /// When the HTTP client cannot be made.
 pub async fn run(
-    sampler: Arc<SampleStore>,
+    samples: Arc<SampleStore>,
     triggers: Triggers,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let asker = Asker {
-        sampler: sampler.clone(),
+    let poller = Poller {
+        samples: samples.clone(),
         triggers,
         metrics,
-        http: client::client()?,
+        http: client::http(Duration::from_secs(limits::QUERY_TIMEOUT_SECONDS))?,
     };
     let mut tasks = JoinSet::new();
-    let mut due: BTreeMap<Round, Instant> = BTreeMap::new();
-    let mut running: HashSet<Round> = HashSet::new();
-    // Custom queries under way, by source.
+    let mut due: BTreeMap<PollJob, Instant> = BTreeMap::new();
+    let mut running: HashSet<PollJob> = HashSet::new();
+    // Running custom queries, by source.
     let mut permits: HashMap<Source, Arc<Semaphore>> = HashMap::new();
+    // Addresses that have a metric.
+    let mut reported: BTreeSet<String> = BTreeSet::new();
     loop {
-        let rounds = sampler.rounds();
-        due.retain(|round, _| rounds.contains_key(round));
-        permits.retain(|source, _| rounds.keys().any(|round| round.source() == source));
-        for (round, interval) in rounds {
-            let at = due.entry(round.clone()).or_insert_with(Instant::now);
-            if *at <= Instant::now() && running.insert(round.clone()) {
+        let jobs = samples.poll_jobs();
+        due.retain(|job, _| jobs.contains_key(job));
+        permits.retain(|source, _| jobs.keys().any(|job| job.source() == source));
+        let sources = permits.keys().chain(running.iter().map(PollJob::source));
+        let used = sources.map(Source::address).collect();
+        poller.forget(reported.difference(&used));
+        reported = used;
+        for (job, interval) in jobs {
+            let at = due.entry(job.clone()).or_insert_with(Instant::now);
+            if *at <= Instant::now() && running.insert(job.clone()) {
                 *at = Instant::now() + interval;
                 let permits = permits
-                    .entry(round.source().clone())
+                    .entry(job.source().clone())
                     .or_insert_with(|| Arc::new(Semaphore::new(limits::CUSTOM_QUERIES_AT_ONCE)));
-                let (asker, permits) = (asker.clone(), permits.clone());
+                let (poller, permits) = (poller.clone(), permits.clone());
                 tasks.spawn(async move {
-                    asker.round(&round, &permits).await;
-                    round
+                    poller.poll(&job, &permits).await;
+                    job
                 });
             }
         }
-        let waiting = due.iter().filter(|(round, _)| !running.contains(*round));
+        let waiting = due.iter().filter(|(job, _)| !running.contains(*job));
         let next = waiting.map(|(_, at)| *at).min();
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = sampler.changed() => {}
+            () = samples.subscriptions_changed() => {}
             Some(()) = OptionFuture::from(next.map(sleep_until)) => {}
             Some(ended) = tasks.join_next() => {
                 running.remove(&ended?);
@@ -77,113 +85,134 @@ pub async fn run(
     }
 }
 
-/// Asks, keeps what comes and wakes whom it concerns. Cheap to clone.
+/// Runs queries, keeps their samples and triggers reconciles. Cheap to clone.
 #[derive(Clone)]
-struct Asker {
-    sampler: Arc<SampleStore>,
+struct Poller {
+    samples: Arc<SampleStore>,
     triggers: Triggers,
     metrics: Arc<Metrics>,
     http: reqwest::Client,
 }
 
-impl Asker {
-    async fn round(&self, round: &Round, permits: &Semaphore) {
-        match round {
-            Round::Builtins(source) => self.builtins(source).await,
-            Round::Histories(source) => self.histories(source).await,
-            Round::Queries(source, cluster) => self.queries(source, cluster, permits).await,
+impl Poller {
+    async fn poll(&self, job: &PollJob, permits: &Semaphore) {
+        match job {
+            PollJob::Builtins(source) => self.builtins(source).await,
+            PollJob::Histories(source) => self.histories(source).await,
+            PollJob::Custom(source, cluster) => self.custom(source, cluster, permits).await,
         }
     }
 
     async fn builtins(&self, source: &Source) {
-        let needs = self.sampler.needs_of(source);
-        let mut readings = Vec::new();
-        for (builtin, series) in BUILTINS {
-            let answer = self.ask(source, &promql::builtin_query(series)).await;
-            let answer = answer.as_deref();
-            readings.extend(needs.iter().map(|(cluster, need)| {
-                let reading = builtin_reading(answer, cluster, stale_after(need.interval));
-                (cluster.clone(), builtin.name().to_owned(), reading)
-            }));
-            if answer.is_ok() {
-                self.metrics.sampled(builtin.name());
-            }
-        }
-        self.keep(source, readings).await;
-    }
-
-    /// One after the other: no cluster takes the place of another.
-    async fn queries(&self, source: &Source, cluster: &ClusterKey, permits: &Semaphore) {
-        let Some(need) = self
-            .sampler
-            .need_of(cluster)
-            .filter(|need| need.source == *source)
-        else {
+        let subscriptions = self.samples.subscriptions_to(source);
+        // All of one source have the same address and token.
+        let Some(any) = subscriptions.values().next() else {
             return;
         };
-        for (metric, query) in need.queries {
-            // Never closed.
-            let _permit = permits.acquire().await;
-            let reading = self.custom(source, &query, stale_after(need.interval)).await;
-            self.keep(source, vec![(cluster.clone(), metric, reading)]).await;
+        let mut to_reconcile = BTreeSet::new();
+        for (builtin, series) in BUILTINS {
+            let answer = self
+                .query(&self.client(any), &promql::builtin_query(series))
+                .await;
+            for (cluster, subscription) in &subscriptions {
+                let stale_after = stale_after(subscription.interval);
+                let sample = builtin_sample(answer.as_deref(), cluster, stale_after);
+                if self.samples.insert(cluster, subscription, builtin.name(), sample) {
+                    to_reconcile.insert(cluster);
+                }
+            }
+            let query = BuiltinQuery {
+                metric: builtin.name(),
+                url: source.address(),
+            };
+            self.metrics
+                .queried(&query, answer.is_ok_and(|series| !series.is_empty()));
+        }
+        for cluster in to_reconcile {
+            self.triggers.reconcile(cluster, "new samples").await;
         }
     }
 
-    async fn custom(&self, source: &Source, query: &str, stale_after: Duration) -> Reading {
-        let value = match self.ask(source, query).await {
-            Ok(value) => value,
-            Err(error) => {
-                return Reading::Missing {
-                    why: error.to_string(),
-                };
-            }
+    /// One query after the other, so that no cluster takes the place of another.
+    async fn custom(&self, source: &Source, cluster: &ClusterKey, permits: &Semaphore) {
+        let Some(subscription) = self.samples.subscription(cluster, source) else {
+            return;
         };
-        let stamps = self.get(source, &format!("timestamp({query})")).await;
-        custom_reading(&value, stamps, stale_after)
+        for (metric, query) in &subscription.queries {
+            // Never closed.
+            let _permit = permits.acquire().await;
+            let sample = self.custom_sample(&subscription, query).await;
+            if self.samples.insert(cluster, &subscription, metric, sample) {
+                self.triggers.reconcile(cluster, "new samples").await;
+            }
+        }
     }
 
-    /// Reads the past of metrics that are forecast, once each. One that fails is asked for again later;
-    /// until then the forecast learns from new samples alone.
+    async fn custom_sample(&self, subscription: &Subscription, query: &str) -> Sample {
+        let client = self.client(subscription);
+        let value = match self.query(&client, query).await {
+            Ok(value) => value,
+            Err(error) => return Sample::missing(error.to_string()),
+        };
+        let timestamps = client.query(&format!("timestamp({query})")).await;
+        custom_sample(&value, timestamps, stale_after(subscription.interval))
+    }
+
+    /// Reads the past of metrics that are forecast, once each. A query that fails is repeated later; until then the
+    /// forecast learns from new samples alone.
     async fn histories(&self, source: &Source) {
-        let due = self.sampler.due_histories(source, Instant::now());
-        let asked = async |(cluster, metric, query): (ClusterKey, String, String)| {
-            let range = client::Range {
+        let due = self.samples.due_histories(source, Instant::now());
+        let fetch = async |(cluster, metric, subscription): (ClusterKey, String, Subscription)| {
+            let range = Range {
                 end: Timestamp::now(),
                 points: limits::HISTORY_POINTS,
                 step_seconds: limits::HISTORY_STEP_SECONDS,
             };
-            let token = source.token.as_deref();
-            match client::query_range(&self.http, &source.url, token, &query, range).await {
-                Ok(points) => self.sampler.keep_history(&cluster, &metric, points),
-                Err(error) => self.failed(&error),
+            let Some(query) = subscription.histories.get(&metric) else {
+                return;
+            };
+            match self.client(&subscription).query_range(query, range).await {
+                Ok(points) => {
+                    self.samples
+                        .insert_history(&cluster, &subscription, &metric, points);
+                }
+                Err(error) => self.count(&error),
             }
         };
         stream::iter(due)
-            .for_each_concurrent(limits::HISTORY_QUERIES_AT_ONCE, asked)
+            .for_each_concurrent(limits::HISTORY_QUERIES_AT_ONCE, fetch)
             .await;
     }
 
-    async fn keep(&self, source: &Source, readings: Vec<(ClusterKey, String, Reading)>) {
-        for cluster in self.sampler.keep(source, readings) {
-            self.triggers.reconcile(&cluster, "new samples").await;
+    /// Ends the metrics of addresses that no cluster uses any more.
+    fn forget<'a>(&self, addresses: impl Iterator<Item = &'a String>) {
+        for url in addresses {
+            for (builtin, _) in BUILTINS {
+                let (metric, url) = (builtin.name(), url.clone());
+                self.metrics.forget_query(&BuiltinQuery { metric, url });
+            }
         }
     }
 
-    /// As [`Self::get`], counted.
-    async fn ask(&self, source: &Source, query: &str) -> Result<Vec<Series>, QueryError> {
+    fn client<'a>(&'a self, subscription: &'a Subscription) -> Client<'a> {
+        Client {
+            http: &self.http,
+            url: &subscription.url,
+            token: subscription.token.as_deref(),
+        }
+    }
+
+    /// Runs a query, measures it and counts its error.
+    async fn query(&self, client: &Client<'_>, query: &str) -> Result<Vec<Series>, QueryError> {
         let begun = Instant::now();
-        let answer = self.get(source, query).await;
+        let answer = client.query(query).await;
         self.metrics
             .query_duration_seconds
             .observe(begun.elapsed().as_secs_f64());
-        answer.inspect_err(|error| self.failed(error))
+        answer.inspect_err(|error| self.count(error))
     }
 
-    async fn get(&self, source: &Source, query: &str) -> Result<Vec<Series>, QueryError> {
-        client::query(&self.http, &source.url, source.token.as_deref(), query).await
-    }
-
-    fn failed(&self, error: &QueryError) {
+    fn count(&self, error: &QueryError) {
         let reason = metrics::Reason {
             reason: error.label(),
         };
@@ -195,8 +224,8 @@ impl Asker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prometheus::sample_store::Subscription;
     use axum::{Json, Router, extract::Query, routing::get};
+    use prometheus_client::encoding::text::encode;
     use serde_json::json;
     use tokio::{net::TcpListener, sync::Notify, time::timeout};
 
@@ -207,72 +236,124 @@ mod tests {
         ClusterKey::new("ns", cluster)
     }
 
-    /// A Prometheus that answers all but the query `slow`, and tells when it is asked `quick`.
-    async fn prometheus(quick: Arc<Notify>) -> String {
-        let answer = |Query(parameters): Query<HashMap<String, String>>| async move {
-            let query = &*parameters["query"];
-            let values = match query {
-                "slow" => std::future::pending().await,
-                "quick" | "timestamp(quick)" => vec![("", "1000")],
-                _ => vec![("sum", "7"), ("oldest", "1000"), ("count", "1")],
-            };
-            if query == "quick" {
-                quick.notify_one();
-            }
-            let labels = |what| json!({"namespace": "ns", "cluster": "demo", "what": what});
-            let result: Vec<_> = values
-                .into_iter()
-                .map(|(what, value)| json!({"metric": labels(what), "value": [1000, value]}))
-                .collect();
-            Json(json!({"status": "success", "data": {"resultType": "vector", "result": result}}))
-        };
-        let router = Router::new().route("/api/v1/query", get(answer));
+    fn subscription(url: &str, queries: &[(&str, &str)]) -> Subscription {
+        let owned = |(metric, query): &(&str, &str)| ((*metric).to_owned(), (*query).to_owned());
+        Subscription {
+            url: url.to_owned(),
+            token: None,
+            interval: Duration::from_millis(1),
+            queries: queries.iter().map(owned).collect(),
+            histories: BTreeMap::new(),
+            triggers_reconcile: true,
+        }
+    }
+
+    async fn serve(router: Router) -> String {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         url
     }
 
+    fn vector(values: &[(&str, &str)]) -> Json<serde_json::Value> {
+        let labels = |what| json!({"namespace": "ns", "cluster": "demo", "what": what});
+        let result: Vec<_> = values
+            .iter()
+            .map(|(what, value)| json!({"metric": labels(what), "value": [1000, value]}))
+            .collect();
+        Json(json!({"status": "success", "data": {"resultType": "vector", "result": result}}))
+    }
+
+    const BUILTIN: [(&str, &str); 3] = [("sum", "7"), ("oldest", "1000"), ("count", "1")];
+
+    /// A Prometheus that answers all queries but `slow`, and notifies of each query `quick`.
+    async fn prometheus(quick: Arc<Notify>) -> String {
+        let answer = |Query(parameters): Query<HashMap<String, String>>| async move {
+            match &*parameters["query"] {
+                "slow" => std::future::pending().await,
+                "quick" => {
+                    quick.notify_one();
+                    vector(&[("", "1000")])
+                }
+                "timestamp(quick)" => vector(&[("", "1000")]),
+                _ => vector(&BUILTIN),
+            }
+        };
+        serve(Router::new().route("/api/v1/query", get(answer))).await
+    }
+
     #[tokio::test]
-    async fn a_slow_query_keeps_nobody_elses_metrics_waiting() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    async fn a_slow_query_delays_no_other_cluster() {
         let quick = Arc::new(Notify::new());
         let url = prometheus(quick.clone()).await;
-        let sampler = Arc::new(SampleStore::default());
+        let samples = Arc::new(SampleStore::default());
         for (cluster, query) in [("demo", "slow"), ("other", "quick")] {
-            let need = Subscription {
-                source: Source {
-                    url: url.clone(),
-                    token: None,
-                },
-                interval: Duration::from_millis(1),
-                queries: BTreeMap::from([("mine".to_owned(), query.to_owned())]),
-                histories: BTreeMap::new(),
-                wakes: true,
-            };
-            sampler.need(&key(cluster), Some(need));
+            samples.subscribe(&key(cluster), subscription(&url, &[("custom", query)]));
         }
-        let (triggers, mut woken) = crate::triggers::queue();
+        let (triggers, mut triggered) = crate::triggers::queue();
         let stop = CancellationToken::new();
-        let asking = tokio::spawn(run(sampler.clone(), triggers, Arc::default(), stop.clone()));
-        let read = |cluster, metric| sampler.read(&key(cluster), metric, Instant::now());
+        let polling = tokio::spawn(run(samples.clone(), triggers, Arc::default(), stop.clone()));
+        let read = |cluster, metric| samples.read(&key(cluster), metric, Instant::now());
         let others = async {
-            for (cluster, metric) in [("demo", "participants"), ("other", "mine")] {
-                while !matches!(read(cluster, metric), Reading::Fresh { .. }) {
-                    woken.recv().await.unwrap();
+            for (cluster, metric) in [("demo", "participants"), ("other", "custom")] {
+                while !matches!(read(cluster, metric), Sample::Fresh { .. }) {
+                    triggered.recv().await.unwrap();
                 }
             }
-            // Many rounds end while one has no answer.
+            // Many jobs end while one query has no answer.
             for _ in 0..10 {
                 quick.notified().await;
             }
         };
         timeout(STUCK, others)
             .await
-            .expect("the slow query keeps others waiting");
-        let slow = read("demo", "mine");
-        assert!(matches!(slow, Reading::Missing { .. }), "{slow:?}");
+            .expect("the slow query delays others");
+        let slow = read("demo", "custom");
+        assert!(matches!(slow, Sample::Missing { .. }), "{slow:?}");
         stop.cancel();
-        timeout(STUCK, asking).await.expect("stuck").unwrap().unwrap();
+        timeout(STUCK, polling).await.expect("stuck").unwrap().unwrap();
+    }
+
+    /// Time of the last success by `metric`, as `/metrics` shows it.
+    fn last_success(metrics: &Metrics, url: &str) -> Option<i64> {
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry()).unwrap();
+        let name = "poker_operator_prometheus_last_success_timestamp_seconds";
+        let labels = format!(r#"{name}{{metric="participants",url="{url}"}} "#);
+        let value = text.lines().find_map(|line| line.strip_prefix(&labels))?;
+        Some(value.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_last_success_is_of_one_prometheus_and_needs_a_series() {
+        let working = serve(Router::new().route("/api/v1/query", get(async || vector(&BUILTIN)))).await;
+        let empty = serve(Router::new().route("/api/v1/query", get(async || vector(&[])))).await;
+        let failing = serve(Router::new()).await;
+        let samples = Arc::new(SampleStore::default());
+        for (cluster, url) in [("demo", &working), ("empty", &empty), ("failing", &failing)] {
+            samples.subscribe(&key(cluster), subscription(url, &[]));
+        }
+        let (triggers, mut triggered) = crate::triggers::queue();
+        let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+        let polling = tokio::spawn(run(samples.clone(), triggers, metrics.clone(), stop.clone()));
+        let mut clusters = BTreeSet::new();
+        while clusters.len() < 3 {
+            let request = timeout(STUCK, triggered.recv()).await.expect("stuck").unwrap();
+            clusters.insert(request.obj_ref.name);
+        }
+        assert!(last_success(&metrics, &working).is_some_and(|at| at > 0));
+        assert_eq!(last_success(&metrics, &empty), Some(0), "scrapes nothing");
+        assert_eq!(last_success(&metrics, &failing), Some(0));
+        samples.unsubscribe(&key("failing"));
+        let forgotten = async {
+            while last_success(&metrics, &failing).is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(STUCK, forgotten).await.expect("its metric stays");
+        assert!(last_success(&metrics, &working).is_some());
+        stop.cancel();
+        timeout(STUCK, polling).await.expect("stuck").unwrap().unwrap();
     }
 }

@@ -1,29 +1,19 @@
-//! What the answers of a Prometheus say about a metric: pure functions.
+//! Texts of queries, and what their answers mean for a metric: pure functions.
 
 use crate::{
     cluster_key::ClusterKey,
     prometheus::client::{QueryError, Series},
 };
 use jiff::Timestamp;
-use poker_operator_api::{Autoscaling, Component, PokerCluster};
-use poker_operator_core::scale::reading::Reading;
+use poker_operator_api::autoscaling::{BuiltinMetric, Metric};
+use poker_operator_core::scale::Sample;
 use std::time::Duration;
 
-/// Whether nothing is new for a decision; the time of the value alone is not.
-pub fn same_value(before: &Reading, after: &Reading) -> bool {
-    match (before, after) {
-        (
-            Reading::Fresh {
-                value: a, series: n, ..
-            },
-            Reading::Fresh {
-                value: b, series: m, ..
-            },
-        ) => a == b && n == m,
-        (Reading::Stale { .. }, Reading::Stale { .. }) => true,
-        (before, after) => before == after,
-    }
-}
+/// The series of the built-in metrics.
+pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
+    (BuiltinMetric::Participants, "poker_shard_participants"),
+    (BuiltinMetric::Connections, "poker_gateway_connections"),
+];
 
 /// Sum, oldest sample and number of pods of every cluster in one answer, all of the same instant. A pod that two jobs
 /// scrape counts once.
@@ -36,26 +26,35 @@ pub fn builtin_query(series: &str) -> String {
     )
 }
 
-/// The past of a built-in metric of one cluster.
-pub fn builtin_history_query(series: &str, cluster: &ClusterKey) -> String {
-    format!(
-        r#"sum(max by (pod) ({series}{{namespace="{}",cluster="{}"}}))"#,
-        cluster.namespace, cluster.name
-    )
+/// The query of the past of a metric.
+pub fn history_query(metric: &Metric, cluster: &ClusterKey) -> Option<String> {
+    if let Some(promql) = &metric.promql {
+        return Some(render_query(&promql.query, cluster));
+    }
+    let mut builtins = BUILTINS.iter();
+    let (_, series) = builtins.find(|(builtin, _)| Some(*builtin) == metric.builtin)?;
+    let ClusterKey { namespace, name } = cluster;
+    Some(format!(
+        r#"sum(max by (pod) ({series}{{namespace="{namespace}",cluster="{name}"}}))"#
+    ))
 }
 
-pub fn builtin_reading(
+/// A custom query with the names of its cluster filled in.
+pub fn render_query(query: &str, cluster: &ClusterKey) -> String {
+    query
+        .replace("$namespace", &cluster.namespace)
+        .replace("$cluster", &cluster.name)
+}
+
+/// The sample of one cluster in the answer to [`builtin_query`].
+pub fn builtin_sample(
     answer: Result<&[Series], &QueryError>,
     cluster: &ClusterKey,
     stale_after: Duration,
-) -> Reading {
+) -> Sample {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => {
-            return Reading::Missing {
-                why: error.to_string(),
-            };
-        }
+        Err(error) => return Sample::missing(error.to_string()),
     };
     let find = |what: &str| {
         let label = |series: &Series, name: &str| series.labels.get(name).cloned().unwrap_or_default();
@@ -66,74 +65,36 @@ pub fn builtin_reading(
         })
     };
     let (Some(sum), Some(oldest), Some(count)) = (find("sum"), find("oldest"), find("count")) else {
-        return Reading::Missing {
-            why: "Prometheus has no finite value of it: check that it scrapes the pods".to_owned(),
-        };
+        return Sample::missing("Prometheus has no finite value of it: check that it scrapes the pods");
     };
-    fresh_or_stale(sum, Some(oldest.value), Some(count.value as u64), stale_after)
+    sample(sum, Some(oldest.value), Some(count.value as u64), stale_after)
 }
 
-pub fn custom_reading(
+/// The sample of a custom query: its value, and the answer to `timestamp()` of the query.
+pub fn custom_sample(
     value: &[Series],
-    stamps: Result<Vec<Series>, QueryError>,
+    timestamps: Result<Vec<Series>, QueryError>,
     stale_after: Duration,
-) -> Reading {
-    let stamp = match stamps {
-        Ok(stamps) => stamps.first().map(|stamp| stamp.value),
+) -> Sample {
+    let measured = match timestamps {
+        Ok(timestamps) => timestamps.first().map(|timestamp| timestamp.value),
         Err(QueryError::Refused(_)) => None, // a scalar has no timestamp
-        Err(error) => {
-            return Reading::Missing {
-                why: error.to_string(),
-            };
-        }
+        Err(error) => return Sample::missing(error.to_string()),
     };
     match value {
-        [one] => fresh_or_stale(one, stamp, None, stale_after),
-        [] => Reading::Missing {
-            why: "the query gives no finite value".to_owned(),
-        },
-        many => Reading::Missing {
-            why: format!("the query gives {} series: aggregate them to one", many.len()),
-        },
+        [one] => sample(one, measured, None, stale_after),
+        [] => Sample::missing("the query gives no finite value"),
+        many => Sample::missing(QueryError::SeveralSeries(many.len()).to_string()),
     }
 }
 
-/// Ages are told by the clock of the Prometheus alone, so that ours may differ.
-fn fresh_or_stale(value: &Series, stamp: Option<f64>, series: Option<u64>, stale_after: Duration) -> Reading {
-    let asked = value.at;
-    let at = stamp
-        .and_then(|stamp| Timestamp::from_millisecond((stamp * 1000.0) as i64).ok())
-        .unwrap_or(asked);
-    Reading::aged(value.value, at, asked, series, stale_after)
-}
-
-/// A query with the names of its cluster.
-pub fn render_query(query: &str, key: &ClusterKey) -> String {
-    query
-        .replace("$namespace", &key.namespace)
-        .replace("$cluster", &key.name)
-}
-
-/// The components that scale by metrics, with how they do.
-pub fn autoscaling_specs(cluster: &PokerCluster) -> Vec<(Component, &Autoscaling)> {
-    let gateway = cluster
-        .spec
-        .gateway
-        .autoscaling
-        .as_ref()
-        .map(|block| (Component::Gateway, block));
-    let shards = cluster
-        .spec
-        .shards
-        .autoscaling
-        .as_ref()
-        .map(|block| (Component::Shard, block));
-    gateway.into_iter().chain(shards).collect()
-}
-
-/// Name of a custom metric in the sampler: two blocks may use one name for different queries.
-pub fn custom_metric_key(component: Component, metric: &str) -> String {
-    format!("{component}/{metric}")
+/// The sample of a value that was measured at `measured`, in seconds since 1970 by the clock of the Prometheus.
+fn sample(value: &Series, measured: Option<f64>, series: Option<u64>, stale_after: Duration) -> Sample {
+    let queried = value.at;
+    let at = measured
+        .and_then(|seconds| Timestamp::from_millisecond((seconds * 1000.0) as i64).ok())
+        .unwrap_or(queried);
+    Sample::aged(value.value, at, queried, series, stale_after)
 }
 
 #[cfg(test)]
@@ -168,71 +129,71 @@ mod tests {
     }
 
     #[test]
-    fn builtin_of_the_right_cluster_only() {
+    fn the_sample_of_a_builtin_is_that_of_its_cluster() {
         let at = Timestamp::from_second(990).unwrap();
-        let fresh = Reading::Fresh {
+        let fresh = Sample::Fresh {
             value: 12.0,
             at,
             series: Some(3),
         };
-        assert_eq!(builtin_reading(Ok(&answer("demo", 990.0)), &key(), AFTER), fresh);
+        assert_eq!(builtin_sample(Ok(&answer("demo", 990.0)), &key(), AFTER), fresh);
         assert!(matches!(
-            builtin_reading(Ok(&answer("other", 990.0)), &key(), AFTER),
-            Reading::Missing { .. }
+            builtin_sample(Ok(&answer("other", 990.0)), &key(), AFTER),
+            Sample::Missing { .. }
         ));
         assert!(matches!(
-            builtin_reading(Ok(&[]), &key(), AFTER),
-            Reading::Missing { .. }
+            builtin_sample(Ok(&[]), &key(), AFTER),
+            Sample::Missing { .. }
         ));
         assert!(matches!(
-            builtin_reading(Err(&QueryError::Timeout), &key(), AFTER),
-            Reading::Missing { .. }
+            builtin_sample(Err(&QueryError::Timeout), &key(), AFTER),
+            Sample::Missing { .. }
         ));
         let old = Timestamp::from_second(900).unwrap();
         assert_eq!(
-            builtin_reading(Ok(&answer("demo", 900.0)), &key(), AFTER),
-            Reading::Stale { at: old }
+            builtin_sample(Ok(&answer("demo", 900.0)), &key(), AFTER),
+            Sample::Stale { at: old }
         );
     }
 
     #[test]
-    fn one_missing_part_makes_a_builtin_missing() {
+    fn a_builtin_without_one_of_its_parts_is_missing() {
         for part in 0..3 {
             let mut answer = answer("demo", 990.0);
             answer.remove(part); // a NaN is left out by the parser
             assert!(matches!(
-                builtin_reading(Ok(&answer), &key(), AFTER),
-                Reading::Missing { .. }
+                builtin_sample(Ok(&answer), &key(), AFTER),
+                Sample::Missing { .. }
             ));
         }
     }
 
     #[test]
-    fn custom_queries_give_exactly_one_value() {
+    fn a_custom_query_gives_exactly_one_value() {
         let one = [series(&[], 5.0)];
         let asked = Timestamp::from_second(1_000).unwrap();
-        let fresh = Reading::Fresh {
+        let fresh = Sample::Fresh {
             value: 5.0,
             at: asked,
             series: None,
         };
         assert_eq!(
-            custom_reading(&one, Err(QueryError::Refused("scalar".into())), AFTER),
+            custom_sample(&one, Err(QueryError::Refused("scalar".into())), AFTER),
             fresh
         );
-        assert_eq!(custom_reading(&one, Ok(vec![series(&[], 1_000.0)]), AFTER), fresh);
+        assert_eq!(custom_sample(&one, Ok(vec![series(&[], 1_000.0)]), AFTER), fresh);
         assert!(matches!(
-            custom_reading(&one, Ok(vec![series(&[], 900.0)]), AFTER),
-            Reading::Stale { .. }
+            custom_sample(&one, Ok(vec![series(&[], 900.0)]), AFTER),
+            Sample::Stale { .. }
         ));
         assert!(matches!(
-            custom_reading(&one, Err(QueryError::Timeout), AFTER),
-            Reading::Missing { .. }
+            custom_sample(&one, Err(QueryError::Timeout), AFTER),
+            Sample::Missing { .. }
         ));
         for bad in [vec![], vec![series(&[], 1.0), series(&[], 2.0)]] {
             assert!(matches!(
-                custom_reading(&bad, Ok(vec![]), AFTER),
-                Reading::Missing { .. }
+                custom_sample(&bad, Ok(vec![]), AFTER),
+                Sample::Missing { .. }
             ));
         }
     }

@@ -1,232 +1,303 @@
-//! The store of metrics: what clusters want to know goes in, the last readings come out. Reconcile reads it and never
-//! waits for a Prometheus.
+//! The newest samples of all clusters. Subscriptions go in, the poller inserts samples, and reconciles read them
+//! without waiting for a Prometheus.
 
-use crate::{cluster_key::ClusterKey, limits, prometheus::promql};
+use super::limits;
+use crate::cluster_key::ClusterKey;
 use jiff::Timestamp;
-use poker_operator_api::autoscaling::BuiltinMetric;
-use poker_operator_core::scale::reading::{Reading, stale_after};
+use poker_operator_core::{
+    observed::fingerprint,
+    scale::{Sample, stale_after},
+};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
 
-/// One Prometheus as one cluster reaches it.
+/// One Prometheus as the clusters with one token reach it. It serves as a key, so a fingerprint stands for the token.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source {
-    pub url: String,
-    pub token: Option<String>,
+    url: String,
+    token_fingerprint: Option<String>,
 }
 
-pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
-    (BuiltinMetric::Participants, "poker_shard_participants"),
-    (BuiltinMetric::Connections, "poker_gateway_connections"),
-];
+impl Source {
+    pub fn new(url: &str, token: Option<&str>) -> Self {
+        Self {
+            url: url.to_owned(),
+            token_fingerprint: token.map(|token| fingerprint(token.as_bytes())),
+        }
+    }
 
-/// One round of questions: at most one of each is under way.
+    /// The address without credentials.
+    pub fn address(&self) -> String {
+        let Ok(mut url) = reqwest::Url::parse(&self.url) else {
+            return String::new();
+        };
+        // They fail for addresses that have no credentials.
+        let _ = (url.set_username(""), url.set_password(None));
+        url.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+/// One run of queries. At most one of each is running.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Round {
+pub enum PollJob {
     /// One query answers for all clusters.
     Builtins(Source),
     /// The past of metrics that are forecast.
     Histories(Source),
     /// The custom queries of one cluster.
-    Queries(Source, ClusterKey),
+    Custom(Source, ClusterKey),
 }
 
-impl Round {
+impl PollJob {
     pub fn source(&self) -> &Source {
         match self {
-            Round::Builtins(source) | Round::Histories(source) | Round::Queries(source, _) => source,
+            PollJob::Builtins(source) | PollJob::Histories(source) | PollJob::Custom(source, _) => source,
         }
     }
 }
 
-/// What a cluster wants to know.
+/// The metrics that a cluster is decided by, and the Prometheus that has them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Subscription {
-    pub source: Source,
+    /// Base address of the Prometheus.
+    pub url: String,
+    pub token: Option<String>,
     pub interval: Duration,
-    /// Custom queries by metric name, ready to be sent.
+    /// Custom queries by metric, with the names of the cluster filled in.
     pub queries: BTreeMap<String, String>,
-    /// Queries of the past of metrics that are forecast, by component and metric.
+    /// Queries of the past of metrics that are forecast, by component, metric and lead time.
     pub histories: BTreeMap<String, String>,
-    /// Whether new values lead to decisions, so that the cluster is woken.
-    pub wakes: bool,
+    /// Whether new values lead to decisions, so that they trigger a reconcile.
+    pub triggers_reconcile: bool,
 }
 
-#[derive(Debug, Clone)]
-struct Kept {
-    reading: Reading,
+impl Subscription {
+    pub fn source(&self) -> Source {
+        Source::new(&self.url, self.token.as_deref())
+    }
+
+    /// Whether both have the same query for `metric`. The token does not matter: it says who reads, not what.
+    fn same_metric(&self, other: &Self, metric: &str) -> bool {
+        self.url == other.url && self.queries.get(metric) == other.queries.get(metric)
+    }
+
+    fn same_history(&self, other: &Self, metric: &str) -> bool {
+        self.url == other.url && self.histories.get(metric) == other.histories.get(metric)
+    }
+}
+
+#[derive(Clone)]
+struct CachedSample {
+    sample: Sample,
     received: Instant,
 }
 
-/// The past of a metric: when it was asked for last, and the answer until it is taken.
-#[derive(Debug, Clone)]
-struct Past {
-    asked: Instant,
-    points: Option<Vec<(Timestamp, f64)>>,
+/// The query of the past of a metric: when it ran last, and its answer until it is taken.
+struct HistoryFetch {
+    requested: Instant,
     answered: bool,
+    points: Option<Vec<(Timestamp, f64)>>,
 }
 
-#[derive(Default)]
-struct State {
-    pasts: HashMap<ClusterKey, HashMap<String, Past>>,
-    needs: BTreeMap<ClusterKey, Subscription>,
-    kept: HashMap<ClusterKey, HashMap<String, Kept>>,
+/// One cluster.
+struct Entry {
+    subscription: Subscription,
+    /// That of the subscription.
+    source: Source,
+    samples: HashMap<String, CachedSample>,
+    histories: HashMap<String, HistoryFetch>,
 }
 
-/// Needs in, readings out. Cheap to share.
+impl Entry {
+    fn new(subscription: Subscription) -> Self {
+        Self {
+            source: subscription.source(),
+            subscription,
+            samples: HashMap::new(),
+            histories: HashMap::new(),
+        }
+    }
+
+    /// Follows a changed subscription. What it still asks in the same way is kept: dropped samples look like an outage,
+    /// which blocks scale-in for minutes.
+    fn change(&mut self, subscription: Subscription) {
+        let old = mem::replace(&mut self.subscription, subscription);
+        let new = &self.subscription;
+        self.source = new.source();
+        self.samples.retain(|metric, _| new.same_metric(&old, metric));
+        self.histories.retain(|metric, _| new.same_history(&old, metric));
+    }
+
+    /// Whether a query of the past has to run now: it has not run, or failed some time ago.
+    fn is_history_due(&self, metric: &str, now: Instant) -> bool {
+        let retry = Duration::from_secs(limits::HISTORY_RETRY_SECONDS);
+        self.histories
+            .get(metric)
+            .is_none_or(|fetch| !fetch.answered && now.duration_since(fetch.requested) >= retry)
+    }
+}
+
+/// Subscriptions in, samples out.
 #[derive(Default)]
 pub struct SampleStore {
-    state: Mutex<State>,
+    clusters: Mutex<BTreeMap<ClusterKey, Entry>>,
     changed: Notify,
 }
 
 impl SampleStore {
-    /// What `cluster` wants from now on; `None` ends it.
-    pub fn need(&self, cluster: &ClusterKey, need: Option<Subscription>) {
-        let mut state = self.lock();
-        if state.needs.get(cluster) == need.as_ref() {
-            return;
+    /// Has the metrics of `cluster` polled from now on.
+    pub fn subscribe(&self, cluster: &ClusterKey, subscription: Subscription) {
+        let mut clusters = self.lock();
+        match clusters.get_mut(cluster) {
+            Some(entry) if entry.subscription == subscription => return,
+            Some(entry) => entry.change(subscription),
+            None => {
+                clusters.insert(cluster.clone(), Entry::new(subscription));
+            }
         }
-        state.kept.remove(cluster);
-        state.pasts.remove(cluster);
-        match need {
-            Some(need) => state.needs.insert(cluster.clone(), need),
-            None => state.needs.remove(cluster),
-        };
-        drop(state);
+        drop(clusters);
         self.changed.notify_one();
     }
 
-    /// The last reading of `metric`, stale when it is too old to act on.
-    pub fn read(&self, cluster: &ClusterKey, metric: &str, now: Instant) -> Reading {
-        let state = self.lock();
-        let (Some(need), Some(kept)) = (
-            state.needs.get(cluster),
-            state.kept.get(cluster).and_then(|kept| kept.get(metric)),
-        ) else {
-            return Reading::Missing {
-                why: "not asked for yet".to_owned(),
-            };
-        };
-        match &kept.reading {
-            Reading::Fresh { at, .. } if now.duration_since(kept.received) > stale_after(need.interval) => {
-                Reading::Stale { at: *at }
-            }
-            reading => reading.clone(),
+    /// Ends polling for `cluster` and drops its samples.
+    pub fn unsubscribe(&self, cluster: &ClusterKey) {
+        if self.lock().remove(cluster).is_some() {
+            self.changed.notify_one();
         }
     }
 
-    /// The past of a metric, once.
-    pub fn take_history(&self, cluster: &ClusterKey, metric: &str) -> Option<Vec<(Timestamp, f64)>> {
-        self.lock().pasts.get_mut(cluster)?.get_mut(metric)?.points.take()
+    /// Returns once the poll jobs may have changed.
+    pub async fn subscriptions_changed(&self) {
+        self.changed.notified().await;
     }
 
-    /// Pasts of this source to ask for now; they count as asked.
-    pub fn due_histories(&self, source: &Source, now: Instant) -> Vec<(ClusterKey, String, String)> {
-        let mut state = self.lock();
-        let State { needs, pasts, .. } = &mut *state;
+    /// The newest sample of `metric`, stale when it is too old to act on.
+    pub fn read(&self, cluster: &ClusterKey, metric: &str, now: Instant) -> Sample {
+        let clusters = self.lock();
+        let entry = clusters.get(cluster);
+        let Some((entry, cached)) = entry.and_then(|entry| Some((entry, entry.samples.get(metric)?))) else {
+            return Sample::missing("its query has not run yet");
+        };
+        let stale_after = stale_after(entry.subscription.interval);
+        match &cached.sample {
+            Sample::Fresh { at, .. } if now.duration_since(cached.received) > stale_after => {
+                Sample::Stale { at: *at }
+            }
+            sample => sample.clone(),
+        }
+    }
+
+    /// Keeps a sample that was polled for the subscription `polled`, unless the cluster has another query or token by
+    /// now: an old token may be the reason why a sample is missing. True when the sample has to trigger a reconcile.
+    pub fn insert(&self, cluster: &ClusterKey, polled: &Subscription, metric: &str, sample: Sample) -> bool {
+        let mut clusters = self.lock();
+        let Some(entry) = clusters.get_mut(cluster) else {
+            return false;
+        };
+        let current = &entry.subscription;
+        if current.token != polled.token || !current.same_metric(polled, metric) {
+            return false;
+        }
+        let new = CachedSample {
+            sample: sample.clone(),
+            received: Instant::now(),
+        };
+        let before = entry.samples.insert(metric.to_owned(), new);
+        let is_new = before.is_none_or(|before| !before.sample.is_same_for_decisions(&sample));
+        is_new && entry.subscription.triggers_reconcile
+    }
+
+    /// Metrics of this source whose query of the past has to run now, with the subscription that has the query. They
+    /// count as requested.
+    pub fn due_histories(&self, source: &Source, now: Instant) -> Vec<(ClusterKey, String, Subscription)> {
+        let mut clusters = self.lock();
         let mut due = Vec::new();
-        for (cluster, need) in needs.iter().filter(|(_, need)| need.source == *source) {
-            for (metric, query) in &need.histories {
-                let past = pasts.entry(cluster.clone()).or_default().get(metric);
-                let retry = Duration::from_secs(limits::HISTORY_RETRY_SECONDS);
-                if past.is_none_or(|past| !past.answered && now.duration_since(past.asked) >= retry) {
-                    let asked = Past {
-                        asked: now,
-                        points: None,
-                        answered: false,
-                    };
-                    pasts
-                        .entry(cluster.clone())
-                        .or_default()
-                        .insert(metric.clone(), asked);
-                    due.push((cluster.clone(), metric.clone(), query.clone()));
-                }
+        for (cluster, entry) in clusters.iter_mut().filter(|(_, entry)| entry.source == *source) {
+            let metrics = entry.subscription.histories.keys();
+            let metrics = metrics
+                .filter(|metric| entry.is_history_due(metric, now))
+                .cloned();
+            for metric in metrics.collect::<Vec<_>>() {
+                let fetch = HistoryFetch {
+                    requested: now,
+                    answered: false,
+                    points: None,
+                };
+                entry.histories.insert(metric.clone(), fetch);
+                due.push((cluster.clone(), metric, entry.subscription.clone()));
             }
         }
         due
     }
 
-    /// Keeps a past that is still wanted.
-    pub fn keep_history(&self, cluster: &ClusterKey, metric: &str, points: Vec<(Timestamp, f64)>) {
-        let mut state = self.lock();
-        let past = state
-            .pasts
-            .get_mut(cluster)
-            .and_then(|pasts| pasts.get_mut(metric));
-        if let Some(past) = past {
-            past.answered = true;
-            past.points = Some(points);
+    /// Keeps the past of a metric, unless the cluster has another query for it by now.
+    pub fn insert_history(
+        &self,
+        cluster: &ClusterKey,
+        polled: &Subscription,
+        metric: &str,
+        points: Vec<(Timestamp, f64)>,
+    ) {
+        let mut clusters = self.lock();
+        let entry = clusters.get_mut(cluster);
+        let entry = entry.filter(|entry| entry.subscription.same_history(polled, metric));
+        if let Some(fetch) = entry.and_then(|entry| entry.histories.get_mut(metric)) {
+            fetch.answered = true;
+            fetch.points = Some(points);
         }
     }
 
-    /// What is to be asked for, and how often: each source by the shortest interval of its clusters.
-    pub fn rounds(&self) -> BTreeMap<Round, Duration> {
-        let mut rounds = BTreeMap::new();
-        for (cluster, need) in &self.lock().needs {
-            for round in [
-                Round::Builtins(need.source.clone()),
-                Round::Histories(need.source.clone()),
+    /// The past of a metric, once.
+    pub fn take_history(&self, cluster: &ClusterKey, metric: &str) -> Option<Vec<(Timestamp, f64)>> {
+        let mut clusters = self.lock();
+        clusters
+            .get_mut(cluster)?
+            .histories
+            .get_mut(metric)?
+            .points
+            .take()
+    }
+
+    /// What has to be polled, and how often: each source at the shortest interval of its clusters.
+    pub fn poll_jobs(&self) -> BTreeMap<PollJob, Duration> {
+        let mut jobs = BTreeMap::new();
+        for (cluster, entry) in self.lock().iter() {
+            let (source, interval) = (&entry.source, entry.subscription.interval);
+            for job in [
+                PollJob::Builtins(source.clone()),
+                PollJob::Histories(source.clone()),
             ] {
-                let interval = rounds.entry(round).or_insert(need.interval);
-                *interval = need.interval.min(*interval);
+                let shortest = jobs.entry(job).or_insert(interval);
+                *shortest = interval.min(*shortest);
             }
-            if !need.queries.is_empty() {
-                rounds.insert(
-                    Round::Queries(need.source.clone(), cluster.clone()),
-                    need.interval,
-                );
+            if !entry.subscription.queries.is_empty() {
+                jobs.insert(PollJob::Custom(source.clone(), cluster.clone()), interval);
             }
         }
-        rounds
+        jobs
     }
 
-    /// Returns once other rounds may be wanted.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// The subscription of a cluster, if it is still to this source.
+    pub fn subscription(&self, cluster: &ClusterKey, source: &Source) -> Option<Subscription> {
+        let clusters = self.lock();
+        let entry = clusters.get(cluster).filter(|entry| entry.source == *source);
+        entry.map(|entry| entry.subscription.clone())
     }
 
-    pub fn need_of(&self, cluster: &ClusterKey) -> Option<Subscription> {
-        self.lock().needs.get(cluster).cloned()
-    }
-
-    pub fn needs_of(&self, source: &Source) -> BTreeMap<ClusterKey, Subscription> {
-        let state = self.lock();
-        let mine = state.needs.iter().filter(|(_, need)| need.source == *source);
-        mine.map(|(cluster, need)| (cluster.clone(), need.clone()))
+    pub fn subscriptions_to(&self, source: &Source) -> BTreeMap<ClusterKey, Subscription> {
+        let clusters = self.lock();
+        let of = clusters.iter().filter(|(_, entry)| entry.source == *source);
+        of.map(|(cluster, entry)| (cluster.clone(), entry.subscription.clone()))
             .collect()
     }
 
-    /// Keeps the readings of a round and returns the clusters to wake.
-    pub fn keep(&self, source: &Source, round: Vec<(ClusterKey, String, Reading)>) -> Vec<ClusterKey> {
-        let mut state = self.lock();
-        let State { needs, kept, .. } = &mut *state;
-        let mut wake = HashSet::new();
-        for (cluster, metric, reading) in round {
-            let Some(need) = needs.get(&cluster).filter(|need| need.source == *source) else {
-                continue;
-            };
-            let new = Kept {
-                reading,
-                received: Instant::now(),
-            };
-            let before = kept
-                .entry(cluster.clone())
-                .or_default()
-                .insert(metric, new.clone());
-            if need.wakes && before.is_none_or(|before| !promql::same_value(&before.reading, &new.reading)) {
-                wake.insert(cluster);
-            }
-        }
-        wake.into_iter().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ClusterKey, Entry>> {
+        self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -234,59 +305,175 @@ impl SampleStore {
 mod tests {
     use super::*;
 
+    const INTERVAL: Duration = Duration::from_secs(5);
+
     fn key() -> ClusterKey {
         ClusterKey::new("ns", "demo")
     }
 
+    fn at() -> Timestamp {
+        Timestamp::from_second(990).unwrap()
+    }
+
+    fn fresh(value: f64) -> Sample {
+        Sample::fresh(value, at())
+    }
+
+    fn subscription(queries: &[(&str, &str)]) -> Subscription {
+        let owned = |(metric, query): &(&str, &str)| ((*metric).to_owned(), (*query).to_owned());
+        let queries: BTreeMap<_, _> = queries.iter().map(owned).collect();
+        Subscription {
+            url: "http://prometheus".to_owned(),
+            token: Some("one".to_owned()),
+            interval: INTERVAL,
+            histories: queries.clone(),
+            queries,
+            triggers_reconcile: true,
+        }
+    }
+
+    const QUERIES: [(&str, &str); 2] = [("shard/queue", "sum(queue)"), ("shard/delay", "max(delay)")];
+
+    /// A store that has a sample of each metric and a history of each query.
+    fn store(subscription: &Subscription) -> SampleStore {
+        let store = SampleStore::default();
+        store.subscribe(&key(), subscription.clone());
+        store.insert(&key(), subscription, "participants", fresh(7.0));
+        let due = store.due_histories(&subscription.source(), Instant::now());
+        for (cluster, metric, polled) in due {
+            store.insert(&cluster, &polled, &metric, fresh(5.0));
+            store.insert_history(&cluster, &polled, &metric, vec![(at(), 5.0)]);
+        }
+        store
+    }
+
+    /// The metrics that have a fresh sample, and those whose history is there.
+    fn held(store: &SampleStore) -> (Vec<&'static str>, Vec<&'static str>) {
+        let mut metrics = vec!["participants", "shard/delay", "shard/queue"];
+        let mut histories = metrics.clone();
+        let now = Instant::now();
+        metrics.retain(|metric| matches!(store.read(&key(), metric, now), Sample::Fresh { .. }));
+        histories.retain(|metric| store.take_history(&key(), metric).is_some());
+        (metrics, histories)
+    }
+
     #[test]
-    fn readings_age_and_wake_only_when_they_change() {
-        let sampler = SampleStore::default();
-        let source = Source {
-            url: "http://prometheus".into(),
-            token: None,
-        };
-        let interval = Duration::from_secs(5);
-        let need = Subscription {
-            source: source.clone(),
-            interval,
-            queries: BTreeMap::new(),
-            histories: BTreeMap::from([("shard/participants".to_owned(), "sum(x)".to_owned())]),
-            wakes: true,
-        };
-        sampler.need(&key(), Some(need));
-        assert!(matches!(
-            sampler.read(&key(), "participants", Instant::now()),
-            Reading::Missing { .. }
-        ));
-        let at = Timestamp::from_second(990).unwrap();
-        let fresh = |value| Reading::Fresh {
-            value,
-            at,
-            series: Some(3),
-        };
-        let keep = |value| sampler.keep(&source, vec![(key(), "participants".to_owned(), fresh(value))]);
-        assert_eq!(keep(1.0), [key()]);
-        assert!(keep(1.0).is_empty());
-        assert_eq!(keep(2.0), [key()]);
-        assert_eq!(sampler.read(&key(), "participants", Instant::now()), fresh(2.0));
-        let later = Instant::now() + stale_after(interval) + Duration::from_secs(1);
-        assert_eq!(sampler.read(&key(), "participants", later), Reading::Stale { at });
-        let asked = Instant::now();
-        assert_eq!(sampler.due_histories(&source, asked).len(), 1);
-        assert_eq!(sampler.due_histories(&source, asked).len(), 0, "asked already");
-        let retry = asked + Duration::from_secs(limits::HISTORY_RETRY_SECONDS);
-        assert_eq!(sampler.due_histories(&source, retry).len(), 1, "no answer came");
-        sampler.keep_history(&key(), "shard/participants", vec![(at, 5.0)]);
-        assert_eq!(sampler.due_histories(&source, retry + interval * 100).len(), 0);
+    fn samples_age_and_trigger_a_reconcile_only_when_they_change() {
+        let store = SampleStore::default();
+        let polled = subscription(&[]);
+        store.subscribe(&key(), polled.clone());
+        let missing = store.read(&key(), "participants", Instant::now());
+        assert!(matches!(missing, Sample::Missing { .. }));
+        let insert = |value| store.insert(&key(), &polled, "participants", fresh(value));
+        assert!(insert(1.0));
+        assert!(!insert(1.0));
+        assert!(insert(2.0));
+        assert_eq!(store.read(&key(), "participants", Instant::now()), fresh(2.0));
+        let later = Instant::now() + stale_after(INTERVAL) + Duration::from_secs(1);
         assert_eq!(
-            sampler.take_history(&key(), "shard/participants"),
-            Some(vec![(at, 5.0)])
+            store.read(&key(), "participants", later),
+            Sample::Stale { at: at() }
         );
-        assert_eq!(sampler.take_history(&key(), "shard/participants"), None, "once");
-        sampler.need(&key(), None);
+        store.unsubscribe(&key());
+        assert!(!insert(3.0), "a query that ends after the cluster was forgotten");
+    }
+
+    #[test]
+    fn a_history_is_fetched_once_and_a_failed_query_is_repeated() {
+        let store = SampleStore::default();
+        let polled = subscription(&QUERIES[..1]);
+        store.subscribe(&key(), polled.clone());
+        let (source, now) = (polled.source(), Instant::now());
+        let due = |now| store.due_histories(&source, now).len();
+        assert_eq!(due(now), 1);
+        assert_eq!(due(now), 0, "requested already");
+        let retry = now + Duration::from_secs(limits::HISTORY_RETRY_SECONDS);
+        assert_eq!(due(retry), 1, "no answer came");
+        store.insert_history(&key(), &polled, "shard/queue", vec![(at(), 5.0)]);
+        assert_eq!(due(retry + INTERVAL * 100), 0);
+        let history = Some(vec![(at(), 5.0)]);
+        assert_eq!(store.take_history(&key(), "shard/queue"), history);
+        assert_eq!(store.take_history(&key(), "shard/queue"), None, "once");
+    }
+
+    #[test]
+    fn a_changed_subscription_drops_only_what_changed() {
+        let all = vec!["participants", "shard/delay", "shard/queue"];
+        let queries = vec!["shard/delay", "shard/queue"];
+        let change = |change: fn(&mut Subscription)| {
+            let mut subscription = subscription(&QUERIES);
+            let store = store(&subscription);
+            change(&mut subscription);
+            store.subscribe(&key(), subscription);
+            held(&store)
+        };
+        let rotated = change(|subscription| subscription.token = Some("two".to_owned()));
+        assert_eq!(rotated, (all.clone(), queries.clone()), "another token");
+        let interval = change(|subscription| subscription.interval = INTERVAL * 2);
+        assert_eq!(interval, (all.clone(), queries.clone()), "another interval");
+        let added = change(|subscription| {
+            let query = ("shard/more".to_owned(), "sum(more)".to_owned());
+            subscription.queries.extend([query.clone()]);
+            subscription.histories.extend([query]);
+        });
+        assert_eq!(added, (all, queries), "one more query");
+        let changed = change(|subscription| {
+            subscription
+                .queries
+                .insert("shard/queue".to_owned(), "x".to_owned());
+        });
+        let kept = vec!["participants", "shard/delay"];
+        assert_eq!(
+            changed,
+            (kept, vec!["shard/delay", "shard/queue"]),
+            "another query"
+        );
+        let removed = change(|subscription| {
+            subscription.queries.remove("shard/queue");
+            subscription.histories.remove("shard/queue");
+        });
+        let kept = vec!["participants", "shard/delay"];
+        assert_eq!(removed, (kept, vec!["shard/delay"]), "one query less");
+        let moved = change(|subscription| subscription.url = "http://other".to_owned());
+        assert_eq!(moved, (vec![], vec![]), "another Prometheus");
+    }
+
+    #[test]
+    fn answers_to_a_former_query_or_token_are_dropped() {
+        let former = subscription(&QUERIES[..1]);
+        let rotated = Subscription {
+            token: Some("two".to_owned()),
+            ..former.clone()
+        };
+        let changed = subscription(&[("shard/queue", "sum(other)")]);
+        for current in [rotated, changed] {
+            let store = store(&former);
+            let missing = Sample::missing("Prometheus answered with status 401");
+            store.subscribe(&key(), current);
+            let before = store.read(&key(), "shard/queue", Instant::now());
+            assert!(!store.insert(&key(), &former, "shard/queue", missing));
+            assert_eq!(store.read(&key(), "shard/queue", Instant::now()), before);
+        }
+        let store = store(&former);
+        let changed = subscription(&[("shard/queue", "sum(other)")]);
+        store.subscribe(&key(), changed.clone());
+        assert_eq!(store.due_histories(&changed.source(), Instant::now()).len(), 1);
+        store.insert_history(&key(), &former, "shard/queue", vec![(at(), 5.0)]);
+        assert_eq!(store.take_history(&key(), "shard/queue"), None);
+    }
+
+    #[test]
+    fn a_source_holds_no_token_and_its_address_no_password() {
+        let source = |token| Source::new("http://user:password@prometheus:9090/base/", token);
+        assert_eq!(source(None).address(), "http://prometheus:9090/base");
+        assert!(source(Some("one")) == source(Some("one")));
+        assert!(source(Some("one")) != source(Some("two")));
+        assert!(source(Some("one")) != source(None));
+        let source = source(Some("s3cr3t"));
         assert!(
-            keep(3.0).is_empty(),
-            "a round that ends after the cluster is forgotten"
+            source
+                .token_fingerprint
+                .is_some_and(|print| !print.contains("s3cr3t"))
         );
     }
 }

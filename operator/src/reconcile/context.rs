@@ -76,7 +76,7 @@ impl Context {
     pub fn forget(&self, cluster: &ClusterKey) {
         self.memories.forget(cluster);
         self.expectations.forget(cluster);
-        self.samples.need(cluster, None);
+        self.samples.unsubscribe(cluster);
         self.topics.forget(cluster);
     }
 }

@@ -5,11 +5,7 @@ use super::{context::Context, memory::ClusterMemory, secrets::read_secret};
 use crate::{
     cluster_key::ClusterKey,
     kafka::topic_manager::Topic,
-    prometheus::{
-        forecasters,
-        promql::{autoscaling_specs, custom_metric_key, render_query},
-        sample_store::{Source, Subscription},
-    },
+    prometheus::{forecasters, promql::render_query, sample_store::Subscription},
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::ResourceExt;
@@ -19,7 +15,10 @@ use poker_operator_api::{
 };
 use poker_operator_core::{
     observed::{LiveChildren, MetricSamples, TopicObserved},
-    scale::{Forecasts, reading::Reading},
+    scale::{
+        Forecasts, Sample,
+        metric_keys::{autoscaling_specs, custom_metric_key},
+    },
     status,
     validate::secret_missing,
 };
@@ -46,7 +45,7 @@ pub async fn subscribe(
     let metrics = samples(ctx, cluster, key, &live.deployments, metrics_error.as_deref());
     let specs = autoscaling_specs(cluster);
     Subscribed {
-        forecasts: forecasters::update(&ctx.samples, &mut memory.forecasters, key, &specs, &metrics),
+        forecasts: forecasters::update(&mut memory.forecasters, &ctx.samples, key, &specs, &metrics),
         topic: subscribe_topic(ctx, cluster, key, live),
         metrics,
         metrics_error,
@@ -74,7 +73,7 @@ fn subscribe_topic(
 /// Registers the queries of this cluster, or returns why its Prometheus cannot be queried.
 async fn subscribe_metrics(ctx: &Context, cluster: &PokerCluster, key: &ClusterKey) -> Result<(), String> {
     let Some(prometheus) = &cluster.spec.prometheus else {
-        ctx.samples.need(key, None);
+        ctx.samples.unsubscribe(key);
         return Ok(());
     };
     let token = match &prometheus.bearer_token_secret_ref {
@@ -87,9 +86,10 @@ async fn subscribe_metrics(ctx: &Context, cluster: &PokerCluster, key: &ClusterK
         None => Ok(None),
     };
     // Without its token nothing is queried: Prometheus would only count failed logins.
-    let subscription = token.map(|token| subscription(cluster, prometheus, token, key));
-    ctx.samples.need(key, subscription.clone().ok());
-    subscription.map(drop)
+    let token = token.inspect_err(|_| ctx.samples.unsubscribe(key))?;
+    ctx.samples
+        .subscribe(key, subscription(cluster, prometheus, token, key));
+    Ok(())
 }
 
 fn subscription(
@@ -109,14 +109,12 @@ fn subscription(
         })
     });
     Subscription {
-        source: Source {
-            url: prometheus.url.clone(),
-            token,
-        },
+        url: prometheus.url.clone(),
+        token,
         interval: Duration::from_secs(u64::try_from(prometheus.interval_seconds).unwrap_or(5).max(1)),
         queries: queries.collect(),
-        histories: forecasters::histories(key, &specs),
-        wakes: !specs.is_empty(),
+        histories: forecasters::history_queries(key, &specs),
+        triggers_reconcile: !specs.is_empty(),
     }
 }
 
@@ -146,14 +144,14 @@ fn samples(
     }
     let now = Instant::now();
     let read = |metric: &str| match metrics_error {
-        Some(why) => Reading::Missing { why: why.to_owned() },
+        Some(why) => Sample::missing(why),
         None => ctx.samples.read(key, metric, now),
     };
     let builtin = |metric: BuiltinMetric, source: Component| {
-        let reading = read(metric.name());
+        let sample = read(metric.name());
         (
             metric.name().to_owned(),
-            reading.whole(ready_pods(deployments, source)),
+            sample.complete(ready_pods(deployments, source)),
         )
     };
     for component in [Component::Gateway, Component::Shard] {
@@ -166,8 +164,8 @@ fn samples(
     for (component, block) in autoscaling_specs(cluster) {
         let of = samples.entry(component).or_default();
         for promql in block.metrics.iter().filter_map(|metric| metric.promql.as_ref()) {
-            let reading = read(&custom_metric_key(component, &promql.name));
-            of.insert(promql.name.clone(), reading.whole(0));
+            let sample = read(&custom_metric_key(component, &promql.name));
+            of.insert(promql.name.clone(), sample.complete(0));
         }
     }
     samples

@@ -327,7 +327,7 @@ fn participants_scale_the_shards_and_the_spec_stays() {
         .metrics
         .entry(Component::Shard)
         .or_default()
-        .insert("participants".into(), Sample::Fresh { value: 200.0, at });
+        .insert("participants".into(), Sample::fresh(200.0, at));
     world.pass();
     assert_eq!(world.seen.cluster.spec.shards.replicas, 2);
     let status = world.seen.cluster.status.clone().unwrap();
@@ -360,7 +360,7 @@ fn status_tells_what_would_have_been_done_without_what_held_it() {
         world.settle();
         let at = world.seen.now;
         let of = world.seen.metrics.entry(Component::Shard).or_default();
-        of.insert("participants".into(), Sample::Fresh { value: load, at });
+        of.insert("participants".into(), Sample::fresh(load, at));
         world.pass();
     }
     let status = world.seen.cluster.status.unwrap();
@@ -418,7 +418,7 @@ fn without_the_token_of_its_prometheus_nothing_scales_and_all_else_goes_on() {
     world.settle();
     let why = "prometheus.bearerTokenSecretRef: Secret t does not exist";
     world.seen.metrics_error = Some(why.to_owned());
-    let missing = || Sample::Missing { why: why.to_owned() };
+    let missing = || Sample::missing(why);
     let of = world.seen.metrics.entry(Component::Gateway).or_default();
     of.insert("connections".into(), missing());
     world.seen.cluster.spec.worker.replicas = 3;

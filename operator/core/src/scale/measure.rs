@@ -58,7 +58,7 @@ fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured
 /// A value that can be acted on, or why there is none. Never zero in place of nothing.
 fn usable(sample: Option<&Sample>) -> Result<(f64, Timestamp), String> {
     match sample {
-        Some(Sample::Fresh { value, at }) if value.is_finite() && *value >= 0.0 => Ok((*value, *at)),
+        Some(Sample::Fresh { value, at, .. }) if value.is_finite() && *value >= 0.0 => Ok((*value, *at)),
         Some(Sample::Fresh { value, .. }) => Err(format!("the value {value} cannot be used")),
         Some(Sample::Stale { at }) => Err(format!("the last sample is from {at}")),
         Some(Sample::Missing { why }) => Err(why.clone()),

@@ -18,12 +18,13 @@ mod hpa_config;
 mod limits;
 mod measure;
 mod memory;
+pub mod metric_keys;
 mod panic;
 #[cfg(test)]
 mod properties;
-pub mod reading;
 mod replica_cost;
 pub mod ridge;
+mod sample;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -41,20 +42,8 @@ pub use decide::decide;
 pub use hpa_config::scale_in_window;
 pub use memory::{ScaleMemory, TimedValue};
 pub use replica_cost::Forecasts;
+pub use sample::{Sample, stale_after};
 pub use schedule::check as check_schedule;
-
-/// What is known of a metric. Empty, infinite and undefined answers are `Missing`; missing never
-/// means zero.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Sample {
-    /// The whole component's value, in the metric's own unit, measured at `at`.
-    Fresh { value: f64, at: Timestamp },
-    /// The last value is too old to act on.
-    Stale { at: Timestamp },
-    /// There is no value; the text says why and becomes part of messages.
-    Missing { why: String },
-}
 
 /// Everything a decision looks at.
 #[derive(Clone, Copy, Debug)]

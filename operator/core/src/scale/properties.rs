@@ -82,10 +82,8 @@ fn loads() -> impl Strategy<Value = Vec<(i64, Known, Known)>> {
 
 fn samples(participants: Known, queue: Known, at: Timestamp) -> BTreeMap<String, Sample> {
     let sample = |value: Known| match value {
-        Some(value) => Sample::Fresh { value, at },
-        None => Sample::Missing {
-            why: "gone".to_owned(),
-        },
+        Some(value) => Sample::fresh(value, at),
+        None => Sample::missing("gone"),
     };
     BTreeMap::from([
         ("participants".to_owned(), sample(participants)),

@@ -71,16 +71,11 @@ impl Scene {
 }
 
 pub fn fresh(name: &str, value: f64, at: Timestamp) -> (String, Sample) {
-    (name.to_owned(), Sample::Fresh { value, at })
+    (name.to_owned(), Sample::fresh(value, at))
 }
 
 fn missing(name: &str) -> (String, Sample) {
-    (
-        name.to_owned(),
-        Sample::Missing {
-            why: "prometheus answered nothing".to_owned(),
-        },
-    )
+    (name.to_owned(), Sample::missing("the query gives no value"))
 }
 
 fn participants(min: i32, max: i32) -> Value {

@@ -22,7 +22,7 @@ pub(super) fn latest(seen: &Observed, old: Option<&Participants>) -> Option<Part
         .metrics
         .get(&Component::Shard)
         .and_then(|samples| samples.get("participants"));
-    let Some(Sample::Fresh { value, at }) = sample else {
+    let Some(Sample::Fresh { value, at, .. }) = sample else {
         return old
             .filter(|old| age_seconds(seen, old) < PARTICIPANTS_KEPT_SECONDS)
             .cloned();
@@ -47,7 +47,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn people(seen: &mut Observed, value: f64) {
-        let sample = Sample::Fresh { value, at: seen.now };
+        let sample = Sample::fresh(value, seen.now);
         let samples = BTreeMap::from([("participants".to_owned(), sample)]);
         seen.metrics.insert(Component::Shard, samples);
     }

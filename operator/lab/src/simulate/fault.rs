@@ -18,7 +18,7 @@ pub enum Fault {
     Stale,
     /// Every query fails with a status of 500 and above.
     ServerError,
-    /// Answers come after the timeout: there is no new reading.
+    /// Answers come after the timeout: there is no new sample.
     Slow,
     /// Half of the replicas are not scraped.
     Partial,

@@ -186,7 +186,7 @@ impl<'a> Controller<'a> {
 
     fn step(&mut self, second: i64, supply: &Supply, sample: Sample) {
         let now = self.start + SignedDuration::from_secs(second);
-        if let (Some(lead), Sample::Fresh { value, at }) = (&mut self.lead, &sample) {
+        if let (Some(lead), Sample::Fresh { value, at, .. }) = (&mut self.lead, &sample) {
             lead.observe(*at, *value);
             match lead.distribution() {
                 Some(forecast) => self.forecasts.insert(self.metric.clone(), forecast),
@@ -194,9 +194,7 @@ impl<'a> Controller<'a> {
             };
         }
         let sample = match sample {
-            Sample::Stale { .. } | Sample::Missing { .. } if self.missing_is_zero => {
-                Sample::Fresh { value: 0.0, at: now }
-            }
+            Sample::Stale { .. } | Sample::Missing { .. } if self.missing_is_zero => Sample::fresh(0.0, now),
             sample => sample,
         };
         self.samples.insert(self.metric.clone(), sample);

@@ -5,22 +5,21 @@ use jiff::{SignedDuration, Timestamp};
 use super::Setup;
 use super::demand::Demand;
 use super::fault::Fault;
-use poker_operator_core::scale::Sample;
-use poker_operator_core::scale::reading::{Reading, stale_after};
+use poker_operator_core::scale::{Sample, stale_after};
 
 /// What a reset of all counters takes from their rate, for one averaging window.
 const RESET_FRACTION: f64 = 0.25;
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 const GAP_SECONDS: i64 = 60;
 
-/// The demand as a metric, and the last reading that came.
+/// The demand as a metric, and the last sample that came.
 pub struct Source<'a> {
     demand: &'a Demand,
     setup: &'a Setup,
-    last: Option<Kept>,
+    last: Option<CachedSample>,
 }
 
-struct Kept {
+struct CachedSample {
     value: f64,
     at: Timestamp,
     received: i64,
@@ -48,18 +47,18 @@ impl<'a> Source<'a> {
         let seen = (second - setup.late_seconds).div_euclid(setup.scrape_seconds) * setup.scrape_seconds;
         let at = self.demand.start() + SignedDuration::from_secs(seen);
         let value = self.demand.mean(seen.max(0), setup.window_seconds);
-        let fresh = |value: f64, at: Timestamp, series: u64| Reading::Fresh {
+        let fresh = |value: f64, at: Timestamp, series: u64| Sample::Fresh {
             value,
             at,
             series: Some(series),
         };
         let (number, lasts) = since.unwrap_or((0, 0));
-        let reading = match fault {
+        let sample = match fault {
             None => fresh(value, at, series),
-            Some(Fault::Empty) => missing("the query gives no series"),
-            Some(Fault::Nan | Fault::Inf) => missing("the query gives no finite value"),
-            Some(Fault::ServerError) => missing("Prometheus answered with status 503"),
-            Some(Fault::Flood) => missing("the answer is too large"),
+            Some(Fault::Empty) => Sample::missing("the query gives no series"),
+            Some(Fault::Nan | Fault::Inf) => Sample::missing("the query gives no finite value"),
+            Some(Fault::ServerError) => Sample::missing("Prometheus answered with status 503"),
+            Some(Fault::Flood) => Sample::missing("the answer is too large"),
             Some(Fault::Stale) => self.stopped(at),
             Some(Fault::Slow) => self.late(second),
             Some(Fault::Partial) => fresh(value / 2.0, at, series / 2),
@@ -67,46 +66,40 @@ impl<'a> Source<'a> {
             Some(Fault::Reset) => fresh(value * (1.0 - RESET_FRACTION), at, series),
             Some(Fault::Skew) if number % 2 == 0 => fresh(value, at + SKEW, series),
             Some(Fault::Skew) => fresh(value, at - SKEW, series),
-            Some(Fault::Gap) if lasts / GAP_SECONDS % 2 == 0 => missing("there is no sample of this minute"),
+            Some(Fault::Gap) if lasts / GAP_SECONDS % 2 == 0 => {
+                Sample::missing("there is no sample of this minute")
+            }
             Some(Fault::Gap) => fresh(value, at, series),
         };
-        if let (Reading::Fresh { value, at, .. }, None) = (&reading, fault) {
-            self.last = Some(Kept {
+        if let (Sample::Fresh { value, at, .. }, None) = (&sample, fault) {
+            self.last = Some(CachedSample {
                 value: *value,
                 at: *at,
                 received: second,
             });
         }
-        reading.whole(series)
+        sample.complete(series)
     }
 
     /// The last value with its own time, by the clock of the source.
-    fn stopped(&self, asked: Timestamp) -> Reading {
+    fn stopped(&self, asked: Timestamp) -> Sample {
         match &self.last {
-            Some(last) => Reading::aged(last.value, last.at, asked, None, stale_after(self.interval())),
-            None => missing("nothing was scraped yet"),
+            Some(last) => Sample::aged(last.value, last.at, asked, None, stale_after(self.interval())),
+            None => Sample::missing("nothing was scraped yet"),
         }
     }
 
-    /// The last reading, as long as it is young enough.
-    fn late(&self, second: i64) -> Reading {
+    /// The last sample, as long as it is young enough.
+    fn late(&self, second: i64) -> Sample {
         let limit = i64::try_from(stale_after(self.interval()).as_secs()).unwrap_or(i64::MAX);
         match &self.last {
-            Some(last) if second - last.received <= limit => Reading::Fresh {
-                value: last.value,
-                at: last.at,
-                series: None,
-            },
-            Some(last) => Reading::Stale { at: last.at },
-            None => missing("no answer came yet"),
+            Some(last) if second - last.received <= limit => Sample::fresh(last.value, last.at),
+            Some(last) => Sample::Stale { at: last.at },
+            None => Sample::missing("no answer came yet"),
         }
     }
 
     fn interval(&self) -> std::time::Duration {
         std::time::Duration::from_secs(self.setup.tick_seconds.unsigned_abs())
     }
-}
-
-fn missing(why: &str) -> Reading {
-    Reading::Missing { why: why.to_owned() }
 }

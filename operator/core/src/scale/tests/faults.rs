@@ -77,7 +77,7 @@ fn after_an_outage_two_whole_windows_must_pass() {
             (5, Reason::MetricsUnavailable)
         );
         assert!(
-            decision.message.contains("prometheus answered nothing"),
+            decision.message.contains("the query gives no value"),
             "{}",
             decision.message
         );
