@@ -8,7 +8,6 @@ pub mod controller;
 mod error;
 mod kafka;
 mod leader;
-mod limits;
 mod metrics;
 pub mod options;
 mod prometheus;

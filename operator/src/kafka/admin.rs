@@ -1,6 +1,6 @@
-//! Topics of a Kafka: a thin, blocking layer over the admin client. Call it off the async runtime.
+//! Topics of a Kafka: a thin layer over the admin client. It blocks, so it must be called off the async runtime.
 
-use crate::limits;
+use super::limits;
 use futures::executor::block_on;
 use poker_operator_core::{observed::TopicObserved, plan_result::TopicPlan};
 use rdkafka::{
@@ -16,17 +16,17 @@ use rdkafka::{
 use std::{collections::BTreeMap, time::Duration};
 
 const RETENTION: &str = "retention.ms";
-const TIMEOUT: Duration = Duration::from_secs(limits::BROKER_TIMEOUT_SECONDS);
+const TIMEOUT: Duration = Duration::from_secs(limits::REQUEST_TIMEOUT_SECONDS);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
-    #[error("the Kafka brokers cannot be reached: {0}")]
+    #[error("Kafka cannot be reached: {0}")]
     Unreachable(String),
-    #[error("the Kafka brokers refused: {0}")]
+    #[error("Kafka refused the request: {0}")]
     Refused(String),
 }
 
-/// The brokers of one cluster. Dropping it waits for its thread: also off the async runtime.
+/// An admin client of one Kafka. Dropping it waits for its thread: do that off the async runtime too.
 pub struct KafkaAdmin {
     admin: AdminClient<DefaultClientContext>,
     options: AdminOptions,
@@ -54,9 +54,9 @@ impl KafkaAdmin {
         Ok(Self { admin, options })
     }
 
-    /// The topic as it is.
+    /// The present state of a topic.
     pub fn describe(&self, topic: &str) -> Result<TopicObserved, TopicError> {
-        // All topics are listed: asking for one by name may create it.
+        // All topics are listed: a request for one by name may create it.
         let metadata = self
             .admin
             .inner()
@@ -80,7 +80,7 @@ impl KafkaAdmin {
         })
     }
 
-    /// Carries a plan out.
+    /// Creates or alters a topic.
     pub fn ensure(&self, plan: &TopicPlan) -> Result<(), TopicError> {
         match plan {
             TopicPlan::Create {
@@ -160,7 +160,7 @@ impl KafkaAdmin {
     }
 }
 
-/// Turns per-topic results into one; `harmless` says that somebody else was faster.
+/// Turns the results of topics into one. `harmless` means that another client was faster.
 fn outcome<T>(
     results: impl IntoIterator<Item = Result<T, (String, RDKafkaErrorCode)>>,
     harmless: Option<RDKafkaErrorCode>,

@@ -1,4 +1,5 @@
-//! Kafka topics of the clusters: the admin client, and the manager that describes, creates and deletes topics.
+//! Kafka topics of the clusters: the admin client, and the manager that describes, ensures and deletes topics.
 
 mod admin;
+mod limits;
 pub mod topic_manager;

@@ -1,11 +1,13 @@
-//! Kafka topics, one per cluster. KafkaAdmin are asked by tasks of their own; reconcile reads what they found
-//! and leaves wishes, and never waits for a broker.
+//! Kafka topics, one per cluster. Reconciles leave an operation and read the topic's last known state; jobs beside them
+//! talk to Kafka, so that no reconcile waits for it.
 
 use crate::{
     backoff,
     cluster_key::ClusterKey,
-    kafka::admin::{KafkaAdmin, TopicError},
-    limits,
+    kafka::{
+        admin::{KafkaAdmin, TopicError},
+        limits,
+    },
     metrics::Metrics,
     triggers::Triggers,
 };
@@ -28,21 +30,21 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// An unreachable Kafka is tried again after this time, twice as long with each failure.
+/// A failed operation is retried after this time, twice as long with each failure.
 const RETRY_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_secs(limits::BROKER_RETRY_SECONDS))
-    .with_max_delay(Duration::from_secs(limits::BROKER_RETRY_MAX_SECONDS));
+    .with_min_delay(Duration::from_secs(limits::TOPIC_RETRY_SECONDS))
+    .with_max_delay(Duration::from_secs(limits::TOPIC_RETRY_MAX_SECONDS));
 
-/// A topic and where it is.
+/// A topic and its Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
-    /// `host:port`, separated by commas.
+    /// Bootstrap servers: `host:port`, separated by commas.
     pub brokers: String,
     pub name: String,
 }
 
 impl Topic {
-    /// The topic and its Kafka as the spec says.
+    /// The topic that the spec names.
     pub fn of(cluster: &PokerCluster, names: &ClusterNames) -> Self {
         let kafka = &cluster.spec.kafka;
         let brokers = match &kafka.external {
@@ -65,32 +67,32 @@ enum TopicOp {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum TopicState {
-    Topic(TopicObserved),
+    Known(TopicObserved),
     Deleted,
 }
 
-/// How far the deletion of a topic is.
+/// Progress of the deletion of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
     Done,
     /// Not tried yet.
     Pending,
-    /// Tried at least once in vain.
+    /// Failed at least once.
     Failing,
 }
 
 struct Entry {
-    /// Of all entries there were, so that a job for one that is gone is told from those of its successor.
+    /// Unique, so that the result of a job for a forgotten entry does not reach its successor.
     number: u64,
     topic: Topic,
     op: TopicOp,
-    found: TopicState,
+    state: TopicState,
     failures: u32,
     due: Instant,
     running: bool,
 }
 
-/// A op that is being carried out.
+/// An operation that is running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct TopicJob {
     cluster: ClusterKey,
@@ -99,7 +101,7 @@ struct TopicJob {
     op: TopicOp,
 }
 
-/// Wishes in, findings out.
+/// Operations in, states out.
 #[derive(Default)]
 pub struct TopicManager {
     entries: Mutex<HashMap<ClusterKey, Entry>>,
@@ -108,20 +110,20 @@ pub struct TopicManager {
 }
 
 impl TopicManager {
-    /// What is known of the cluster's topic; it is looked at in the background from now on.
+    /// The last known state of the cluster's topic. It is refreshed in the background from now on.
     pub fn describe(&self, cluster: &ClusterKey, topic: &Topic) -> TopicObserved {
-        match &self.entry(cluster, topic, TopicOp::Describe).found {
-            TopicState::Topic(found) => found.clone(),
+        match self.request(cluster, topic, TopicOp::Describe).0 {
+            TopicState::Known(topic) => topic,
             TopicState::Deleted => TopicObserved::Absent,
         }
     }
 
-    /// Has the topic made as wanted soon; the cluster is woken when that has changed it.
-    pub fn ensure(&self, cluster: &ClusterKey, topic: &Topic, op: DesiredTopic) {
-        self.entry(cluster, topic, TopicOp::Ensure(op));
+    /// Creates or alters the topic in the background. A change of its state triggers a reconcile.
+    pub fn ensure(&self, cluster: &ClusterKey, topic: &Topic, desired: DesiredTopic) {
+        self.request(cluster, topic, TopicOp::Ensure(desired));
     }
 
-    /// Carries nothing out any more: what was not done yet is asked for again by a later pass.
+    /// Changes the topic no more. A later reconcile requests again what has not been done.
     pub fn pause(&self, cluster: &ClusterKey) {
         if let Some(entry) = self.lock().get_mut(cluster)
             && matches!(entry.op, TopicOp::Ensure(_))
@@ -130,13 +132,12 @@ impl TopicManager {
         }
     }
 
-    /// How far the deletion of the topic is; it is tried in the background.
+    /// Deletes the topic in the background and returns how far that is.
     pub fn delete(&self, cluster: &ClusterKey, topic: &Topic) -> Deletion {
-        let entry = self.entry(cluster, topic, TopicOp::Delete);
-        match entry.found {
-            TopicState::Deleted => Deletion::Done,
-            TopicState::Topic(_) if entry.failures > 0 => Deletion::Failing,
-            TopicState::Topic(_) => Deletion::Pending,
+        match self.request(cluster, topic, TopicOp::Delete) {
+            (TopicState::Deleted, _) => Deletion::Done,
+            (TopicState::Known(_), 0) => Deletion::Pending,
+            (TopicState::Known(_), _) => Deletion::Failing,
         }
     }
 
@@ -144,8 +145,9 @@ impl TopicManager {
         self.lock().remove(cluster);
     }
 
-    /// Makes sure that the op is known, and that a new one is not kept waiting by old failures.
-    fn entry(&self, cluster: &ClusterKey, topic: &Topic, op: TopicOp) -> Entry {
+    /// Keeps the operation for the next job and returns the topic's state and the failures in a row. A new operation
+    /// does not wait for the retry of an old one.
+    fn request(&self, cluster: &ClusterKey, topic: &Topic, op: TopicOp) -> (TopicState, u32) {
         let mut entries = self.lock();
         let new = || Entry::new(self.next_number.fetch_add(1, Ordering::Relaxed), topic.clone());
         let entry = entries.entry(cluster.clone()).or_insert_with(new);
@@ -157,19 +159,19 @@ impl TopicManager {
             entry.failures = 0;
             entry.due = Instant::now();
         }
-        let snapshot = entry.snapshot();
+        let known = (entry.state.clone(), entry.failures);
         drop(entries);
         self.changed.notify_one();
-        snapshot
+        known
     }
 
-    /// Entries that are due and idle, marked as running; and when the next one is due.
-    fn take_due(&self, room: usize, now: Instant) -> (Vec<TopicJob>, Option<Instant>) {
+    /// At most `free` jobs of entries that are due and idle, marked as running; and when the next one is due.
+    fn take_due(&self, free: usize, now: Instant) -> (Vec<TopicJob>, Option<Instant>) {
         let mut entries = self.lock();
         let idle = entries
             .iter_mut()
             .filter(|(_, entry)| !entry.running && entry.due <= now);
-        let taken = idle.take(room).map(|(cluster, entry)| {
+        let taken = idle.take(free).map(|(cluster, entry)| {
             entry.running = true;
             TopicJob {
                 cluster: cluster.clone(),
@@ -187,8 +189,8 @@ impl TopicManager {
         (taken, next)
     }
 
-    /// Keeps what a job found; true when that is news for the cluster.
-    fn keep(&self, job: &TopicJob, result: Result<TopicState, TopicError>) -> bool {
+    /// Keeps the result of a job; true when it changes the topic's state.
+    fn complete(&self, job: &TopicJob, result: Result<TopicState, TopicError>) -> bool {
         let TopicJob { cluster, op, .. } = job;
         let mut entries = self.lock();
         let entry = entries.get_mut(cluster);
@@ -196,18 +198,18 @@ impl TopicManager {
             return false;
         };
         entry.running = false;
-        let (found, wait) = match result {
-            Ok(found) => {
+        let (state, wait) = match result {
+            Ok(state) => {
                 entry.failures = 0;
                 if entry.op == *op && *op != TopicOp::Delete {
                     entry.op = TopicOp::Describe;
                 }
-                (found, Duration::from_secs(limits::BROKER_REFRESH_SECONDS))
+                (state, Duration::from_secs(limits::TOPIC_REFRESH_SECONDS))
             }
             Err(error) => {
                 entry.failures = entry.failures.saturating_add(1);
                 (
-                    TopicState::Topic(TopicObserved::Unknown {
+                    TopicState::Known(TopicObserved::Unknown {
                         why: Some(error.to_string()),
                     }),
                     backoff::delay(RETRY_BACKOFF, entry.failures),
@@ -217,9 +219,9 @@ impl TopicManager {
         if entry.op == *op || entry.op == TopicOp::Describe {
             entry.due = Instant::now() + wait;
         }
-        let news = entry.found != found;
-        entry.found = found;
-        news
+        let has_changed = entry.state != state;
+        entry.state = state;
+        has_changed
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Entry>> {
@@ -229,41 +231,31 @@ impl TopicManager {
 
 impl Entry {
     fn new(number: u64, topic: Topic) -> Self {
-        let found = TopicState::Topic(TopicObserved::Unknown { why: None });
         Self {
             number,
             topic,
             op: TopicOp::Describe,
-            found,
+            state: TopicState::Known(TopicObserved::Unknown { why: None }),
             failures: 0,
             due: Instant::now(),
             running: false,
         }
     }
-
-    fn snapshot(&self) -> Self {
-        Self {
-            topic: self.topic.clone(),
-            op: self.op.clone(),
-            found: self.found.clone(),
-            ..*self
-        }
-    }
 }
 
-/// Visits brokers until `stop`.
+/// Runs jobs until `stop`.
 ///
 /// # Errors
 /// When a job panicked.
 pub async fn run(
-    broker: Arc<TopicManager>,
+    topics: Arc<TopicManager>,
     triggers: Triggers,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut jobs = JoinSet::new();
     loop {
-        let (due, next) = broker.take_due(limits::BROKER_CONCURRENCY - jobs.len(), Instant::now());
+        let (due, next) = topics.take_due(limits::TOPIC_JOBS_AT_ONCE - jobs.len(), Instant::now());
         for job in due {
             // The library blocks, also when it is dropped.
             jobs.spawn_blocking(move || {
@@ -271,20 +263,20 @@ pub async fn run(
                 (job, result)
             });
         }
-        let has_room = jobs.len() < limits::BROKER_CONCURRENCY;
+        let is_free = jobs.len() < limits::TOPIC_JOBS_AT_ONCE;
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = broker.changed.notified(), if has_room => {}
-            Some(()) = OptionFuture::from(next.map(sleep_until)), if has_room => {}
+            () = topics.changed.notified(), if is_free => {}
+            Some(()) = OptionFuture::from(next.map(sleep_until)), if is_free => {}
             Some(ended) = jobs.join_next() => {
                 let (job, result) = ended?;
                 if let Err(error) = &result {
                     let ClusterKey { namespace, name: cluster } = &job.cluster;
                     metrics.kafka_admin_errors.inc();
-                    tracing::info!(namespace, cluster, %error, "topic cannot be looked after yet");
+                    tracing::info!(namespace, cluster, %error, "topic operation failed");
                 }
-                if broker.keep(&job, result) {
-                    triggers.reconcile(&job.cluster, "topic observed").await;
+                if topics.complete(&job, result) {
+                    triggers.reconcile(&job.cluster, "topic changed").await;
                 }
             }
         }
@@ -292,21 +284,21 @@ pub async fn run(
 }
 
 fn execute(topic: &Topic, op: &TopicOp) -> Result<TopicState, TopicError> {
-    let brokers = KafkaAdmin::connect(&topic.brokers)?;
+    let kafka = KafkaAdmin::connect(&topic.brokers)?;
     match op {
         TopicOp::Describe => {}
-        TopicOp::Ensure(op) => {
-            let found = brokers.describe(&op.name)?;
-            if let Some(plan) = topic::plan(&op.name, &op.settings, &found) {
-                brokers.ensure(&plan)?;
+        TopicOp::Ensure(desired) => {
+            let observed = kafka.describe(&desired.name)?;
+            if let Some(plan) = topic::plan(&desired.name, &desired.settings, &observed) {
+                kafka.ensure(&plan)?;
             }
         }
         TopicOp::Delete => {
-            brokers.delete(&topic.name)?;
+            kafka.delete(&topic.name)?;
             return Ok(TopicState::Deleted);
         }
     }
-    brokers.describe(&topic.name).map(TopicState::Topic)
+    kafka.describe(&topic.name).map(TopicState::Known)
 }
 
 #[cfg(test)]
@@ -324,7 +316,7 @@ mod tests {
         }
     }
 
-    fn wanted(replication_factor: i32) -> DesiredTopic {
+    fn desired(replication_factor: i32) -> DesiredTopic {
         DesiredTopic {
             name: topic().name,
             settings: poker_operator_api::servers::Topic {
@@ -341,16 +333,16 @@ mod tests {
     };
 
     /// The one job that is due.
-    fn due(broker: &TopicManager, after_seconds: u64) -> Option<TopicJob> {
+    fn due(topics: &TopicManager, after_seconds: u64) -> Option<TopicJob> {
         let now = Instant::now() + Duration::from_secs(after_seconds);
-        let mut due = broker.take_due(4, now).0;
+        let mut due = topics.take_due(4, now).0;
         assert!(due.len() <= 1, "one job at a time");
         due.pop()
     }
 
-    /// A job for this op is due.
-    fn due_for(broker: &TopicManager, after_seconds: u64, op: TopicOp) -> TopicJob {
-        let job = due(broker, after_seconds).unwrap();
+    /// The job for this operation, which is due.
+    fn due_for(topics: &TopicManager, after_seconds: u64, op: TopicOp) -> TopicJob {
+        let job = due(topics, after_seconds).unwrap();
         assert_eq!(job.op, op);
         job
     }
@@ -360,89 +352,88 @@ mod tests {
     }
 
     #[test]
-    fn looks_then_carries_out_then_rests() {
-        let broker = TopicManager::default();
+    fn a_topic_is_described_then_ensured_then_refreshed() {
+        let topics = TopicManager::default();
         assert!(matches!(
-            broker.describe(&cluster(), &topic()),
+            topics.describe(&cluster(), &topic()),
             TopicObserved::Unknown { .. }
         ));
-        let job = due_for(&broker, 0, TopicOp::Describe);
-        assert_eq!(due(&broker, 0), None, "one job at a time");
-        assert!(broker.keep(&job, Ok(TopicState::Topic(TopicObserved::Absent))));
-        assert_eq!(broker.describe(&cluster(), &topic()), TopicObserved::Absent);
-        assert_eq!(due(&broker, 1), None, "nothing new to do");
+        let job = due_for(&topics, 0, TopicOp::Describe);
+        assert_eq!(due(&topics, 0), None, "one job at a time");
+        assert!(topics.complete(&job, Ok(TopicState::Known(TopicObserved::Absent))));
+        assert_eq!(topics.describe(&cluster(), &topic()), TopicObserved::Absent);
+        assert_eq!(due(&topics, 1), None, "nothing new to do");
 
-        broker.ensure(&cluster(), &topic(), wanted(1));
-        let job = due_for(&broker, 0, TopicOp::Ensure(wanted(1)));
-        assert!(broker.keep(&job, Ok(TopicState::Topic(PRESENT))));
-        assert_eq!(broker.describe(&cluster(), &topic()), PRESENT);
-        assert_eq!(due(&broker, 1), None);
-        due_for(&broker, limits::BROKER_REFRESH_SECONDS, TopicOp::Describe);
+        topics.ensure(&cluster(), &topic(), desired(1));
+        let job = due_for(&topics, 0, TopicOp::Ensure(desired(1)));
+        assert!(topics.complete(&job, Ok(TopicState::Known(PRESENT))));
+        assert_eq!(topics.describe(&cluster(), &topic()), PRESENT);
+        assert_eq!(due(&topics, 1), None);
+        due_for(&topics, limits::TOPIC_REFRESH_SECONDS, TopicOp::Describe);
     }
 
     #[test]
-    fn failures_wait_longer_and_longer_and_a_new_wish_does_not_wait() {
-        let broker = TopicManager::default();
-        broker.describe(&cluster(), &topic());
-        let job = due_for(&broker, 0, TopicOp::Describe);
-        assert!(broker.keep(&job, down()), "the reason is news");
-        broker.describe(&cluster(), &topic());
-        assert_eq!(due(&broker, 0), None, "looking does not hurry");
-        let job = due_for(&broker, limits::BROKER_RETRY_SECONDS, TopicOp::Describe);
-        assert!(!broker.keep(&job, down()), "the same reason is none");
-        let second = due(&broker, limits::BROKER_RETRY_SECONDS);
+    fn retries_back_off_and_a_new_operation_does_not_wait() {
+        let topics = TopicManager::default();
+        topics.describe(&cluster(), &topic());
+        let job = due_for(&topics, 0, TopicOp::Describe);
+        assert!(topics.complete(&job, down()), "the reason is new");
+        topics.describe(&cluster(), &topic());
+        assert_eq!(due(&topics, 0), None, "a description does not shorten the wait");
+        let job = due_for(&topics, limits::TOPIC_RETRY_SECONDS, TopicOp::Describe);
+        assert!(!topics.complete(&job, down()), "the same reason is not");
+        let second = due(&topics, limits::TOPIC_RETRY_SECONDS);
         assert_eq!(second, None, "the second wait is longer");
 
-        let deletion = || broker.delete(&cluster(), &topic());
-        assert_eq!(
-            deletion(),
-            Deletion::Pending,
-            "what failed before was no deletion"
-        );
-        let job = due_for(&broker, 0, TopicOp::Delete);
-        broker.keep(&job, down());
+        let deletion = || topics.delete(&cluster(), &topic());
+        assert_eq!(deletion(), Deletion::Pending, "no deletion has failed yet");
+        let job = due_for(&topics, 0, TopicOp::Delete);
+        topics.complete(&job, down());
         assert_eq!(deletion(), Deletion::Failing);
-        let job = due_for(&broker, limits::BROKER_RETRY_SECONDS, TopicOp::Delete);
-        assert!(broker.keep(&job, Ok(TopicState::Deleted)));
+        let job = due_for(&topics, limits::TOPIC_RETRY_SECONDS, TopicOp::Delete);
+        assert!(topics.complete(&job, Ok(TopicState::Deleted)));
         assert_eq!(deletion(), Deletion::Done);
     }
 
     #[test]
-    fn a_corrected_wish_replaces_a_refused_one_at_once() {
-        let broker = TopicManager::default();
-        broker.ensure(&cluster(), &topic(), wanted(3));
-        let job = due_for(&broker, 0, TopicOp::Ensure(wanted(3)));
+    fn a_corrected_topic_does_not_wait_for_the_retry_of_a_refused_one() {
+        let topics = TopicManager::default();
+        topics.ensure(&cluster(), &topic(), desired(3));
+        let job = due_for(&topics, 0, TopicOp::Ensure(desired(3)));
         let too_many = Err(TopicError::Refused("InvalidReplicationFactor".to_owned()));
-        broker.keep(&job, too_many);
-        broker.ensure(&cluster(), &topic(), wanted(3));
-        assert_eq!(due(&broker, 0), None, "the same op waits");
-        broker.ensure(&cluster(), &topic(), wanted(1));
-        due_for(&broker, 0, TopicOp::Ensure(wanted(1)));
+        topics.complete(&job, too_many);
+        topics.ensure(&cluster(), &topic(), desired(3));
+        assert_eq!(due(&topics, 0), None, "the same operation waits");
+        topics.ensure(&cluster(), &topic(), desired(1));
+        due_for(&topics, 0, TopicOp::Ensure(desired(1)));
     }
 
     #[test]
-    fn a_wish_that_failed_rests_while_the_cluster_is_paused() {
-        let broker = TopicManager::default();
-        broker.ensure(&cluster(), &topic(), wanted(1));
-        let job = due_for(&broker, 0, TopicOp::Ensure(wanted(1)));
-        broker.keep(&job, down());
-        broker.pause(&cluster());
-        due_for(&broker, limits::BROKER_RETRY_MAX_SECONDS, TopicOp::Describe);
+    fn a_failed_operation_is_not_retried_while_the_cluster_is_paused() {
+        let topics = TopicManager::default();
+        topics.ensure(&cluster(), &topic(), desired(1));
+        let job = due_for(&topics, 0, TopicOp::Ensure(desired(1)));
+        topics.complete(&job, down());
+        topics.pause(&cluster());
+        due_for(&topics, limits::TOPIC_RETRY_MAX_SECONDS, TopicOp::Describe);
     }
 
     #[test]
-    fn a_result_that_comes_too_late_is_dropped() {
-        let broker = TopicManager::default();
+    fn the_result_of_a_forgotten_job_is_dropped() {
+        let topics = TopicManager::default();
         let is_unknown = |topic: &Topic| {
-            let found = broker.describe(&cluster(), topic);
-            matches!(found, TopicObserved::Unknown { .. })
+            let observed = topics.describe(&cluster(), topic);
+            matches!(observed, TopicObserved::Unknown { .. })
         };
         assert!(is_unknown(&topic()));
-        let job = due_for(&broker, 0, TopicOp::Describe);
-        broker.forget(&cluster());
+        let job = due_for(&topics, 0, TopicOp::Describe);
+        topics.forget(&cluster());
         assert!(is_unknown(&topic()));
-        let next = due_for(&broker, 0, TopicOp::Describe);
-        assert!(!broker.keep(&job, Ok(TopicState::Topic(PRESENT))), "forgotten");
+        let next = due_for(&topics, 0, TopicOp::Describe);
+        assert!(
+            !topics.complete(&job, Ok(TopicState::Known(PRESENT))),
+            "forgotten"
+        );
         assert!(is_unknown(&topic()));
         let other = Topic {
             brokers: "other:9092".to_owned(),
@@ -450,7 +441,7 @@ mod tests {
         };
         assert!(is_unknown(&other));
         assert!(
-            !broker.keep(&next, Ok(TopicState::Topic(PRESENT))),
+            !topics.complete(&next, Ok(TopicState::Known(PRESENT))),
             "of another topic"
         );
         assert!(is_unknown(&other));
