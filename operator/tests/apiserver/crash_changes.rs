@@ -1,7 +1,7 @@
-//! The operator dies after any write of a change of a running cluster: the next one ends it alike.
+//! The operator crashes after any write of a change to a running cluster: the next one converges to the same children.
 
 use crate::{
-    crash::{every_write, shape},
+    crash::{Run, every_write, shape},
     faults::{Fault, Faults},
     world::{Kubelet, Operator, World},
 };
@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{ResourceExt, api::ListParams};
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 /// The runs mostly wait, for pods and for deadlines.
 const RUNS_AT_ONCE: usize = 8;
@@ -18,13 +18,13 @@ const RUNS_AT_ONCE: usize = 8;
 enum Change {
     ScaleIn,
     Version,
-    /// Of the whole cluster, which holds a finalizer.
+    /// Of the whole cluster, which has a finalizer.
     Deletion,
 }
 
 impl Change {
     fn before(self) -> Value {
-        // What is replaced goes at once: no pod here can say that it is empty.
+        // Draining ends at once: no pod here can report that it is drained.
         json!({
             "version": "1.0.0",
             "gateway": {"replicas": 1, "drainDeadlineSeconds": 0},
@@ -36,7 +36,7 @@ impl Change {
         })
     }
 
-    /// Writes that it takes, roughly: statuses depend on what is ready when.
+    /// The writes that it takes, roughly: statuses depend on what is ready when.
     fn writes(self) -> Range<usize> {
         match self {
             Self::ScaleIn => 4..30,
@@ -63,7 +63,7 @@ impl Change {
     }
 }
 
-/// Everything that uses the topic goes first; then the wish to delete it is taken back, as no broker answers here.
+/// Waits until all writers of the topic are deleted; then retains the topic, as no broker answers here.
 async fn until_deleted(world: &World) {
     let writers = ListParams::default().labels("app.kubernetes.io/component in (shard, worker)");
     for writer in world.api::<Deployment>().list(&writers).await.unwrap() {
@@ -73,15 +73,15 @@ async fn until_deleted(world: &World) {
     let cluster: Option<PokerCluster> = world.api().get_opt("demo").await.unwrap();
     if let Some(uid) = cluster.and_then(|cluster| cluster.uid()) {
         let retain = json!({"spec": {"kafka": {"topic": {"deletionPolicy": "Retain"}}}});
-        // It may go just now.
+        // It may be deleted just now.
         let _ = world.patch("demo", retain).await;
         world.until_gone::<PokerCluster>("demo", &uid).await;
     }
     world.until_childless().await;
 }
 
-/// The change with an operator that dies after this write of it, then with another one.
-async fn run(name: &str, change: Change, dies_after: Option<usize>) -> (BTreeMap<String, Value>, usize) {
+/// The change with an operator that crashes after its nth write, then with a second one.
+async fn run(name: &str, change: Change, crashes_after: Option<usize>) -> Run {
     let world = World::new(name).await;
     let faults = Faults::none();
     let operator = world.operator("a", &faults).await;
@@ -90,7 +90,7 @@ async fn run(name: &str, change: Change, dies_after: Option<usize>) -> (BTreeMap
     world.until_settled("demo").await;
     operator.until_quiet(&world, "demo").await;
     let before = faults.writes().len();
-    if let Some(nth) = dies_after {
+    if let Some(nth) = crashes_after {
         faults.plan(before + nth, Fault::Crash);
     }
     change.begin(&world).await;
@@ -98,38 +98,43 @@ async fn run(name: &str, change: Change, dies_after: Option<usize>) -> (BTreeMap
         () = faults.crashed.cancelled() => {}
         () = change.end(&world, &operator) => {}
     }
-    let writes = faults.writes().len() - before;
+    let (writes, struck) = (faults.writes().len() - before, faults.struck());
     drop(operator);
-    // The same name takes the lease at once, as a container that restarts in its pod does.
+    // The same identity takes the lease at once, as a container that restarts in its pod does.
     let next = world.operator("a", &Faults::none()).await;
     change.end(&world, &next).await;
     let shape = shape(&world).await;
     next.stop().await;
     world.remove().await;
-    (shape, writes)
+    Run {
+        shape,
+        writes,
+        struck,
+    }
 }
 
 async fn sweep(name: &str, change: Change) {
-    let (reference, writes) = run(name, change, None).await;
+    let reference = run(name, change, None).await;
+    let writes = reference.writes;
     assert!(change.writes().contains(&writes), "{writes} writes");
-    let what = format!("{change:?}, dead after write");
-    every_write(&what, (&reference, writes), RUNS_AT_ONCE, async |nth| {
-        run(&format!("{name}-{nth}"), change, Some(nth)).await.0
+    let what = format!("{change:?}, crash after write");
+    every_write(&what, &reference, RUNS_AT_ONCE, async |nth| {
+        run(&format!("{name}-{nth}"), change, Some(nth)).await
     })
     .await;
 }
 
 #[tokio::test]
-async fn dying_after_any_write_of_a_scale_in_leads_to_the_same_children() {
+async fn a_crash_after_any_write_of_a_scale_in_converges_to_the_same_children() {
     sweep("crash-in", Change::ScaleIn).await;
 }
 
 #[tokio::test]
-async fn dying_after_any_write_of_a_new_version_leads_to_the_same_children() {
+async fn a_crash_after_any_write_of_a_new_version_converges_to_the_same_children() {
     sweep("crash-version", Change::Version).await;
 }
 
 #[tokio::test]
-async fn dying_after_any_write_of_a_deletion_leaves_nothing() {
+async fn a_crash_after_any_write_of_a_deletion_leaves_nothing() {
     sweep("crash-delete", Change::Deletion).await;
 }

@@ -1,4 +1,4 @@
-//! The finalizer is there only for a topic that must be deleted, and holds nobody longer than that.
+//! The finalizer exists only for a topic that must be deleted, and blocks deletion no longer than that.
 
 use crate::{
     faults::Faults,
@@ -12,14 +12,14 @@ use kube::{
 use poker_operator_api::{PokerCluster, names::FINALIZER};
 use serde_json::{Value, json};
 
-/// A Kafka where nobody answers.
+/// A Kafka that does not answer.
 fn with_policy(policy: &str) -> Value {
     let kafka =
         json!({"external": {"bootstrapServers": ["127.0.0.1:1"]}, "topic": {"deletionPolicy": policy}});
     json!({"version": "1.0.0", "kafka": kafka})
 }
 
-fn is_held(cluster: &PokerCluster) -> bool {
+fn has_finalizer(cluster: &PokerCluster) -> bool {
     cluster
         .finalizers()
         .iter()
@@ -27,31 +27,35 @@ fn is_held(cluster: &PokerCluster) -> bool {
 }
 
 #[tokio::test]
-async fn finalizer_follows_the_deletion_policy() {
+async fn the_finalizer_follows_the_deletion_policy() {
     let world = World::new("finalizer").await;
     let _operator = world.operator("a", &Faults::none()).await;
     world.create("demo", with_policy("Delete")).await.unwrap();
-    world.until::<PokerCluster>("demo", "held", is_held).await;
+    world
+        .until::<PokerCluster>("demo", "with a finalizer", has_finalizer)
+        .await;
     world
         .patch("demo", json!({"spec": with_policy("Retain")}))
         .await
         .unwrap();
     world
-        .until::<PokerCluster>("demo", "free", |cluster| !is_held(cluster))
+        .until::<PokerCluster>("demo", "without finalizer", |cluster| !has_finalizer(cluster))
         .await;
     world
         .patch("demo", json!({"spec": with_policy("Delete")}))
         .await
         .unwrap();
-    world.until::<PokerCluster>("demo", "held", is_held).await;
+    world
+        .until::<PokerCluster>("demo", "with a finalizer", has_finalizer)
+        .await;
 
     let deleted = world
         .api::<PokerCluster>()
         .delete("demo", &DeleteParams::default())
         .await
         .unwrap();
-    let uid = deleted.left().expect("it is held").uid().unwrap();
-    // Its brokers do not answer, so it waits; to retain the topic needs no broker.
+    let uid = deleted.left().expect("the finalizer blocks it").uid().unwrap();
+    // Kafka does not answer, so the deletion waits. Retaining the topic needs no Kafka.
     world
         .patch("demo", json!({"spec": with_policy("Retain")}))
         .await
@@ -60,12 +64,14 @@ async fn finalizer_follows_the_deletion_policy() {
 }
 
 #[tokio::test]
-async fn shards_and_workers_end_before_the_topic_goes() {
+async fn shards_and_workers_are_deleted_before_the_topic() {
     let world = World::new("writers").await;
     let _operator = world.operator("a", &Faults::none()).await;
     let _kubelet = Kubelet::start(&world);
     world.create("demo", with_policy("Delete")).await.unwrap();
-    world.until::<PokerCluster>("demo", "held", is_held).await;
+    world
+        .until::<PokerCluster>("demo", "with a finalizer", has_finalizer)
+        .await;
     world.until::<Deployment>("demo-worker", "ready", is_ready).await;
     let shards = ListParams::default().labels("app.kubernetes.io/component=shard");
     let shard = world
@@ -96,17 +102,19 @@ async fn shards_and_workers_end_before_the_topic_goes() {
         .delete("demo", &DeleteParams::background())
         .await
         .unwrap();
-    let uid = deleted.left().expect("it is held").uid().unwrap();
+    let uid = deleted.left().expect("the finalizer blocks it").uid().unwrap();
     let worker: Option<Deployment> = world.api().get_opt("demo-worker").await.unwrap();
     if let Some(uid) = worker.and_then(|worker| worker.uid()) {
         world.until_gone::<Deployment>("demo-worker", &uid).await;
     }
-    // Of this shard a pod has not ended: it stays to be seen, and the cluster waits for it.
-    let is_ending = |shard: &Deployment| shard.metadata.deletion_timestamp.is_some();
+    // A pod of this shard has not ended: its Deployment remains, and the cluster waits for it.
+    let is_terminating = |shard: &Deployment| shard.metadata.deletion_timestamp.is_some();
     world
-        .until::<Deployment>(&shard.name_any(), "being deleted", is_ending)
+        .until::<Deployment>(&shard.name_any(), "being deleted", is_terminating)
         .await;
-    world.until::<PokerCluster>("demo", "held", is_held).await;
+    world
+        .until::<PokerCluster>("demo", "with a finalizer", has_finalizer)
+        .await;
     hold(&world, &pod.name_any(), &[]).await;
     world
         .until_gone::<Deployment>(&shard.name_any(), &shard.uid().unwrap())
@@ -142,5 +150,5 @@ async fn a_managed_kafka_needs_no_finalizer() {
     world.create("demo", spec).await.unwrap();
     operator.until_quiet(&world, "demo").await;
     let cluster: PokerCluster = world.api().get("demo").await.unwrap();
-    assert!(!is_held(&cluster));
+    assert!(!has_finalizer(&cluster));
 }

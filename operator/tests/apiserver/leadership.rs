@@ -1,15 +1,15 @@
-//! Who writes, and when a process ends.
+//! Leadership: only the leader writes, and a process that loses its lease exits.
 
 use crate::{
     faults::Faults,
-    world::{PATIENCE, World},
+    world::{WAIT_TIMEOUT, World},
 };
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 #[tokio::test]
-async fn of_two_operators_one_writes_and_the_other_takes_over() {
+async fn one_of_two_operators_writes_and_the_other_takes_over() {
     let world = World::new("two").await;
     let first = world.operator("a", &Faults::none()).await;
     world
@@ -31,13 +31,13 @@ async fn of_two_operators_one_writes_and_the_other_takes_over() {
         .await
         .unwrap();
     world
-        .until::<Deployment>("demo-worker", "made again", |_| true)
+        .until::<Deployment>("demo-worker", "recreated", |_| true)
         .await;
     second.until_quiet(&world, "demo").await;
 }
 
 #[tokio::test]
-async fn process_ends_when_somebody_takes_its_lease() {
+async fn a_process_exits_when_another_takes_its_lease() {
     let world = World::new("taken").await;
     let mut operator = world.operator("a", &Faults::none()).await;
     world
@@ -49,21 +49,17 @@ async fn process_ends_when_somebody_takes_its_lease() {
         .patch("poker-operator", &PatchParams::default(), &thief)
         .await
         .unwrap();
-    let ended = tokio::time::timeout(PATIENCE, &mut operator.task)
+    let ended = tokio::time::timeout(WAIT_TIMEOUT, &mut operator.task)
         .await
         .unwrap()
         .unwrap();
     assert!(ended.unwrap_err().to_string().contains("leadership is lost"));
     let lease = world.api::<Lease>().get("poker-operator").await.unwrap();
-    assert_eq!(
-        holder(&lease),
-        Some("thief"),
-        "the lease of another is left alone"
-    );
+    assert_eq!(holder(&lease), Some("thief"), "another's lease is left alone");
 }
 
 #[tokio::test]
-async fn process_ends_when_its_lease_is_deleted() {
+async fn a_process_exits_when_its_lease_is_deleted() {
     let world = World::new("vanished").await;
     let mut operator = world.operator("a", &Faults::none()).await;
     world
@@ -74,7 +70,7 @@ async fn process_ends_when_its_lease_is_deleted() {
         .delete("poker-operator", &DeleteParams::default())
         .await
         .unwrap();
-    let ended = tokio::time::timeout(PATIENCE, &mut operator.task)
+    let ended = tokio::time::timeout(WAIT_TIMEOUT, &mut operator.task)
         .await
         .unwrap()
         .unwrap();
@@ -82,7 +78,7 @@ async fn process_ends_when_its_lease_is_deleted() {
 }
 
 #[tokio::test]
-async fn clean_end_gives_the_lease_up() {
+async fn a_clean_shutdown_releases_the_lease() {
     let world = World::new("released").await;
     let operator = world.operator("a", &Faults::none()).await;
     world

@@ -1,20 +1,23 @@
-//! The operator against a real etcd, API server and controller-manager. There is no kubelet: Deployments
-//! never become ready by themselves, tests write their status where they need it.
+//! The operator against a real etcd, API server and controller-manager. There is no kubelet: no pod becomes ready by
+//! itself, so tests write the status that they need.
 
-// Helpers of tests may fail like tests; clippy exempts only functions marked as tests.
+// Test helpers may panic as tests do; clippy exempts only functions marked as tests.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-mod blind;
+mod autoscaling;
 mod children;
 mod crash;
 mod crash_changes;
 mod faults;
 mod finalizer;
 mod leadership;
+mod observe_failures;
+mod pod_failure_status;
 mod program;
+mod relist;
+mod secrets;
 mod server;
-mod told;
+mod spec_sequences;
 mod topic;
 mod validation;
-mod walks;
 mod world;

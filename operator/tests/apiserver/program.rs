@@ -1,9 +1,9 @@
-//! The program as a pod runs it: a process of its own, told to end by SIGTERM.
+//! The binary as a pod runs it: a process that SIGTERM ends.
 
 use crate::{
     leadership::holder,
     server,
-    world::{PATIENCE, World},
+    world::{WAIT_TIMEOUT, World},
 };
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
 use serde_json::{Value, json};
@@ -53,22 +53,24 @@ impl Program {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, ready).await.expect("it is ready");
+        tokio::time::timeout(WAIT_TIMEOUT, ready)
+            .await
+            .expect("the operator is ready");
     }
 
-    /// As the kubelet ends a pod; returns the exit code and the log.
+    /// Ends the process as the kubelet does and returns the exit code and the log.
     async fn terminate(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().unwrap().to_string();
         let killed = Command::new("kill").args(["-TERM", &pid]).status().await;
         assert!(killed.unwrap().success());
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        let code = status.expect("it ends").unwrap().code();
+        let status = tokio::time::timeout(WAIT_TIMEOUT, self.child.wait()).await;
+        let code = status.expect("the process ends").unwrap().code();
         (code, std::fs::read_to_string(self.log.path()).unwrap())
     }
 }
 
 #[tokio::test]
-async fn the_program_answers_its_probes_logs_json_and_ends_cleanly_on_sigterm() {
+async fn the_binary_answers_probes_logs_json_and_exits_cleanly_on_sigterm() {
     let world = World::new("program").await;
     let program = Program::start(&world).await;
     program.until_ready().await;
@@ -78,7 +80,7 @@ async fn the_program_answers_its_probes_logs_json_and_ends_cleanly_on_sigterm() 
     let (status, metrics) = program.get("/metrics").await.unwrap();
     assert_eq!(status, 200);
     assert!(
-        metrics.contains("poker_operator_reconcile_seconds_count"),
+        metrics.contains("poker_operator_reconcile_duration_seconds_count"),
         "{metrics}"
     );
 
@@ -92,6 +94,6 @@ async fn the_program_answers_its_probes_logs_json_and_ends_cleanly_on_sigterm() 
         }
     }
     let lease = world.api::<Lease>().get("poker-operator").await.unwrap();
-    assert_eq!(holder(&lease), None, "another may begin at once");
+    assert_eq!(holder(&lease), None, "another operator can lead at once");
     world.remove().await;
 }

@@ -1,7 +1,7 @@
 //! One bare control plane (etcd, API server, controller-manager) for all tests of this binary.
 //!
-//! `POKER_TEST_KUBECONFIG` names the kubeconfig of one that already runs; without it `tests/cluster/apiserver`
-//! starts one, and a small watcher stops it when this process is gone, however it ended.
+//! `POKER_TEST_KUBECONFIG` is the kubeconfig of one that already runs. Without it `tests/cluster/apiserver` starts one,
+//! and a child process stops it when this process ends, however it ends.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -33,8 +33,8 @@ fn kubeconfig() -> &'static Path {
 fn start() -> PathBuf {
     let script = "../tests/cluster/apiserver";
     let dir = std::env::temp_dir().join(format!("poker-apiserver-{}", std::process::id()));
-    // Stops the server when our end of the pipe closes, which it does however this process ends.
-    let watcher = Command::new("sh")
+    // Stops the server when our end of the pipe closes, which happens however this process ends.
+    let supervisor = Command::new("sh")
         .arg("-c")
         .arg(r#"cat >/dev/null; "$1" down "$2"; rmdir "$2""#)
         .args(["sh", script])
@@ -42,14 +42,14 @@ fn start() -> PathBuf {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
-        .expect("the watcher starts");
-    std::mem::forget(watcher);
+        .expect("the supervisor starts");
+    std::mem::forget(supervisor);
     let up = Command::new(script)
         .arg("up")
         .arg(&dir)
         .stdin(Stdio::null())
         .status()
-        .expect("bash is there");
+        .expect("bash is installed");
     assert!(
         up.success(),
         "tests/cluster/apiserver up {} failed",
@@ -75,10 +75,10 @@ async fn config() -> Config {
         .expect("kubeconfig is valid")
 }
 
-/// DrainStatus for writing while the definition lets anything in; for reading by tests that need it strict.
+/// Write-locked while the CRD accepts anything; read-locked by tests that need the strict one.
 pub static SCHEMA: RwLock<()> = RwLock::const_new(());
 
-/// An undisturbed client of the administrator; the resource definition is installed.
+/// The administrator's client, without faults; the CRD is installed.
 pub async fn client() -> Client {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let client = Client::try_from(config().await).expect("client");
@@ -88,7 +88,7 @@ pub async fn client() -> Client {
     client
 }
 
-/// Installs a definition and waits until it is served.
+/// Installs a CRD and waits until it is served.
 pub async fn install(client: Client, definition: CustomResourceDefinition) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client);
     let patch = PatchParams::apply("test").force();
@@ -102,7 +102,7 @@ pub async fn install(client: Client, definition: CustomResourceDefinition) {
         .expect("established");
 }
 
-/// A client with `faults` below kube's retries, as a process of the operator has it.
+/// The operator's client, with `faults` below kube's retries.
 pub async fn faulty_client(faults: &Faults) -> Client {
     let mut config = config().await;
     config.default_retry = false;

@@ -1,8 +1,8 @@
-//! The topic on a real Kafka: made, grown and kept as the spec says, and deleted only where that is asked for.
+//! The topic on a real Kafka: created, grown and retained as the spec says, and deleted only if the spec says so.
 
 use crate::{
     faults::Faults,
-    world::{Kubelet, PATIENCE, World, condition},
+    world::{Kubelet, WAIT_TIMEOUT, World, condition},
 };
 use futures::executor::block_on;
 use poker_operator_api::PokerCluster;
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 const HOUR_MS: i64 = 3_600_000;
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// A broker of its own folder and port. Its methods block: call them off the async runtime.
+/// A broker with its own folder and port. Its methods block: call them off the async runtime.
 struct Kafka {
     server: Child,
     address: String,
@@ -48,7 +48,7 @@ impl Kafka {
         let admin: AdminClient<_> = config.set("bootstrap.servers", &address).create().unwrap();
         let started = Instant::now();
         while let Err(error) = admin.inner().fetch_metadata(None, ANSWER) {
-            assert!(started.elapsed() < PATIENCE, "Kafka does not answer: {error}");
+            assert!(started.elapsed() < WAIT_TIMEOUT, "Kafka does not answer: {error}");
         }
         Self {
             server,
@@ -67,7 +67,7 @@ impl Kafka {
             .unwrap();
     }
 
-    /// How many partitions a topic has; `None` when there is no such topic.
+    /// The partition count of a topic; `None` if the topic does not exist.
     fn partitions(&self, topic: &str) -> Option<usize> {
         let all = self.admin.inner().fetch_metadata(None, ANSWER).unwrap();
         let found = all.topics().iter().find(|found| found.name() == topic);
@@ -76,15 +76,15 @@ impl Kafka {
 
     fn setting(&self, topic: &str, key: &str) -> Option<String> {
         let options = AdminOptions::new().request_timeout(Some(ANSWER));
-        let asked = ResourceSpecifier::Topic(topic);
-        let answer = block_on(self.admin.describe_configs([&asked], &options)).unwrap();
-        answer[0].as_ref().unwrap().get(key)?.value.clone()
+        let resource = ResourceSpecifier::Topic(topic);
+        let described = block_on(self.admin.describe_configs([&resource], &options)).unwrap();
+        described[0].as_ref().unwrap().get(key)?.value.clone()
     }
 
     fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !holds(self) {
-            assert!(started.elapsed() < PATIENCE, "{what}");
+            assert!(started.elapsed() < WAIT_TIMEOUT, "{what}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -104,7 +104,7 @@ fn spec(kafka: &Kafka, topic: &Value) -> Value {
 
 // One broker for everything, as it takes seconds to start; several threads, as its client blocks.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_is_made_kept_and_deleted_as_the_spec_says() {
+async fn a_topic_is_created_grown_retained_and_deleted_as_the_spec_says() {
     let kafka = tokio::task::spawn_blocking(Kafka::start).await.unwrap();
     let world = World::new("topic").await;
     let _kubelet = Kubelet::start(&world);
@@ -114,24 +114,24 @@ async fn a_topic_is_made_kept_and_deleted_as_the_spec_says() {
         world.patch(cluster, patch).await.unwrap()
     };
 
-    let wanted = json!({"partitions": 3, "retentionHours": 2, "deletionPolicy": "Delete"});
-    world.create("demo", spec(&kafka, &wanted)).await.unwrap();
+    let desired = json!({"partitions": 3, "retentionHours": 2, "deletionPolicy": "Delete"});
+    world.create("demo", spec(&kafka, &desired)).await.unwrap();
     world.until_condition("demo", "Ready", "True", "Ready").await;
-    let made = format!("{}.demo.history", world.namespace);
-    // People can estimate before the log of their rounds is there.
-    kafka.until("it is made", |kafka| kafka.partitions(&made) == Some(3));
+    let generated = format!("{}.demo.history", world.namespace);
+    // The cluster is Ready before its topic exists: estimating does not need it.
+    kafka.until("created", |kafka| kafka.partitions(&generated) == Some(3));
     let two_hours = Some((2 * HOUR_MS).to_string());
-    kafka.until("with its retention", |kafka| {
-        kafka.setting(&made, "retention.ms") == two_hours
+    kafka.until("retention is set", |kafka| {
+        kafka.setting(&generated, "retention.ms") == two_hours
     });
     change("demo", json!({"partitions": 5, "retentionHours": 3})).await;
-    kafka.until("it grows", |kafka| kafka.partitions(&made) == Some(5));
+    kafka.until("grown", |kafka| kafka.partitions(&generated) == Some(5));
     let three_hours = Some((3 * HOUR_MS).to_string());
-    kafka.until("its retention follows", |kafka| {
-        kafka.setting(&made, "retention.ms") == three_hours
+    kafka.until("retention is changed", |kafka| {
+        kafka.setting(&generated, "retention.ms") == three_hours
     });
 
-    // A topic of somebody's own, larger than the spec says and with a setting of which the operator knows nothing.
+    // A topic that already exists, larger than the spec says and with a setting that the operator does not manage.
     kafka.create("own", 4, &[("max.message.bytes", "777777")]);
     let smaller = json!({"name": "own", "partitions": 2, "retentionHours": 3});
     world.create("second", spec(&kafka, &smaller)).await.unwrap();
@@ -142,15 +142,15 @@ async fn a_topic_is_made_kept_and_deleted_as_the_spec_says() {
         .until_condition("second", "Ready", "False", "TopicCannotShrink")
         .await;
     let cluster: PokerCluster = world.api().get("second").await.unwrap();
-    let told = &condition(&cluster, "Stalled").unwrap().message;
-    assert!(told.starts_with("the topic has 4 partitions"), "{told}");
+    let message = &condition(&cluster, "Stalled").unwrap().message;
+    assert!(message.starts_with("the topic has 4 partitions"), "{message}");
     let events = world.events("TopicCannotShrink").await;
-    assert!(events.len() == 1 && events[0].starts_with(told), "{events:?}");
+    assert!(events.len() == 1 && events[0].starts_with(message), "{events:?}");
     assert_eq!(kafka.partitions("own"), Some(4));
     assert_ne!(
         kafka.setting("own", "retention.ms"),
         three_hours,
-        "a topic that does not fit is left as it is"
+        "a topic that cannot follow the spec is left as it is"
     );
     assert_eq!(
         kafka.setting("own", "max.message.bytes").as_deref(),
@@ -158,19 +158,17 @@ async fn a_topic_is_made_kept_and_deleted_as_the_spec_says() {
     );
     change("second", json!({"partitions": 4})).await;
     world.until_condition("second", "Ready", "True", "Ready").await;
-    kafka.until("its retention follows now that it fits", |kafka| {
+    kafka.until("retention is changed once the spec fits", |kafka| {
         kafka.setting("own", "retention.ms") == three_hours
     });
 
-    for (cluster, topic, kept) in [("second", "own", Some(4)), ("demo", &made, None)] {
+    for (cluster, topic, kept) in [("second", "own", Some(4)), ("demo", &generated, None)] {
         let found: PokerCluster = world.api().get(cluster).await.unwrap();
         world.delete(cluster).await;
         world
             .until_gone::<PokerCluster>(cluster, found.metadata.uid.as_deref().unwrap())
             .await;
-        kafka.until("it is deleted, or retained", |kafka| {
-            kafka.partitions(topic) == kept
-        });
+        kafka.until("deleted or retained", |kafka| kafka.partitions(topic) == kept);
     }
     world.remove().await;
 }

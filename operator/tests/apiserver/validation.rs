@@ -1,9 +1,9 @@
-//! What the API server refuses, and what gets past it.
+//! Objects that the API server rejects, and undecodable objects that it accepted.
 
 use crate::{
     faults::Faults,
     server,
-    world::{PATIENCE, World, watch_until},
+    world::{WAIT_TIMEOUT, World, watch_until},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -14,9 +14,9 @@ use kube::{
 use poker_operator_api::{PokerCluster, names::FINALIZER};
 use serde_json::{Value, json};
 
-/// Each rule that spans fields, an object that breaks it, and words of the message people read.
+/// Each rule that spans fields, with an object that breaks it and words of the message.
 #[tokio::test]
-async fn each_rule_refuses_with_its_message() {
+async fn each_rule_rejects_with_its_message() {
     let world = World::new("rules").await;
     let _strict = server::SCHEMA.read().await;
     let participants = json!([{"builtin": "Participants", "target": {"averageValue": "100"}}]);
@@ -99,17 +99,20 @@ async fn each_rule_refuses_with_its_message() {
         ),
     ];
     for (name, spec, message) in table {
-        let refused = world
+        let rejection = world
             .create(name, spec.clone())
             .await
             .expect_err(&spec.to_string())
             .to_string();
-        assert!(refused.contains(message), "{spec}\nsays {refused}\nnot {message}");
+        assert!(
+            rejection.contains(message),
+            "{spec}\nis rejected by {rejection}\nnot {message}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_change_that_a_topic_cannot_follow_is_refused() {
+async fn a_change_that_a_topic_cannot_follow_is_rejected() {
     let world = World::new("transition").await;
     let _strict = server::SCHEMA.read().await;
     world
@@ -129,9 +132,9 @@ fn secret() -> Value {
     json!({"urlSecretRef": {"name": "a", "key": "b"}})
 }
 
-/// A definition without a schema lets anything in; the operator must live with what it finds.
+/// A CRD without a schema accepts any object; the operator must survive such objects.
 #[tokio::test]
-async fn an_object_that_cannot_be_decoded_stops_no_other() {
+async fn an_undecodable_object_blocks_no_other() {
     let world = World::new("undecodable").await;
     create_undecodable(&world, "broken").await;
     let operator = world.operator("a", &Faults::none()).await;
@@ -140,9 +143,9 @@ async fn an_object_that_cannot_be_decoded_stops_no_other() {
     operator.until_quiet(&world, "good").await;
 }
 
-/// As after an operator went back to a version that does not know the object's fields.
+/// As after a downgrade to an operator that does not know the object's fields.
 #[tokio::test]
-async fn an_object_that_cannot_be_decoded_can_be_deleted() {
+async fn an_undecodable_object_can_be_deleted() {
     let world = World::new("undeletable").await;
     create_undecodable(&world, "broken").await;
     let resource = ApiResource::erase::<PokerCluster>(&());
@@ -153,12 +156,12 @@ async fn an_object_that_cannot_be_decoded_can_be_deleted() {
     api.delete("broken", &DeleteParams::default()).await.unwrap();
     let uid = object.metadata.uid.unwrap();
     let is_deleted = conditions::is_deleted(&uid);
-    assert!(watch_until(api, "broken", is_deleted).await, "it stays");
+    assert!(watch_until(api, "broken", is_deleted).await, "it still exists");
 }
 
-/// Lets anything in for as long as it takes to create one object.
+/// Installs a CRD that accepts anything for as long as it takes to create one object.
 async fn create_undecodable(world: &World, name: &str) {
-    let _alone = server::SCHEMA.write().await;
+    let _exclusive = server::SCHEMA.write().await;
     let mut loose = poker_operator_api::crd();
     for version in &mut loose.spec.versions {
         let anything =
@@ -167,7 +170,7 @@ async fn create_undecodable(world: &World, name: &str) {
     }
     server::install(world.client.clone(), loose).await;
     let created = async {
-        // The server takes the new schema up a moment after it said so.
+        // The server uses the new schema a moment after it reports the CRD as established.
         while world
             .create(name, json!({"version": {"not": "text"}}))
             .await
@@ -176,9 +179,9 @@ async fn create_undecodable(world: &World, name: &str) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, created)
+    tokio::time::timeout(WAIT_TIMEOUT, created)
         .await
-        .expect("the loose definition is served");
+        .expect("the loose CRD is served");
     server::install(world.client.clone(), poker_operator_api::crd()).await;
     let strict = async {
         while world
@@ -191,33 +194,33 @@ async fn create_undecodable(world: &World, name: &str) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, strict)
+    tokio::time::timeout(WAIT_TIMEOUT, strict)
         .await
-        .expect("the strict definition is served");
+        .expect("the strict CRD is served");
 }
 
-/// `poker-operator plan` foretells what the server says: both are asked about the same rows.
+/// `poker-operator plan` predicts what the server rejects: both validate the same objects.
 #[tokio::test]
-async fn what_a_plan_refuses_is_what_the_server_refuses() {
+async fn the_plan_command_rejects_what_the_server_rejects() {
     #[derive(serde::Deserialize)]
-    struct Row {
+    struct Case {
         #[serde(default)]
         name: Option<String>,
         spec: Value,
-        says: Option<String>,
-        server: Option<String>,
+        message: Option<String>,
+        server_message: Option<String>,
     }
-    let rows: Vec<Row> =
+    let cases: Vec<Case> =
         serde_saphyr::from_str(include_str!("../../manifest/testdata/invalid_clusters.yaml")).unwrap();
-    let world = World::new("foretold").await;
+    let world = World::new("predicted").await;
     let _strict = server::SCHEMA.read().await;
-    let mut wrong = Vec::new();
-    for row in rows {
+    let mut mismatches = Vec::new();
+    for case in cases {
         let object = json!({
             "apiVersion": "planningpoker.dev/v1alpha1", "kind": "PokerCluster",
-            "metadata": {"name": row.name.as_deref().unwrap_or("demo")}, "spec": row.spec,
+            "metadata": {"name": case.name.as_deref().unwrap_or("demo")}, "spec": case.spec,
         });
-        // As kubectl asks.
+        // As kubectl sends it.
         let request = axum::http::Request::post(format!(
             "/apis/planningpoker.dev/v1alpha1/namespaces/{}/pokerclusters?dryRun=All&fieldValidation=Strict",
             world.namespace
@@ -226,17 +229,19 @@ async fn what_a_plan_refuses_is_what_the_server_refuses() {
         let request = request.body(object.to_string().into_bytes()).unwrap();
         let answer = world.client.request::<Value>(request).await;
         let answer = answer.map_err(|error| error.to_string());
-        let agrees = match (&answer, &row.says) {
+        let agrees = match (&answer, &case.message) {
             (Ok(_), None) => true,
-            (Err(refused), Some(says)) => refused.contains(row.server.as_ref().unwrap_or(says)),
+            (Err(rejection), Some(message)) => {
+                rejection.contains(case.server_message.as_ref().unwrap_or(message))
+            }
             _ => false,
         };
         if !agrees {
-            wrong.push(format!(
-                "{} is told as {:?}; the server: {answer:?}",
-                row.spec, row.says
+            mismatches.push(format!(
+                "{}: expected {:?}; the server: {answer:?}",
+                case.spec, case.message
             ));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(mismatches.is_empty(), "{mismatches:#?}");
 }

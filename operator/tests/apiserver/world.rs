@@ -1,4 +1,4 @@
-//! A namespace of its own, an operator in it, and questions about what became of it.
+//! A namespace for one test, an operator that watches it, and queries of its objects.
 
 use crate::{faults::Faults, server};
 use futures::StreamExt;
@@ -34,11 +34,10 @@ use std::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// Nothing here takes this long; a test that waits longer has found a fault.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing here takes this long: a test that waits longer fails.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Whether the condition holds for an object in good time. A watch may break off, as when the schema is changed: it
-/// begins again.
+/// Whether the object meets the condition in time. A watch that fails, as when the schema changes, is repeated.
 pub async fn watch_until<K>(api: Api<K>, name: &str, met: impl wait::Condition<K>) -> bool
 where
     K: Clone + std::fmt::Debug + Send + serde::de::DeserializeOwned + Resource + 'static,
@@ -50,7 +49,7 @@ where
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, watch).await.is_ok()
+    tokio::time::timeout(WAIT_TIMEOUT, watch).await.is_ok()
 }
 
 pub struct World {
@@ -78,12 +77,12 @@ impl World {
         Self { client, namespace }
     }
 
-    /// Asks for the namespace to be deleted; nobody waits for it.
+    /// Deletes the namespace in the background.
     pub async fn remove(&self) {
         let api: Api<Namespace> = Api::all(self.client.clone());
         api.delete(&self.namespace, &DeleteParams::background())
             .await
-            .expect("namespace is there");
+            .expect("the namespace exists");
     }
 
     pub fn api<K>(&self) -> Api<K>
@@ -101,7 +100,7 @@ impl World {
         api.create(&PostParams::default(), &object).await
     }
 
-    /// A Secret of somebody's own with one key.
+    /// A Secret that the operator does not manage, with one key.
     pub async fn create_secret(&self, name: &str, key: &str, value: &str) {
         let secret = json!({"metadata": {"name": name}, "stringData": {key: value}});
         let secret: Secret = serde_json::from_value(secret).expect("a Secret");
@@ -115,7 +114,7 @@ impl World {
             .await
     }
 
-    /// Puts another spec in the place of the whole old one.
+    /// Replaces the whole spec.
     pub async fn replace_spec(&self, name: &str, spec: Value) {
         let resource = ApiResource::erase::<PokerCluster>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
@@ -129,7 +128,7 @@ impl World {
         }
     }
 
-    /// Waits until `holds` for the object; says what it is like when it never does.
+    /// Waits until `holds` for the object; panics with the object if it never does.
     pub async fn until<K>(&self, name: &str, what: &str, holds: impl Fn(&K) -> bool)
     where
         K: Resource<Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Send + 'static,
@@ -165,19 +164,19 @@ impl World {
         drop(
             api.delete(name, &DeleteParams::background())
                 .await
-                .expect("it is there"),
+                .expect("it exists"),
         );
     }
 
-    /// Waits until the garbage collector has taken every child.
+    /// Waits until the garbage collector has deleted every child.
     pub async fn until_childless(&self) {
-        let gone = async {
+        let deleted = async {
             while !self.children().await.is_empty() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        let ended = tokio::time::timeout(PATIENCE, gone).await;
-        ended.unwrap_or_else(|_| panic!("children stay in {}", self.namespace));
+        let ended = tokio::time::timeout(WAIT_TIMEOUT, deleted).await;
+        ended.unwrap_or_else(|_| panic!("children remain in {}", self.namespace));
     }
 
     pub async fn until_gone<K>(&self, name: &str, uid: &str)
@@ -188,7 +187,7 @@ impl World {
     {
         let is_deleted = conditions::is_deleted(uid);
         let ended = watch_until(self.api::<K>(), name, is_deleted).await;
-        assert!(ended, "{name} is still there");
+        assert!(ended, "{name} still exists");
     }
 
     pub async fn until_condition(&self, name: &str, type_: &str, status: &str, reason: &str) {
@@ -199,7 +198,14 @@ impl World {
         .await;
     }
 
-    /// Notes of the events of a reason, once there is one.
+    /// The message of the condition of this type.
+    pub async fn condition_message(&self, name: &str, type_: &str) -> String {
+        let cluster: PokerCluster = self.api().get(name).await.expect("cluster");
+        let found = condition(&cluster, type_).expect("condition");
+        found.message.clone()
+    }
+
+    /// The notes of all events with this reason, once there is one.
     pub async fn events(&self, reason: &str) -> Vec<String> {
         let found = async {
             loop {
@@ -213,12 +219,12 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, found)
+        tokio::time::timeout(WAIT_TIMEOUT, found)
             .await
             .unwrap_or_else(|_| panic!("no event {reason}"))
     }
 
-    /// Every child of every kind: kind/name to the object without what the server adds per object.
+    /// The children of every kind by kind/name, without managed fields.
     pub async fn children(&self) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
         self.list::<ServiceAccount>(&mut all).await;
@@ -250,7 +256,7 @@ impl World {
         }
     }
 
-    /// Starts an operator of this namespace.
+    /// Starts an operator that watches this namespace.
     pub async fn operator(&self, identity: &str, faults: &Faults) -> Operator {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let admin = format!("http://{}", listener.local_addr().expect("address"));
@@ -274,7 +280,7 @@ impl World {
     }
 }
 
-/// Makes every pod of the namespace ready as soon as it is there, as a kubelet would. Dropping it ends that.
+/// Makes every pod of the namespace ready once it exists, as a kubelet would, until it is dropped.
 pub struct Kubelet(JoinHandle<()>);
 
 impl Kubelet {
@@ -291,7 +297,7 @@ impl Kubelet {
                     continue;
                 }
                 let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
-                // A pod that is already gone needs nothing.
+                // The pod may be deleted already.
                 let _ = pods
                     .patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(ready))
                     .await;
@@ -315,7 +321,7 @@ pub fn condition<'a>(cluster: &'a PokerCluster, type_: &str) -> Option<&'a Condi
         .find(|condition| condition.type_ == type_)
 }
 
-/// A running operator. Dropping it kills it without a goodbye.
+/// A running operator. Dropping it kills it without a shutdown.
 pub struct Operator {
     admin: String,
     stop: CancellationToken,
@@ -325,16 +331,16 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// As on SIGTERM: a clean end.
+    /// Shuts the operator down, as SIGTERM does.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        let ended = tokio::time::timeout(PATIENCE, &mut self.task)
+        let ended = tokio::time::timeout(WAIT_TIMEOUT, &mut self.task)
             .await
             .expect("ends in time");
         ended.expect("no panic").expect("ends without an error");
     }
 
-    /// Value of a metric without labels.
+    /// The value of a metric without labels.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").await?.1;
         text.lines()
@@ -346,33 +352,35 @@ impl Operator {
         Some((response.status().as_u16(), response.text().await.ok()?))
     }
 
-    /// Passes that have ended.
-    async fn passes(&self) -> f64 {
-        self.metric("poker_operator_reconcile_seconds_count")
+    /// Reconciles that have ended.
+    async fn reconciles(&self) -> f64 {
+        self.metric("poker_operator_reconcile_duration_seconds_count")
             .await
             .unwrap_or_default()
     }
 
-    /// Makes the operator look at the cluster once more and waits until it has.
-    pub async fn another_pass(&self, world: &World, cluster: &str) {
-        let before = self.passes().await;
+    /// Triggers another reconcile of the cluster and waits for its end.
+    pub async fn reconcile_again(&self, world: &World, cluster: &str) {
+        let before = self.reconciles().await;
         let stamp = format!("{before}-{}", self.faults.writes().len());
         let touch = json!({"metadata": {"annotations": {"test/touched": stamp}}});
         world.patch(cluster, touch).await.expect("touch");
-        let looked = async {
-            while self.passes().await <= before {
+        let reconciled = async {
+            while self.reconciles().await <= before {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, looked).await.expect("a pass");
+        tokio::time::timeout(WAIT_TIMEOUT, reconciled)
+            .await
+            .expect("a reconcile");
     }
 
-    /// Waits until three passes in a row write nothing.
+    /// Waits until three reconciles in a row write nothing.
     pub async fn until_quiet(&self, world: &World, cluster: &str) {
         let mut quiet = 0;
         for _ in 0..60 {
             let before = self.faults.writes().len();
-            self.another_pass(world, cluster).await;
+            self.reconcile_again(world, cluster).await;
             quiet = if self.faults.writes().len() == before {
                 quiet + 1
             } else {

@@ -1,4 +1,4 @@
-//! Walks between wanted states: whatever the way, the end is that of a fresh install.
+//! Sequences of specs: whatever came before, the children are those of a fresh cluster with the last spec.
 
 use crate::{
     crash::{difference, shape},
@@ -8,7 +8,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Shards and gateways that are replaced go at once: no pod here can say that it is empty.
+/// Draining ends at once: no pod here can report that it is drained.
 fn spec(change: Value) -> Value {
     let mut spec = json!({
         "version": "1.0.0",
@@ -30,16 +30,16 @@ fn merge(into: &mut Value, change: Value) {
     }
 }
 
-/// The children after these states one after the other, without what tells how many there were.
-async fn walk(name: &str, states: Vec<Value>) -> BTreeMap<String, Value> {
+/// The children after these specs, applied one after the other.
+async fn apply(name: &str, specs: Vec<Value>) -> BTreeMap<String, Value> {
     let world = World::new(name).await;
     let operator = world.operator("a", &Faults::none()).await;
     let _kubelet = Kubelet::start(&world);
-    for (number, state) in states.into_iter().enumerate() {
+    for (number, spec) in specs.into_iter().enumerate() {
         if number == 0 {
-            world.create("demo", state).await.unwrap();
+            world.create("demo", spec).await.unwrap();
         } else {
-            world.replace_spec("demo", state).await;
+            world.replace_spec("demo", spec).await;
         }
         world.until_settled("demo").await;
     }
@@ -51,7 +51,7 @@ async fn walk(name: &str, states: Vec<Value>) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test]
-async fn a_changed_cluster_equals_a_fresh_one() {
+async fn a_changed_cluster_has_the_children_of_a_fresh_one() {
     let table = [
         ("database", json!({"database": {"none": {}}})),
         (
@@ -63,12 +63,12 @@ async fn a_changed_cluster_equals_a_fresh_one() {
     ];
     for (name, change) in table {
         let plain = || spec(json!({}));
-        let there = walk(&format!("walk-{name}"), vec![plain(), spec(change.clone())]).await;
-        let fresh = walk(&format!("fresh-{name}"), vec![spec(change.clone())]).await;
-        let differ = difference(&fresh, &there);
+        let changed = apply(&format!("changed-{name}"), vec![plain(), spec(change.clone())]).await;
+        let fresh = apply(&format!("fresh-{name}"), vec![spec(change.clone())]).await;
+        let differ = difference(&fresh, &changed);
         assert!(differ.is_empty(), "to {name}: {}", differ.join("\n"));
-        let back = walk(&format!("back-{name}"), vec![spec(change), plain()]).await;
-        let fresh = walk(&format!("plain-{name}"), vec![plain()]).await;
+        let back = apply(&format!("back-{name}"), vec![spec(change), plain()]).await;
+        let fresh = apply(&format!("plain-{name}"), vec![plain()]).await;
         let differ = difference(&fresh, &back);
         assert!(differ.is_empty(), "back from {name}: {}", differ.join("\n"));
     }

@@ -1,23 +1,18 @@
-//! What the operator may not observe is told with what to do, and passes when it may again.
+//! If the operator may not read or watch a resource, it reports the error with a remedy, and recovers once it may.
 
-use crate::{
-    faults::Faults,
-    world::{World, condition},
-};
+use crate::{faults::Faults, world::World};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
-use poker_operator_api::PokerCluster;
 use serde_json::json;
 
-async fn told(world: &World) -> String {
+async fn degraded_message(world: &World) -> String {
     world
         .until_condition("demo", "Degraded", "True", "CannotObserve")
         .await;
-    let cluster: PokerCluster = world.api().get("demo").await.unwrap();
-    condition(&cluster, "Degraded").unwrap().message.clone()
+    world.condition_message("demo", "Degraded").await
 }
 
 #[tokio::test]
-async fn a_secret_that_may_not_be_read_is_told() {
+async fn a_forbidden_secret_is_reported_until_it_may_be_read() {
     let world = World::new("unread").await;
     let faults = Faults::none();
     faults.forbid("/secrets/my-redis", false);
@@ -30,15 +25,16 @@ async fn a_secret_that_may_not_be_read_is_told() {
         .create("demo", json!({"version": "1.0.0", "redis": redis}))
         .await
         .unwrap();
-    let message = told(&world).await;
-    let what = "cannot read Secret my-redis: refused by the test: give the operator's ServiceAccount the permissions";
-    assert!(message.starts_with(what), "{message}");
+    let message = degraded_message(&world).await;
+    let expected =
+        "cannot read Secret my-redis: refused by the test: give the operator's ServiceAccount the permissions";
+    assert!(message.starts_with(expected), "{message}");
     world
         .until_condition("demo", "Ready", "False", "CannotObserve")
         .await;
 
     faults.allow();
-    operator.another_pass(&world, "demo").await;
+    operator.reconcile_again(&world, "demo").await;
     world.until::<Deployment>("demo-worker", "there", |_| true).await;
     world
         .until_condition("demo", "Degraded", "False", "AsExpected")
@@ -46,15 +42,15 @@ async fn a_secret_that_may_not_be_read_is_told() {
 }
 
 #[tokio::test]
-async fn a_kind_that_may_not_be_watched_is_told() {
+async fn a_forbidden_watch_is_reported_until_it_may_be_opened() {
     let world = World::new("unwatched").await;
     let faults = Faults::none();
     faults.forbid("/configmaps", true);
     let operator = world.operator("a", &faults).await;
     world.create("demo", json!({"version": "1.0.0"})).await.unwrap();
     world.until::<ConfigMap>("demo-routes", "there", |_| true).await;
-    // What it wrote does not come back, so it waits, and says so.
-    let message = told(&world).await;
+    // Its cache never shows its own write, so it waits and reports why.
+    let message = degraded_message(&world).await;
     assert!(message.starts_with("the watch of ConfigMap fails"), "{message}");
 
     faults.allow();

@@ -1,0 +1,69 @@
+//! Autoscaling as the status and the events report it.
+
+use crate::{faults::Faults, world::World};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
+use poker_operator_api::PokerCluster;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_missing_token_blocks_only_scaling() {
+    let world = World::new("token").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    let token = json!({"name": "monitoring", "key": "token"});
+    let spec = json!({
+        "version": "1.0.0",
+        "prometheus": {"url": "http://127.0.0.1:1", "bearerTokenSecretRef": token},
+        "gateway": {"autoscaling": {
+            "minReplicas": 2, "maxReplicas": 4,
+            "metrics": [{"builtin": "Connections", "target": {"averageValue": "500"}}],
+        }},
+    });
+    world.create("demo", spec).await.unwrap();
+    world.until::<Deployment>("demo-worker", "there", |_| true).await;
+    world
+        .until_condition("demo", "Degraded", "True", "MetricsUnavailable")
+        .await;
+    let message = world.condition_message("demo", "Degraded").await;
+    assert!(message.contains("Secret monitoring does not exist"), "{message}");
+    world.create_secret("monitoring", "token", "s3cr3t").await;
+    operator.reconcile_again(&world, "demo").await;
+    world
+        .until_condition("demo", "Degraded", "False", "AsExpected")
+        .await;
+}
+
+#[tokio::test]
+async fn manual_scaling_is_ignored_and_reported_by_one_event_while_autoscaling_is_set() {
+    let world = World::new("scaled").await;
+    let operator = world.operator("a", &Faults::none()).await;
+    let spec = json!({
+        "version": "1.0.0",
+        "prometheus": {"url": "http://127.0.0.1:1"},
+        "shards": {"autoscaling": {
+            "minReplicas": 2, "maxReplicas": 4,
+            "metrics": [{"builtin": "Participants", "target": {"averageValue": "500"}}],
+        }},
+    });
+    world.create("demo", spec).await.unwrap();
+    world
+        .until::<PokerCluster>("demo", "decided", |cluster| {
+            cluster
+                .status
+                .as_ref()
+                .is_some_and(|status| !status.scaling.is_empty())
+        })
+        .await;
+    // As `kubectl scale` does.
+    let scale = Patch::Merge(json!({"spec": {"replicas": 9}}));
+    let clusters = world.api::<PokerCluster>();
+    clusters
+        .patch_scale("demo", &PatchParams::default(), &scale)
+        .await
+        .unwrap();
+    let notes = world.events("ReplicasIgnored").await;
+    let expected = "spec.shards.replicas is now 9 and has no effect: autoscaling decides, and wants 3";
+    assert!(notes[0].starts_with(expected), "{notes:?}");
+    operator.reconcile_again(&world, "demo").await;
+    assert_eq!(world.events("ReplicasIgnored").await.len(), 1);
+}
