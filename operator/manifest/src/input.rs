@@ -1,4 +1,4 @@
-//! What people hand over: a file, or standard input for `-`.
+//! Reads files, or standard input for `-`.
 
 use std::io::Read;
 use std::path::Path;
@@ -50,15 +50,15 @@ pub fn text_of(bytes: Vec<u8>) -> Result<String> {
 /// The one document of a YAML text.
 ///
 /// # Errors
-/// It is no YAML, or holds several documents.
+/// The text is not YAML, or holds several documents.
 pub fn yaml(text: &str) -> Result<Value> {
     let options = serde_saphyr::options! { with_snippet: false };
     match serde_saphyr::from_str_with_options(text, options) {
         Err(serde_saphyr::Error::MultipleDocuments { .. }) => {
-            bail!("it holds several documents: give one of them")
+            bail!("the file holds several documents: give one of them")
         }
         Err(_) if text.contains("${") => {
-            bail!("it is a template: put something in the place of each ${{…}} first")
+            bail!("the file is a template: replace each ${{…}} first")
         }
         read => Ok(read?),
     }
@@ -69,20 +69,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn standard_input_is_called_by_its_name() {
+    fn standard_input_has_a_display_name() {
         assert_eq!(display_name(Path::new("-")), "standard input");
         assert_eq!(display_name(Path::new("./-")), "./-");
     }
 
     #[test]
-    fn yaml_that_cannot_be_used_is_told_in_a_line() {
-        for (text, says) in [
+    fn unusable_yaml_is_an_error_in_one_line() {
+        for (text, expected) in [
             ("a: 1\n---\nb: 2\n", "several documents: give one"),
-            ("a: {b: ${NAME}}\n", "it is a template"),
+            ("a: {b: ${NAME}}\n", "the file is a template"),
             ("a: {b: 1\nc: 2\n", "at line 2, column 2"),
         ] {
             let error = format!("{:#}", yaml(text).unwrap_err());
-            assert!(error.contains(says) && !error.contains('\n'), "{error}");
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What the API server would refuse of a PokerCluster that is made: by the schema of its definition, and by the rules
-//! between fields that stand in it. Rules about changes (`oldSelf`) have nothing to say of a new one.
+//! Validates a new PokerCluster as the API server does: against the schema of the CRD and its CEL rules. Transition
+//! rules (`oldSelf`) do not apply to a new object.
 
 mod schema;
 
@@ -7,10 +7,10 @@ use kube_cel::{Validator, apply_defaults, compile_schema};
 use serde_json::{Value, json};
 use std::fmt;
 
-/// Something to put right, and where.
+/// An error in a file: what to correct, and in which field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// As `spec.shards.replicas`; empty for the object as a whole.
+    /// For example `spec.shards.replicas`; empty for the object itself.
     pub path: String,
     pub message: String,
 }
@@ -24,11 +24,11 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// Everything that is refused of a new object; nothing of its status is looked at. As on the server, rules are asked
-/// only about what has the right form.
+/// All errors of a new object, without its status. As on the server, rules are evaluated only if the object matches the
+/// schema.
 ///
 /// # Errors
-/// When the definition cannot be written as JSON.
+/// The CRD cannot be serialized as JSON.
 pub fn field_errors(object: &Value) -> serde_json::Result<Vec<FieldError>> {
     let schema = schema()?;
     let mut object = object.clone();
@@ -42,20 +42,23 @@ pub fn field_errors(object: &Value) -> serde_json::Result<Vec<FieldError>> {
         return Ok(malformed);
     }
     schema::drop_all_nulls(&mut object);
-    let ruled = Validator::new().validate_compiled(&compile_schema(&schema), &object, None);
-    let broken = ruled.err().map(|errors| errors.into_vec()).unwrap_or_default();
-    let refusal = |error: kube_cel::ValidationError| FieldError {
+    let validated = Validator::new().validate_compiled(&compile_schema(&schema), &object, None);
+    let broken = validated
+        .err()
+        .map(|errors| errors.into_vec())
+        .unwrap_or_default();
+    let field_error = |error: kube_cel::ValidationError| FieldError {
         path: error.field_path,
         message: error.message,
     };
-    Ok(broken.into_iter().map(refusal).collect())
+    Ok(broken.into_iter().map(field_error).collect())
 }
 
 /// The schema of a whole object.
 fn schema() -> serde_json::Result<Value> {
     let definition = serde_json::to_value(poker_operator_api::crd())?;
     let mut schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
-    // They stand in every object; the server checks their inside itself.
+    // Every object has these fields, though the schema does not name them; the server validates the metadata itself.
     for field in ["apiVersion", "kind"] {
         schema["properties"][field] = json!({"type": "string"});
     }

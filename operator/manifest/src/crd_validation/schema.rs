@@ -1,4 +1,4 @@
-//! A value against a structural schema: types, bounds, patterns, what is required and what is not known.
+//! Validates a value against a structural schema: types, bounds, patterns, required and unknown fields.
 
 use super::FieldError;
 use poker_operator_api::quantity;
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 pub const ANY_FIELD: &str = "x-kubernetes-preserve-unknown-fields";
 
-/// Takes out nulls where the schema knows none: to the server they are fields that are not there.
+/// Drops nulls that the schema does not allow: the server treats them as absent fields.
 pub fn drop_nulls(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -29,7 +29,7 @@ pub fn drop_nulls(schema: &Value, value: &mut Value) {
     }
 }
 
-/// Takes out the nulls that the schema knows too: to rules they are not there either.
+/// Drops all nulls: for rules, nullable fields that are null are absent too.
 pub fn drop_all_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -47,21 +47,21 @@ fn child<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
     named.or_else(|| schema.get("additionalProperties").filter(|of| of.is_object()))
 }
 
-/// All that is wrong, in the order of the document.
+/// All errors, in document order.
 pub fn check(schema: &Value, value: &Value) -> Vec<FieldError> {
     let mut check = Check::default();
     check.value(schema, value, "");
-    check.refusals
+    check.errors
 }
 
 #[derive(Default)]
 struct Check {
-    refusals: Vec<FieldError>,
+    errors: Vec<FieldError>,
 }
 
 impl Check {
-    fn refuse(&mut self, path: &str, message: impl Into<String>) {
-        self.refusals.push(FieldError {
+    fn add(&mut self, path: &str, message: impl Into<String>) {
+        self.errors.push(FieldError {
             path: path.to_owned(),
             message: message.into(),
         });
@@ -72,13 +72,13 @@ impl Check {
             return;
         }
         if let Some(expected) = expected_type(schema, value) {
-            return self.refuse(path, format!("must be {expected}, is {value}"));
+            return self.add(path, format!("must be {expected}, is {value}"));
         }
         if let Some(allowed) = schema["enum"].as_array()
             && !allowed.contains(value)
         {
             let allowed: Vec<_> = allowed.iter().map(plain).collect();
-            return self.refuse(path, format!("must be one of {}, is {value}", allowed.join(", ")));
+            return self.add(path, format!("must be one of {}, is {value}", allowed.join(", ")));
         }
         match value {
             Value::Object(fields) => self.object(schema, fields, path),
@@ -89,10 +89,10 @@ impl Check {
                 let below = schema["minimum"].as_f64().filter(|minimum| number < *minimum);
                 let above = schema["maximum"].as_f64().filter(|maximum| number > *maximum);
                 if let Some(minimum) = below {
-                    self.refuse(path, format!("must be at least {minimum}, is {value}"));
+                    self.add(path, format!("must be at least {minimum}, is {value}"));
                 }
                 if let Some(maximum) = above {
-                    self.refuse(path, format!("must be at most {maximum}, is {value}"));
+                    self.add(path, format!("must be at most {maximum}, is {value}"));
                 }
             }
             Value::Null | Value::Bool(_) => {}
@@ -103,7 +103,7 @@ impl Check {
         self.size(schema, "Properties", fields.len(), "entries", path);
         for required in schema["required"].as_array().into_iter().flatten().map(plain) {
             if !fields.contains_key(&required) {
-                self.refuse(&under(path, &required), "is required");
+                self.add(&under(path, &required), "is required");
             }
         }
         for (name, field) in fields {
@@ -113,9 +113,9 @@ impl Check {
                 None => {
                     let known = schema["properties"].as_object().into_iter().flat_map(Map::keys);
                     let known: Vec<_> = known.map(String::as_str).collect();
-                    self.refuse(
+                    self.add(
                         &under(path, name),
-                        format!("unknown field: there are {}", known.join(", ")),
+                        format!("unknown field: the fields are {}", known.join(", ")),
                     );
                 }
             }
@@ -134,7 +134,7 @@ impl Check {
             let path = format!("{path}[{index}]");
             let of: Vec<_> = keys.iter().map(|key| item[key].to_string()).collect();
             if is_set && !seen.insert(item.to_string()) || !keys.is_empty() && !seen.insert(of.join(" ")) {
-                self.refuse(&path, "is there twice");
+                self.add(&path, "is a duplicate");
             }
             self.value(&schema["items"], item, &path);
         }
@@ -149,37 +149,41 @@ impl Check {
             Ok(regex) if regex.is_match(text) => {}
             Ok(_) => {
                 let is_quantity = pattern == quantity::PATTERN;
-                let example = if is_quantity { " (as 500m, 2 or 1Gi)" } else { "" };
-                self.refuse(path, format!("must match {pattern}{example}, is {text:?}"));
+                let example = if is_quantity {
+                    " (for example 500m, 2 or 1Gi)"
+                } else {
+                    ""
+                };
+                self.add(path, format!("must match {pattern}{example}, is {text:?}"));
             }
-            Err(_) => self.refuse(path, format!("cannot be checked here: {pattern}")),
+            Err(_) => self.add(path, format!("cannot be checked here: {pattern}")),
         }
     }
 
-    /// `minLength` and its like.
+    /// `minLength`, `maxItems` and the like.
     fn size(&mut self, schema: &Value, of: &str, size: usize, what: &str, path: &str) {
         let bound = |side: &str| schema[format!("{side}{of}")].as_u64();
         let size = u64::try_from(size).unwrap_or(u64::MAX);
         if let Some(least) = bound("min").filter(|least| size < *least) {
-            self.refuse(path, format!("must have at least {least} {what}, has {size}"));
+            self.add(path, format!("must have at least {least} {what}, has {size}"));
         }
         if let Some(most) = bound("max").filter(|most| size > *most) {
-            self.refuse(path, format!("must have at most {most} {what}, has {size}"));
+            self.add(path, format!("must have at most {most} {what}, has {size}"));
         }
     }
 }
 
-/// What the value should be, where it is something else.
+/// The expected type, if the value has another one.
 fn expected_type(schema: &Value, value: &Value) -> Option<&'static str> {
     let is_whole = || value.as_f64().is_some_and(|number| number.fract() == 0.0);
     if schema["x-kubernetes-int-or-string"] == true {
-        return (!value.is_string() && !is_whole()).then_some("a text or a whole number");
+        return (!value.is_string() && !is_whole()).then_some("a string or an integer");
     }
     let (is, expected) = match schema["type"].as_str()? {
         "object" => (value.is_object(), "an object"),
         "array" => (value.is_array(), "a list"),
-        "string" => (value.is_string(), "a text: write it in quotes"),
-        "integer" => (is_whole(), "a whole number"),
+        "string" => (value.is_string(), "a string: quote it"),
+        "integer" => (is_whole(), "an integer"),
         "number" => (value.is_number(), "a number"),
         "boolean" => (value.is_boolean(), "true or false"),
         _ => return None,

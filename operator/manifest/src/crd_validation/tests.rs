@@ -3,83 +3,93 @@ use kube_cel::CompiledSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-/// What the API server says of the same rows: `operator/tests/apiserver/validation.rs`.
-const ROWS: &str = include_str!("../../testdata/invalid_clusters.yaml");
+/// `operator/tests/apiserver/validation.rs` sends the same cases to the API server.
+const CASES: &str = include_str!("../../testdata/invalid_clusters.yaml");
 
 #[derive(Deserialize)]
-struct Row {
+struct Case {
     #[serde(default)]
     name: Option<String>,
     spec: Value,
     #[serde(default)]
     path: String,
-    says: Option<String>,
+    message: Option<String>,
 }
 
-fn rows() -> Vec<(Row, Vec<FieldError>)> {
-    let rows: Vec<Row> = serde_saphyr::from_str(ROWS).unwrap();
-    let judged = rows.into_iter().map(|row| {
-        let name = row.name.as_deref().unwrap_or("demo");
+fn cases() -> Vec<(Case, Vec<FieldError>)> {
+    let cases: Vec<Case> = serde_saphyr::from_str(CASES).unwrap();
+    let validated = cases.into_iter().map(|case| {
+        let name = case.name.as_deref().unwrap_or("demo");
         let object = json!({
             "apiVersion": "planningpoker.dev/v1alpha1", "kind": "PokerCluster",
-            "metadata": {"name": name, "labels": {"a": "b"}}, "spec": row.spec,
+            "metadata": {"name": name, "labels": {"a": "b"}}, "spec": case.spec,
         });
-        let refusals = field_errors(&object).unwrap();
-        (row, refusals)
+        let errors = field_errors(&object).unwrap();
+        (case, errors)
     });
-    judged.collect()
+    validated.collect()
 }
 
 #[test]
-fn each_row_is_admitted_or_refused_with_its_words_and_place() {
-    for (row, refusals) in rows() {
-        match &row.says {
-            None => assert_eq!(refusals, [], "{}", row.spec),
-            Some(words) => {
-                let says = |of: &FieldError| of.path == row.path && of.message.contains(words);
-                assert!(refusals.iter().any(says), "{}: {refusals:?}", row.spec);
+fn each_case_is_accepted_or_rejected_with_its_message_and_path() {
+    for (case, errors) in cases() {
+        match &case.message {
+            None => assert_eq!(errors, [], "{}", case.spec),
+            Some(message) => {
+                let matches = |error: &FieldError| error.path == case.path && error.message.contains(message);
+                assert!(errors.iter().any(matches), "{}: {errors:?}", case.spec);
             }
         }
     }
 }
 
 #[test]
-fn every_rule_of_the_definition_is_evaluated() {
-    let (mut rules, mut changes) = (BTreeSet::new(), BTreeSet::new());
-    collect(&compile_schema(&schema().unwrap()), &mut rules, &mut changes);
-    let told: BTreeSet<_> = rows()
+fn every_rule_of_the_crd_is_evaluated() {
+    let (mut rules, mut transition_rules) = (BTreeSet::new(), BTreeSet::new());
+    collect(
+        &compile_schema(&schema().unwrap()),
+        &mut rules,
+        &mut transition_rules,
+    );
+    let broken: BTreeSet<_> = cases()
         .into_iter()
-        .flat_map(|(_, refusals)| refusals)
-        .map(|r| r.message)
+        .flat_map(|(_, errors)| errors)
+        .map(|error| error.message)
         .collect();
-    let untold: Vec<_> = rules.difference(&told).collect();
-    assert!(untold.is_empty(), "no row breaks these rules: {untold:#?}");
-    assert!(changes.is_disjoint(&told) && changes.len() == 2, "{changes:?}");
+    let not_broken: Vec<_> = rules.difference(&broken).collect();
+    assert!(
+        not_broken.is_empty(),
+        "no case breaks these rules: {not_broken:#?}"
+    );
+    assert!(
+        transition_rules.is_disjoint(&broken) && transition_rules.len() == 2,
+        "{transition_rules:?}"
+    );
 }
 
-/// Messages of the rules about what is, and about changes.
-fn collect(schema: &CompiledSchema, rules: &mut BTreeSet<String>, changes: &mut BTreeSet<String>) {
+/// The messages of the rules and of the transition rules.
+fn collect(schema: &CompiledSchema, rules: &mut BTreeSet<String>, transition_rules: &mut BTreeSet<String>) {
     for rule in &schema.validations {
         let rule = rule.as_ref().expect("it compiles");
         let of = if rule.is_transition_rule {
-            &mut *changes
+            &mut *transition_rules
         } else {
             &mut *rules
         };
-        of.insert(rule.rule.message.clone().expect("every rule says what to do"));
+        of.insert(rule.rule.message.clone().expect("every rule has a message"));
     }
     let inside = schema.properties.values();
     for schema in inside
         .chain(schema.items.as_deref())
         .chain(schema.additional_properties.as_deref())
     {
-        collect(schema, rules, changes);
+        collect(schema, rules, transition_rules);
     }
 }
 
-/// What the schema asks for that nobody looks at would be admitted here and refused there.
+/// A keyword that this validator does not check would be accepted here and rejected by the API server.
 #[test]
-fn every_keyword_of_the_definition_is_known() {
+fn every_keyword_of_the_crd_is_checked() {
     let checked = [
         "additionalProperties",
         "enum",
@@ -102,10 +112,10 @@ fn every_keyword_of_the_definition_is_known() {
         "x-kubernetes-preserve-unknown-fields",
         "x-kubernetes-validations",
     ];
-    // Formats of numbers: every one has its bounds.
-    let silent = ["default", "description", "format"];
-    let known: BTreeSet<_> = checked.into_iter().chain(silent).collect();
-    fn look(schema: &Value, found: &mut BTreeSet<String>) {
+    // Every number format has bounds of its own, so `format` adds nothing.
+    let ignored = ["default", "description", "format"];
+    let known: BTreeSet<_> = checked.into_iter().chain(ignored).collect();
+    fn collect_keywords(schema: &Value, found: &mut BTreeSet<String>) {
         found.extend(schema.as_object().unwrap().keys().cloned());
         let inside = schema["properties"]
             .as_object()
@@ -115,11 +125,11 @@ fn every_keyword_of_the_definition_is_known() {
             .chain(schema.get("items"))
             .chain(schema.get("additionalProperties"))
         {
-            look(schema, found);
+            collect_keywords(schema, found);
         }
     }
     let mut found = BTreeSet::new();
-    look(&schema().unwrap()["properties"]["spec"], &mut found);
+    collect_keywords(&schema().unwrap()["properties"]["spec"], &mut found);
     let unknown: Vec<_> = found
         .iter()
         .filter(|keyword| !known.contains(keyword.as_str()))
@@ -128,7 +138,7 @@ fn every_keyword_of_the_definition_is_known() {
 }
 
 #[test]
-fn a_refusal_is_one_line_with_its_place() {
+fn an_error_is_one_line_with_its_path() {
     let object = json!({"metadata": {"name": "demo"}, "spec": {"version": "1", "shards": {"replicas": 0}}, "status": 1});
     let lines: Vec<_> = field_errors(&object)
         .unwrap()
