@@ -28,7 +28,7 @@ var (
 	seed  = flag.Int64("seed", 1, "of the random numbers")
 )
 
-// TestRandomVectors asks this controller, and writes what it was asked and what it answered.
+// TestRandomVectors runs this controller on random inputs and writes inputs and results as vectors.
 func TestRandomVectors(t *testing.T) {
 	monitor.Register()
 	for file, vector := range map[string]func(*random) object{"counts": oneCount, "limits": oneLimit, "passes": onePass} {
@@ -70,7 +70,7 @@ func expected(err error, result object) object {
 	return object{"error": object{"class": class, "contains": err.Error()}}
 }
 
-// oneCount: what one metric asks for.
+// oneCount is a vector of the count for one metric.
 func oneCount(r *random) object {
 	current, name := int32(r.Intn(9)), pick(r, "cpu", "cpu", "memory")
 	tolerance := Tolerances{scaleDown: pick(r, 0, 0.05, 0.1, 0.1, 0.3), scaleUp: pick(r, 0, 0.01, 0.1, 0.1, 0.25)}
@@ -121,7 +121,7 @@ func oneCount(r *random) object {
 					values[i] = -values[i]
 				}
 			}
-			// What an infinite float becomes as a whole number depends on the machine.
+			// The integer value of an infinite float depends on the machine.
 			if current > 0 && r.chance(0.05) {
 				values = append(values, math.MaxInt64)
 			}
@@ -152,7 +152,7 @@ func oneCount(r *random) object {
 	return vector
 }
 
-// oneLimit: rate policies and windows.
+// oneLimit is a vector of rate policies and windows.
 func oneLimit(r *random) object {
 	controller := newController()
 	current, wish, least := int32(r.Intn(20)), int32(r.Intn(30)), int32(1+r.Intn(4))

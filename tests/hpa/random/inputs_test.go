@@ -19,11 +19,11 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// longAgo stands for an instant that is not set, as in the format.
+// longAgo is the format's value of an instant that is not set.
 const longAgo = -1000000000
 
-// random makes inputs as the controller takes them, each with its JSON. Instants are no whole period away from now,
-// because the controller reads the clock as it goes.
+// random generates inputs of the controller, each with its JSON. No instant is a whole period away from now, because the
+// controller reads the clock while it runs.
 type random struct {
 	*rand.Rand
 	now time.Time
@@ -44,7 +44,7 @@ func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
 func milli(n int64) *resource.Quantity { return resource.NewMilliQuantity(n, resource.DecimalSI) }
 
-// pods: one to most, seldom none. With labels a few are not those of the selector name=test-pod.
+// pods returns one to most pods, rarely none. With labels, a few do not match the selector name=test-pod.
 func (r *random) pods(most int, name string, labelled bool) ([]*v1.Pod, []object) {
 	pods, texts := []*v1.Pod{}, []object{}
 	count := 1 + r.Intn(most)
@@ -65,7 +65,7 @@ func (r *random) pods(most int, name string, labelled bool) ([]*v1.Pod, []object
 	return pods, texts
 }
 
-// Not among the phases: Succeeded, which revisions of the controller treat differently.
+// The phase Succeeded is left out: revisions of the controller treat it differently.
 func (r *random) pod(name string, request v1.ResourceName) (*v1.Pod, object) {
 	running := v1.PodRunning
 	phase := pick(r, running, running, running, running, running, running, v1.PodPending, v1.PodFailed, "")
@@ -114,7 +114,7 @@ func (r *random) pod(name string, request v1.ResourceName) (*v1.Pod, object) {
 
 func containerName(i int) string { return fmt.Sprintf("container%d", i+1) }
 
-// sampled: some of the pods, and now and then one that does not exist.
+// sampled returns some of the pods, and sometimes one that does not exist.
 func (r *random) sampled(pods []*v1.Pod) []*v1.Pod {
 	sampled := []*v1.Pod{}
 	for _, pod := range pods {
@@ -136,7 +136,7 @@ func (r *random) sample(pod string) (metricsclient.PodMetric, object) {
 	return metricsclient.PodMetric{Timestamp: r.at(at), Window: seconds(window)}, text
 }
 
-// resources: use by container, some of it not reported.
+// resources returns the usage by container, some of it not reported.
 func (r *random) resources(pods []*v1.Pod, scale float64) (source, []object) {
 	source, texts := source{resources: map[string]containers{}}, []object{}
 	for _, pod := range r.sampled(pods) {
@@ -152,7 +152,7 @@ func (r *random) resources(pods []*v1.Pod, scale float64) (source, []object) {
 			used.milli[container.Name] = int64(float64(r.Intn(1500)) * scale)
 			list = append(list, object{"name": container.Name, "usage_milli": used.milli[container.Name]})
 		}
-		// A pod whose containers are all gone.
+		// A pod without containers.
 		if r.chance(0.03) {
 			used.isPartial, list = true, []object{}
 			clear(used.milli)
@@ -174,7 +174,7 @@ func (r *random) values(pods []*v1.Pod) (metricsclient.PodMetricsInfo, []object)
 	return values, texts
 }
 
-// rules: scale-down need not have a window.
+// rules returns scaling rules; scale-down may have no window.
 func (r *random) rules(up bool) (*autoscalingv2.HPAScalingRules, object) {
 	most := autoscalingv2.MaxChangePolicySelect
 	choice := pick(r, most, most, autoscalingv2.MinChangePolicySelect, autoscalingv2.DisabledPolicySelect)
@@ -223,7 +223,7 @@ func (r *random) recommendations() ([]timestampedRecommendation, []object) {
 	return list, texts
 }
 
-// lister gives pods in one order, so that the first of several errors is always the same.
+// lister returns pods in a fixed order, so that the first of several errors is always the same.
 type lister struct{ pods []*v1.Pod }
 
 func (l lister) List(selector labels.Selector) ([]*v1.Pod, error) {
@@ -240,15 +240,15 @@ func (l lister) Pods(string) corelisters.PodNamespaceLister { return l }
 
 func (lister) Get(string) (*v1.Pod, error) { return nil, errors.New("nobody asks") }
 
-// containers is what one pod used.
+// containers is the usage of one pod.
 type containers struct {
 	sample metricsclient.PodMetric
 	milli  map[string]int64
-	// Some container reported nothing.
+	// A container reported nothing.
 	isPartial bool
 }
 
-// source is where one metric comes from.
+// source is the source of one metric.
 type source struct {
 	fails     bool
 	resources map[string]containers
@@ -256,7 +256,7 @@ type source struct {
 	values    []int64
 }
 
-// sources answers as the real clients do. With one entry, without a name, it has only that metric.
+// sources responds as the real clients do. A single entry without a name is the only metric.
 type sources map[string]source
 
 func (s sources) of(name string) (source, error) {

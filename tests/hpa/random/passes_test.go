@@ -36,7 +36,7 @@ func newController() *HorizontalController {
 	}
 }
 
-// onePass: a whole reconcile. Scale to zero is off: its rules change between revisions.
+// onePass is a vector of a whole reconcile. Scale to zero is off: its rules change between revisions.
 func onePass(r *random) object {
 	pods, podTexts := r.pods(6, "cpu", true)
 	ours, _ := lister{pods}.List(labels.SelectorFromSet(labels.Set{"name": "test-pod"}))
@@ -164,7 +164,7 @@ func outcome(entry *autoscalingv2.HorizontalPodAutoscalerStatus, store *statusSt
 	return result
 }
 
-// metrics: one to three, no two of which ask one source.
+// metrics returns one to three metrics with different sources.
 func (r *random) metrics(hpa *autoscalingv2.HorizontalPodAutoscaler, pods []*v1.Pod) (sources, []object) {
 	known, texts := sources{}, []object{}
 	for len(texts) == 0 || len(texts) < 3 && r.chance(0.4) {
@@ -262,7 +262,7 @@ func (r *random) behavior(hpa *autoscalingv2.HorizontalPodAutoscaler) any {
 	return object{"scale_up": upText, "scale_down": downText}
 }
 
-// otherAutoscalers: seldom one that wants the same pods.
+// otherAutoscalers returns, rarely, another one that selects the same pods.
 func (r *random) otherAutoscalers(controller *HorizontalController) []object {
 	controller.hpaSelectors.PutSelector(selectors.Key{Name: "hpa", Namespace: "ns"}, labels.Nothing())
 	if !r.chance(0.03) {
@@ -273,7 +273,7 @@ func (r *random) otherAutoscalers(controller *HorizontalController) []object {
 	return []object{{"name": "other", "selector": ourPods}}
 }
 
-// scaleTarget is what is scaled.
+// scaleTarget is the object that is scaled.
 type scaleTarget struct {
 	scaleclient.ScaleInterface
 	scale       autoscalingv1.Scale
