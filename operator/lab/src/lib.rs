@@ -1,6 +1,5 @@
-//! Offline tools beside the operator: nothing here runs in the controller.
-//!
-//! They replay the controller's own decisions (`poker-operator-core`) against recorded data.
+//! Offline tools: nothing here runs in the controller. They replay its decisions (`poker-operator-core`) on recorded
+//! data.
 
 pub mod cli;
 mod forecasting;

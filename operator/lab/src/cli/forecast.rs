@@ -1,4 +1,4 @@
-//! `poker-lab forecast`: where a recorded load is going.
+//! `poker-lab forecast`: forecasts a recorded load.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,41 +14,39 @@ use serde::Serialize;
 use crate::input::series::{STEP_DEFAULT, Series, read};
 use crate::plot::{BLUE, Band, Line, ORANGE, Panel, draw};
 
-/// The forecaster works on hours, where steps are that long.
+/// Beyond this step the forecaster uses hourly means only.
 const STEP_MAX: Duration = Duration::from_secs(3_600);
-/// A plot has a gap where this many values are missing.
+/// A plot shows a gap where this many values are missing.
 const GAP_STEPS: i64 = 10;
 const HORIZON_MAX: Duration = Duration::from_secs(48 * 3_600);
 
 /// Forecast a recorded load, from minutes to two days ahead
 ///
-/// Reads a series from CSV (time,value), JSON (a list, or what Prometheus answers to a range query)
-/// or one value a line, gzip or not, lets the forecaster
-/// see it sample by sample, and prints what it expects after the end. Up to an hour every five minutes,
-/// beyond that the mean of each hour.
+/// Reads a series, feeds it to the forecaster sample by sample, and prints the forecasts after its end: every five
+/// minutes up to an hour, then the mean of each hour. The file is CSV (time,value), one value per line, or the JSON
+/// response of a Prometheus range query; it may be gzipped.
 ///
-/// The point is the regression's own guess, what errs least on average. A quantile is what the load stayed
-/// below in that share of the forecasts made lately: use it to have enough. It follows what lately went
-/// wrong, so q0.5 may differ from the point. Nothing is forecast above 1.5 times the highest load of the
-/// last weeks.
+/// The point is the regression's estimate with the least error on average. The load stayed below a quantile in that
+/// share of the recent forecasts: use it to have enough capacity. Quantiles follow recent errors, so q0.5 may differ
+/// from the point. No forecast is above 1.5 times the highest load of the last weeks.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   poker-lab forecast --input load.csv --horizon 1h --quantiles 0.9,0.99
   poker-lab forecast --input values.txt.gz --step 5m --horizon 24h --plot forecast.svg")]
 pub struct ForecastArgs {
-    /// The series: CSV with time and value, JSON, or one value a line; .gz too; - is standard input
+    /// The series; - for standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Distance of two samples, as 30s, 5m, 1h or 1d, or in seconds [default: as the file's times are apart, 1s without times]
+    /// Time between two samples, for example 30s, 5m, 1h or 1d, or in seconds [default: from the file's times, 1s without times]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     step: Option<Duration>,
-    /// How far ahead, as 90m, 24h or 2d; at most 48h
+    /// How far ahead to forecast, for example 90m, 24h or 2d; at most 48h
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
     horizon: Duration,
     /// Quantiles between 0 and 1
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = quantile, default_value = "0.5,0.9,0.95,0.99")]
     quantiles: Vec<f64>,
-    /// Draw history, forecast and band (ends in .svg or .png)
+    /// Draw history, forecast and band into an SVG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Print JSON instead of a table
@@ -57,28 +55,28 @@ pub struct ForecastArgs {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct ForecastReport {
     series: String,
     /// The last sample.
     end: Timestamp,
     step_seconds: u64,
     samples: usize,
-    forecast: Vec<Row>,
+    forecast: Vec<ForecastRow>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Row {
+struct ForecastRow {
     at: Timestamp,
     minutes: u64,
     point: f64,
-    /// By level.
+    /// By quantile level.
     quantiles: BTreeMap<String, f64>,
     basis: Basis,
     skilled: bool,
 }
 
 /// # Errors
-/// The series cannot be read, or is too short to say anything; the plot cannot be written.
+/// The series cannot be read or is too short, or the plot cannot be written.
 pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     let series = read(&args.input, args.step)?;
     series.notes.iter().for_each(|note| eprintln!("note: {note}"));
@@ -97,16 +95,16 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
+fn report(series: &Series, args: &ForecastArgs) -> Result<ForecastReport> {
     if args.horizon > HORIZON_MAX || args.horizon.is_zero() {
-        bail!("--horizon must be above 0 and at most 48h (2d): farther ahead the forecaster does not look");
+        bail!("--horizon must be above 0 and at most 48h (2d)");
     }
     let step = step(series, args)?;
     let forecaster = fed(series, step);
     let end = series.points.last().context("the series is empty")?.0;
     let mut quantiles = args.quantiles.clone();
     quantiles.sort_by(f64::total_cmp);
-    let rows: Option<Vec<Row>> = times(args.horizon, step)
+    let rows: Option<Vec<ForecastRow>> = times(args.horizon, step)
         .into_iter()
         .map(|ahead| row(&forecaster, end, ahead, &quantiles))
         .collect();
@@ -117,12 +115,11 @@ fn report(series: &Series, args: &ForecastArgs) -> Result<Report> {
     let most = forecaster.most();
     if rows.iter().any(|row| row.quantiles.values().any(|q| *q >= most)) {
         eprintln!(
-            "note: nothing above {} is forecast, {PEAK_FACTOR} times the highest load of the last weeks: where quantiles \
-             reach it they are cut",
+            "note: quantiles are limited to {}, {PEAK_FACTOR} times the highest load of the last weeks",
             figure(most)
         );
     }
-    Ok(Report {
+    Ok(ForecastReport {
         series: series.name.clone(),
         end,
         step_seconds: step.as_secs(),
@@ -138,13 +135,13 @@ fn step(series: &Series, args: &ForecastArgs) -> Result<Duration> {
     }
     if step > STEP_MAX {
         eprintln!(
-            "note: a step above an hour is too coarse: hours between are filled in, so the band is too narrow"
+            "note: a step above an hour is too coarse: the hours between are interpolated, so the band is too narrow"
         );
     }
     Ok(step)
 }
 
-/// The forecaster that has seen the series sample by sample.
+/// The forecaster after it has observed the series.
 fn fed(series: &Series, step: Duration) -> Forecaster {
     let mut forecaster = Forecaster::new(step);
     for (at, value) in &series.points {
@@ -152,23 +149,23 @@ fn fed(series: &Series, step: Duration) -> Forecaster {
     }
     let left_out = series.points.iter().filter(|(_, value)| *value < 0.0).count();
     if left_out > 0 {
-        eprintln!("note: {left_out} negative values are left out: a load is never negative");
+        eprintln!("note: {left_out} negative values are ignored: a load is never negative");
     }
     forecaster.at_end()
 }
 
-/// Why nothing can be said.
+/// Why there is no forecast.
 fn too_little(series: &Series, step: Duration) -> String {
     match series.points.iter().filter(|(_, value)| *value >= 0.0).count() {
-        0 => "the series holds no load ≥ 0, so there is nothing to forecast from".to_owned(),
+        0 => "the series holds no value of 0 or more".to_owned(),
         values => format!(
-            "the series is too short: {values} values, {} s apart; give at least five whole minutes, and two values",
+            "the series is too short: {values} values, {} s apart; give at least five minutes and two values",
             step.as_secs_f64()
         ),
     }
 }
 
-/// Every five minutes, or step, in the first hour; then every hour; and the horizon itself.
+/// Every five minutes, or step, in the first hour, then every hour, and the horizon itself.
 fn times(horizon: Duration, step: Duration) -> Vec<Duration> {
     let near = step.max(Duration::from_secs(300)).as_secs();
     let hour = 3_600;
@@ -181,16 +178,16 @@ fn times(horizon: Duration, step: Duration) -> Vec<Duration> {
     times.into_iter().map(Duration::from_secs).collect()
 }
 
-fn row(forecaster: &Forecaster, end: Timestamp, ahead: Duration, levels: &[f64]) -> Option<Row> {
+fn row(forecaster: &Forecaster, end: Timestamp, ahead: Duration, levels: &[f64]) -> Option<ForecastRow> {
     let middle = forecaster.forecast(ahead, 0.5)?;
     let mut quantiles = BTreeMap::new();
     let mut below = 0.0_f64;
     for level in levels {
-        // Each level is calibrated for itself, so neighbours may cross by a little.
+        // Each level is calibrated on its own, so neighbouring levels may cross slightly.
         below = below.max(forecaster.forecast(ahead, *level)?.upper);
         quantiles.insert(level.to_string(), below);
     }
-    Some(Row {
+    Some(ForecastRow {
         at: end.checked_add(SignedDuration::try_from(ahead).ok()?).ok()?,
         minutes: ahead.as_secs() / 60,
         point: middle.point,
@@ -200,7 +197,7 @@ fn row(forecaster: &Forecaster, end: Timestamp, ahead: Duration, levels: &[f64])
     })
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &ForecastReport) -> String {
     let levels: Vec<&String> = report
         .forecast
         .first()
@@ -244,8 +241,8 @@ fn figure(value: f64) -> String {
     }
 }
 
-/// The last part of the history, four horizons or a day, with the forecast after it.
-fn panel(series: &Series, report: &Report, args: &ForecastArgs) -> Panel {
+/// The end of the history, four horizons or a day, and the forecast.
+fn panel(series: &Series, report: &ForecastReport, args: &ForecastArgs) -> Panel {
     let shown = (4 * args.horizon).max(Duration::from_secs(86_400));
     let from = SignedDuration::try_from(shown)
         .ok()
@@ -257,12 +254,12 @@ fn panel(series: &Series, report: &Report, args: &ForecastArgs) -> Panel {
         history,
         SignedDuration::from_secs(GAP_STEPS * report.step_seconds.cast_signed()),
     );
-    let after = |of: &dyn Fn(&Row) -> f64| -> Vec<(Timestamp, f64)> {
+    let after = |of: &dyn Fn(&ForecastRow) -> f64| -> Vec<(Timestamp, f64)> {
         std::iter::once(now)
             .chain(report.forecast.iter().map(|row| (row.at, of(row))))
             .collect()
     };
-    let ends = |row: &Row| {
+    let ends = |row: &ForecastRow| {
         let mut values = row.quantiles.values().copied().chain([row.point]);
         let first = values.next().unwrap_or(row.point);
         values.fold((first, first), |(low, high), v| (low.min(v), high.max(v)))
@@ -298,7 +295,7 @@ fn panel(series: &Series, report: &Report, args: &ForecastArgs) -> Panel {
     }
 }
 
-/// With a value that is none in each gap, so that no line is drawn across.
+/// Inserts a NaN into each gap, so that the line is interrupted.
 fn interrupted(points: Vec<(Timestamp, f64)>, gap: SignedDuration) -> Vec<(Timestamp, f64)> {
     let mut drawn: Vec<(Timestamp, f64)> = Vec::with_capacity(points.len());
     for (at, value) in points {
@@ -313,7 +310,7 @@ fn interrupted(points: Vec<(Timestamp, f64)>, gap: SignedDuration) -> Vec<(Times
     drawn
 }
 
-/// A duration as 90, 90s, 5m, 1h30m, 2d.
+/// Parses a duration like 90, 90s, 5m, 1h30m or 2d.
 pub fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
@@ -322,13 +319,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "give a duration as 30s, 5m, 1h or 2d".to_owned())
+        .ok_or_else(|| "give a duration like 30s, 5m, 1h or 2d".to_owned())
 }
 
 fn quantile(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(level) if level > 0.0 && level < 1.0 => Ok(level),
-        _ => Err("give quantiles between 0 and 1, as 0.5,0.99".to_owned()),
+        _ => Err("give quantiles between 0 and 1, for example 0.5,0.99".to_owned()),
     }
 }
 
@@ -340,7 +337,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn durations_and_quantiles_are_read_or_refused(text in ".{0,20}", number in "[0-9.e+-]{0,12}[smhdwy]{0,2}") {
+        fn durations_and_quantiles_are_parsed_or_rejected(text in ".{0,20}", number in "[0-9.e+-]{0,12}[smhdwy]{0,2}") {
             for text in [text, number] {
                 let _ = duration(&text);
                 if let Ok(level) = quantile(&text) {
@@ -380,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_forecast_is_said() {
+    fn a_series_that_cannot_be_forecast_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let input = dir.path().join("load.txt");
         std::fs::write(&input, "-1\n-2\n").unwrap();
@@ -388,7 +385,7 @@ mod tests {
             run(&args(input.clone(), "1h", None))
                 .unwrap_err()
                 .to_string()
-                .contains("no load")
+                .contains("no value of 0 or more")
         );
         for too_far in ["49h", "3d", "0s"] {
             let error = run(&args(input.clone(), too_far, None)).unwrap_err().to_string();

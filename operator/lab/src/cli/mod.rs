@@ -1,4 +1,4 @@
-//! The command line; how it ends is in `poker_service::exit`.
+//! The command line. Exit codes are in `poker_service::exit`.
 
 mod analyze;
 mod bench;
@@ -11,8 +11,8 @@ use clap::{Parser, Subcommand};
 use poker_service::exit;
 use std::process::ExitCode;
 
-/// Offline tools beside poker-operator: try an autoscaling policy on recorded load, forecast a series, replay the
-/// verdict of a rollout, measure all of it.
+/// Offline tools of poker-operator: try an autoscaling policy on recorded load, forecast a series, replay the verdict of
+/// a rollout, and benchmark all of them
 ///
 /// They run the controller's own code and need no cluster.
 #[derive(Parser, Debug)]
@@ -54,12 +54,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn command_line_is_consistent() {
+    fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn benches_print_json_of_either_data() {
+    fn bench_forecast_prints_json_for_m4_and_for_series() {
         for data in ["--m4", "--series"] {
             let line = ["poker-lab", "bench", "forecast", data, "DIR", "--json"];
             assert!(Cli::try_parse_from(line).is_ok(), "{data}");

@@ -1,4 +1,4 @@
-//! Policies as `simulate` and `bench scaling` read and name them.
+//! The policies of `simulate` and `bench scaling`, from files and by name.
 
 use std::path::Path;
 
@@ -13,41 +13,41 @@ use poker_operator_manifest::crd_validation::{self, FieldError};
 use poker_operator_manifest::input::{display_name, read_text, yaml};
 
 const DEFAULT: &str = include_str!("../../../../demo/autoscaling-policy.yaml");
-/// Without a step of its own a policy decides this often.
+/// The decision period of a policy without its own.
 const TICK_SECONDS: i64 = 5;
-/// How old the newest sample is.
+/// The age of the newest sample.
 pub const LATE_SECONDS: i64 = 15;
-/// What a resize takes at most: the kubelet needs about a second.
+/// The upper bound of a resize: the kubelet needs about a second.
 const RESIZE_SECONDS: i64 = 5;
-/// So long a sample from during a fault can still hold a count up: in its scale-in window.
-pub const WINDOWS_AFTER: u8 = 1;
-/// What the default policy looks ahead beyond the start-up: decision period and metric delay.
+/// A sample taken during a fault affects decisions for one scale-in window after it.
+pub const GRACE_WINDOWS: u8 = 1;
+/// The default policy forecasts so much further than the start-up time, for the decision period and the metric delay.
 const LEAD_BEYOND_START_SECONDS: i64 = 60;
 
-/// Says when a policy's forecast ends before a replica that is asked for now could serve.
-pub fn tell_short_lead(block: &Autoscaling, start_seconds: i64, late_seconds: i64) {
+/// Notes on standard error if a policy's forecast ends before a new replica could serve.
+pub fn note_short_lead(block: &Autoscaling, start_seconds: i64, late_seconds: i64) {
     let needed = start_seconds + late_seconds;
     let lead = block.predictive.as_ref().map(|p| i64::from(p.lead_seconds));
     if let Some(lead) = lead.filter(|lead| *lead < needed) {
         eprintln!(
             "note: predictive.leadSeconds is {lead}, but a replica serves {start_seconds} s after the decision and the \
-             metric is {late_seconds} s late: give at least {needed}, better {}",
+             metric is {late_seconds} s late: set at least {needed}, better {}",
             start_seconds + LEAD_BEYOND_START_SECONDS
         );
     }
 }
 
-/// A policy with the name of its row.
+/// A policy with its name and the simulator's settings for it.
 #[derive(Clone, Debug)]
 pub struct Named {
     pub name: String,
     pub block: Autoscaling,
     pub tick_seconds: i64,
-    /// Missing counts as zero.
-    pub naive: bool,
-    /// Every sample counts at once, as for the Kubernetes autoscaler.
-    pub believes_falls: bool,
-    /// From a resize decided until it is in force; with it count and size are one plan.
+    /// Treats missing samples as 0.
+    pub missing_as_zero: bool,
+    /// Trusts sudden falls of the metric, as the Kubernetes autoscaler does.
+    pub no_anomaly_guard: bool,
+    /// From the decision to resize until it takes effect; if set, count and size are planned together.
     pub resize_seconds: Option<i64>,
 }
 
@@ -57,13 +57,13 @@ impl Named {
             name: name.to_owned(),
             block,
             tick_seconds: TICK_SECONDS,
-            naive: false,
-            believes_falls: false,
+            missing_as_zero: false,
+            no_anomaly_guard: false,
             resize_seconds: None,
         }
     }
 
-    /// The surroundings that all benches assume: the metric is the mean of a minute, 15 seconds late.
+    /// The conditions that all benchmarks assume: the metric is the mean of a minute, 15 seconds late.
     pub fn setup(&self, capacity: f64, start_seconds: i64, history_seconds: i64) -> Setup {
         Setup {
             capacity,
@@ -76,73 +76,72 @@ impl Named {
             tick_seconds: self.tick_seconds,
             history_seconds,
             fault: None,
-            windows_after: WINDOWS_AFTER,
-            missing_is_zero: self.naive,
-            believes_falls: self.believes_falls,
+            grace_windows: GRACE_WINDOWS,
+            missing_as_zero: self.missing_as_zero,
+            no_anomaly_guard: self.no_anomaly_guard,
         }
     }
 }
 
-/// The default policy, looking as far ahead as replicas take to start.
+/// The default policy, which forecasts as far ahead as replicas take to start.
 ///
 /// # Errors
-/// Never with the policy this program was built with; a test holds it.
+/// Never with the built-in policy; a test proves it.
 pub fn default(start_seconds: i64) -> anyhow::Result<Autoscaling> {
-    let mut block: Autoscaling = serde_saphyr::from_str(DEFAULT).context("the default policy is broken")?;
+    let mut block: Autoscaling = serde_saphyr::from_str(DEFAULT).context("the default policy is invalid")?;
     if let Some(predictive) = &mut block.predictive {
         predictive.lead_seconds = i32::try_from(start_seconds + LEAD_BEYOND_START_SECONDS)?;
     }
     Ok(block)
 }
 
-/// The `autoscaling` block in a file, as it could be applied.
+/// Reads the `autoscaling` block in a file.
 ///
 /// # Errors
-/// The file cannot be read, is no such block, would be refused by the API server or the operator, or has no metric
+/// The file cannot be read, is not such a block, would be rejected by the API server or the operator, or has no metric
 /// with a target per replica.
 pub fn read(path: &Path) -> anyhow::Result<Autoscaling> {
     parse(&read_text(path)?).with_context(|| display_name(path))
 }
 
 fn parse(text: &str) -> anyhow::Result<Autoscaling> {
-    const NO_POLICY: &str =
-        "no policy: give the autoscaling block of a PokerCluster, as demo/autoscaling-policy.yaml";
+    const NO_POLICY: &str = "not a policy: give the autoscaling block of a PokerCluster, for example demo/autoscaling-policy.yaml";
     let block = yaml(text).context(NO_POLICY)?;
     if !block.is_object() {
         bail!(NO_POLICY);
     }
     for around in ["spec", "autoscaling"] {
         if block.get(around).is_some() {
-            bail!("give only what stands below autoscaling, without `{around}` around it");
+            bail!("give only the fields below autoscaling, without `{around}` around them");
         }
     }
-    let refusals = field_errors(&block)?;
-    if !refusals.is_empty() {
-        bail!(refusals.join("; "));
+    let errors = field_errors(&block)?;
+    if !errors.is_empty() {
+        bail!(errors.join("; "));
     }
     let block: Autoscaling = serde_json::from_value(block).context(NO_POLICY)?;
     validate::autoscaling_block(&block).map_err(anyhow::Error::msg)?;
     if policies::capacity(&block).is_none() {
-        bail!("the first metric needs target.averageValue, what one replica serves");
+        bail!("the first metric needs target.averageValue, the capacity of one replica");
     }
     Ok(block)
 }
 
-/// What the API server would refuse of the block, if it is refused of shards and of gateways.
+/// The errors of the block, unless it is valid for shards or for gateways.
 fn field_errors(block: &Value) -> anyhow::Result<Vec<String>> {
     let of = |part: &str| -> anyhow::Result<Vec<String>> {
         let cluster = json!({
             "apiVersion": "planningpoker.dev/v1alpha1", "kind": "PokerCluster", "metadata": {"name": "policy"},
             "spec": {"version": "1", "prometheus": {"url": "http://prometheus"}, part: {"autoscaling": block}},
         });
-        let place = format!("spec.{part}.autoscaling");
-        let within = |refusal: FieldError| {
-            let text = refusal.to_string();
-            let text = text.strip_prefix(&place).unwrap_or(&text);
+        let prefix = format!("spec.{part}.autoscaling");
+        let within_block = |error: FieldError| {
+            let text = error.to_string();
+            let text = text.strip_prefix(&prefix).unwrap_or(&text);
             text.trim_start_matches(['.', ':', ' ']).to_owned()
         };
-        let refusals = crd_validation::field_errors(&cluster)?;
-        Ok(refusals.into_iter().map(within).collect())
+        let errors = crd_validation::field_errors(&cluster)?;
+        Ok(errors.into_iter().map(within_block).collect())
     };
     let shards = of("shards")?;
     if shards.is_empty() || of("gateway")?.is_empty() {
@@ -151,8 +150,8 @@ fn field_errors(block: &Value) -> anyhow::Result<Vec<String>> {
     Ok(shards)
 }
 
-/// A policy by name: `hpa70`, what is left of `block` as `reactive`, `panic` or `forecast`, `block` with
-/// resizes as `joint`, or taking what is missing for zero as `naive`.
+/// A policy by name: `hpa70`; a part of `block` as `reactive`, `panic` or `forecast`; `joint`, `block` with resizes; or
+/// `naive`, `block` with missing samples as 0.
 ///
 /// # Errors
 /// There is no policy of that name.
@@ -163,10 +162,12 @@ pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
             .parse()
             .ok()
             .filter(|p| (1..=100).contains(p))
-            .with_context(|| format!("{name} is no policy: write hpa and a target in percent, e.g. hpa70"))?;
+            .with_context(|| {
+                format!("{name} is not a policy: write hpa and a target in percent, for example hpa70")
+            })?;
         return Ok(Named {
             tick_seconds: HPA_TICK_SECONDS,
-            believes_falls: true,
+            no_anomaly_guard: true,
             ..Named::new(name, policies::hpa(percent, capacity, block))
         });
     }
@@ -178,10 +179,10 @@ pub fn named(name: &str, block: &Autoscaling) -> anyhow::Result<Named> {
             ..block.clone()
         },
         "joint" | "naive" => block.clone(),
-        _ => bail!("there is no policy {name}: use hpaNN, reactive, panic, forecast, joint or naive"),
+        _ => bail!("{name} is not a policy: use hpaNN, reactive, panic, forecast, joint or naive"),
     };
     Ok(Named {
-        naive: name == "naive",
+        missing_as_zero: name == "naive",
         resize_seconds: (name == "joint").then_some(RESIZE_SECONDS),
         ..Named::new(name, block)
     })
@@ -195,14 +196,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_policy_is_one_and_looks_as_far_as_replicas_start() {
+    fn the_default_policy_is_valid_and_forecasts_beyond_the_start_up() {
         let block = default(180).unwrap();
         assert_eq!(block.predictive.as_ref().unwrap().lead_seconds, 240);
         assert_eq!(policies::capacity(&block), Some(1000.0));
     }
 
     #[test]
-    fn a_policy_that_could_not_be_applied_is_refused_with_what_to_write() {
+    fn an_invalid_policy_is_rejected_with_a_remedy() {
         let metrics = r#"metrics: [{builtin: Participants, target: {averageValue: "1000"}}]"#;
         let table = [
             (
@@ -230,14 +231,14 @@ mod tests {
             ),
             (
                 "spec: {shards: {autoscaling: {maxReplicas: 9}}}",
-                "give only what stands below autoscaling",
+                "give only the fields below autoscaling",
             ),
             ("[]", "no policy"),
             ("'", "no policy"),
         ];
         for (text, expected) in table {
-            let said = format!("{:#}", parse(&format!("{text}\n{metrics}\n")).unwrap_err());
-            assert!(said.contains(expected), "{text}: {said}");
+            let error = format!("{:#}", parse(&format!("{text}\n{metrics}\n")).unwrap_err());
+            assert!(error.contains(expected), "{text}: {error}");
         }
         let none = r#"{maxReplicas: 9, metrics: [{builtin: Participants, target: {averageValue: "0"}}]}"#;
         assert!(format!("{:#}", parse(none).unwrap_err()).contains("above 0"));
@@ -251,7 +252,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_is_read_can_be_simulated(
+        fn every_policy_that_is_read_can_be_simulated(
             numbers in proptest::collection::vec(prop_oneof![-3..400_i64, any::<i64>()], 7),
         ) {
             let [min, max, capacity, lead, cost, headroom, window] = numbers[..] else { unreachable!() };
@@ -273,13 +274,13 @@ mod tests {
         }
 
         #[test]
-        fn no_text_breaks_the_reader(text in ".{0,200}") {
+        fn no_text_makes_the_reader_panic(text in ".{0,200}") {
             let _ = parse(&text);
             let _ = parse(&format!("maxReplicas: 9\n{text}"));
         }
 
         #[test]
-        fn no_name_breaks_the_list_of_policies(text in "(hpa)?.{0,6}|hpa[0-9]{0,12}") {
+        fn no_policy_name_causes_a_panic(text in "(hpa)?.{0,6}|hpa[0-9]{0,12}") {
             if let Ok(policy) = named(&text, &default(60).unwrap()) {
                 prop_assert!(policies::capacity(&policy.block).is_some_and(|capacity| capacity > 0.0));
             }
@@ -300,7 +301,7 @@ mod tests {
         assert_eq!(
             (hpa.min_replicas, hpa.max_replicas),
             (2, 7),
-            "alike but for the target"
+            "only the target differs"
         );
         assert_eq!(target("reactive").round(), 714.0);
         assert_eq!(target("forecast"), 1000.0);

@@ -1,4 +1,4 @@
-//! `poker-lab simulate`: one trace against a policy.
+//! `poker-lab simulate`: runs a policy on a trace.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,8 +18,8 @@ use crate::plot;
 /// Replay demand against a scaling policy
 ///
 /// The decisions are those of the controller, by the same code. The policy is the autoscaling block
-/// of a PokerCluster, so what was simulated can be applied as it is; its first metric is driven by
-/// the trace. Replica hours are compared with an oracle that always runs just enough.
+/// of a PokerCluster, so a simulated policy can be applied unchanged; the trace drives its first
+/// metric. Replica hours are compared with an oracle that always runs just enough.
 ///
 /// Example:
 ///   poker-lab simulate --trace testdata/load/crane_8.csv.gz \
@@ -27,28 +27,28 @@ use crate::plot;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = LEGEND)]
 pub struct SimulateArgs {
-    /// Demand over time: time,value as CSV, JSON, or one value a second; - is standard input
+    /// Demand over time, as of `poker-lab forecast`; without times one value per second; - for standard input
     #[arg(long, value_name = "FILE")]
     trace: PathBuf,
-    /// The autoscaling block of a PokerCluster, as YAML or JSON
+    /// Autoscaling block of a PokerCluster, as YAML or JSON
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Policies to put beside it: hpaNN, and reactive, panic, forecast for parts of the policy, joint for it with resizes, naive for it without holds
+    /// Policies to compare with: hpaNN; reactive, panic or forecast for a part of the policy; joint for it with resizes; naive for it with missing samples as 0
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     compare: Vec<String>,
-    /// Draw demand, supply and forecast into an SVG or PNG file
+    /// Draw demand, supply and forecast into an SVG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Replicas that the peak of the trace needs: the trace is scaled to it. 0: as it is
+    /// Scale the trace so that its peak needs this many replicas; 0 keeps its values
     #[arg(long, default_value_t = 20.0, value_parser = not_below_zero)]
     peak_replicas: f64,
-    /// What a replica serves; without it, the policy's averageValue
+    /// Demand that one replica serves [default: the policy's averageValue]
     #[arg(long, value_parser = above_zero)]
     capacity: Option<f64>,
     /// Seconds from a decision until a new replica serves
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=86_400))]
     start_seconds: i64,
-    /// Seconds that a replica drains before it is gone
+    /// Seconds that a replica drains before it ends
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=86_400))]
     drain_seconds: i64,
     /// Seconds over which the metric is averaged
@@ -60,10 +60,10 @@ pub struct SimulateArgs {
     /// Seconds between two values of the metric
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(i64).range(1..=3_600))]
     scrape_seconds: i64,
-    /// Days that are only history [default: 3, or none for a shorter trace]
+    /// Days at the start that are history and not scored [default: 3, or none for a shorter trace]
     #[arg(long, value_parser = not_below_zero)]
     history_days: Option<f64>,
-    /// Break the source of the metric for ten minutes every seven hours: empty, nan, inf, stale, 5xx, slow, partial, duplicate, reset, skew, gap or flood
+    /// Inject a fault into the metric source for ten minutes every seven hours: empty, nan, inf, stale, 5xx, slow, partial, duplicate, reset, skew, gap or flood
     #[arg(long, value_name = "KIND")]
     metric_fault: Option<Fault>,
     /// Print JSON instead of a table
@@ -73,7 +73,7 @@ pub struct SimulateArgs {
 
 fn not_below_zero(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    number.ok_or_else(|| String::from("give a number that is not below 0"))
+    number.ok_or_else(|| String::from("give a number of 0 or more"))
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {
@@ -82,28 +82,28 @@ fn above_zero(text: &str) -> Result<f64, String> {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct SimulationReport {
     trace: String,
-    /// What the values of the trace were multiplied by.
+    /// The factor that scaled the values of the trace.
     factor: f64,
     history_days: f64,
     scored_days: f64,
-    policies: Vec<Row>,
+    policies: Vec<PolicyScore>,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct PolicyScore {
     policy: String,
     #[serde(flatten)]
     score: Score,
 }
 
 /// # Errors
-/// A file cannot be used, or a policy has no such name.
+/// A file cannot be used, or there is no policy of a given name.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let block = policies::read(&args.policy)?;
     let target = core_policies::capacity(&block).context("the policy has no target per replica")?;
-    policies::tell_short_lead(&block, args.start_seconds, args.late_seconds);
+    policies::note_short_lead(&block, args.start_seconds, args.late_seconds);
     let capacity = args.capacity.unwrap_or(target);
     let Trace {
         name: trace,
@@ -145,11 +145,11 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         draw(path, &trace, &demand, first, history)?;
     }
     let days = |seconds: i64| seconds as f64 / 86_400.0;
-    let rows = all.into_iter().zip(runs).map(|(policy, run)| Row {
+    let rows = all.into_iter().zip(runs).map(|(policy, run)| PolicyScore {
         policy: policy.name,
         score: run.score,
     });
-    let report = Report {
+    let report = SimulationReport {
         trace,
         factor,
         history_days: days(history),
@@ -159,12 +159,12 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}\n{}\n{LEGEND}", report.table(), report.assumed(capacity));
+        print!("{}\n{}\n{LEGEND}", report.table(), report.assumptions(capacity));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Seconds that are only history.
+/// Seconds of history that are not scored.
 fn history(args: &SimulateArgs, demand: &Demand) -> i64 {
     let days = args.history_days.map(|days| (days * 86_400.0) as i64);
     days.unwrap_or_else(|| history_seconds(demand))
@@ -195,7 +195,7 @@ fn draw(path: &Path, trace: &str, demand: &Demand, run: &Run, history: i64) -> a
     let has_forecast = run.points.iter().any(|point| point.forecast.is_some());
     let mut lines = vec![line("supply", plot::GREEN, |point| point.supply)];
     if has_forecast {
-        lines.push(line("expected at most", plot::ORANGE, |point| {
+        lines.push(line("forecast (99 %)", plot::ORANGE, |point| {
             point.forecast.unwrap_or(f64::NAN)
         }));
     }
@@ -217,11 +217,11 @@ fn draw(path: &Path, trace: &str, demand: &Demand, run: &Run, history: i64) -> a
     plot::draw(path, &format!("{trace}: {what}{scored}"), &[panel])
 }
 
-impl Report {
-    /// What the figures rest on.
-    fn assumed(&self, capacity: f64) -> String {
+impl SimulationReport {
+    /// The assumptions of the scores.
+    fn assumptions(&self, capacity: f64) -> String {
         let mut text = match self.factor == 1.0 {
-            true => format!("{} as it is", self.trace),
+            true => format!("{} unscaled", self.trace),
             false => format!("{} × {:.4} (--peak-replicas)", self.trace, self.factor),
         };
         text += &format!(
@@ -229,7 +229,7 @@ impl Report {
             self.scored_days
         );
         if self.history_days > 0.0 {
-            text += &format!(", after {:.1} that are only history", self.history_days);
+            text += &format!(", after {:.1} days of history", self.history_days);
         }
         text + ".\n"
     }

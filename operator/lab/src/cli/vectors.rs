@@ -1,4 +1,4 @@
-//! `poker-lab vectors hpa DIR`: compares the autoscaler with test vectors.
+//! `poker-lab vectors hpa DIR`: runs test vectors of the Kubernetes autoscaler.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-/// Run test vectors against the decisions of this program
+/// Compare the operator's decisions with test vectors
 #[derive(Args, Debug)]
 pub struct VectorsArgs {
     #[command(subcommand)]
@@ -24,7 +24,7 @@ enum Suite {
 
 #[derive(Args, Debug)]
 struct HpaArgs {
-    /// Folder with vector files (*.json)
+    /// Folder of vector files (*.json)
     dir: PathBuf,
     /// Print JSON instead of a table
     #[arg(long)]
@@ -32,17 +32,17 @@ struct HpaArgs {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct VectorsReport {
     files: BTreeMap<String, FileReport>,
 }
 
-/// Exits with 1 when a vector fails that upstream does not call broken.
+/// The exit code is 1 if a vector fails that upstream does not mark as broken.
 ///
 /// # Errors
 /// The folder cannot be read or holds no vector file.
 pub fn run(args: VectorsArgs) -> anyhow::Result<ExitCode> {
     let Suite::Hpa(args) = args.suite;
-    let report = Report {
+    let report = VectorsReport {
         files: run_folder(&args.dir)?,
     };
     if args.json {
@@ -54,7 +54,7 @@ pub fn run(args: VectorsArgs) -> anyhow::Result<ExitCode> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Files of another format are no vector files and left out.
+/// Runs the vector files of a folder. Files of another format are skipped.
 fn run_folder(dir: &Path) -> anyhow::Result<BTreeMap<String, FileReport>> {
     let mut files = BTreeMap::new();
     let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read folder {}", dir.display()))?;
@@ -77,7 +77,7 @@ fn run_folder(dir: &Path) -> anyhow::Result<BTreeMap<String, FileReport>> {
             }
             Err(VectorError::Format(format)) if format.is_empty() => {}
             Err(VectorError::Format(format)) => {
-                eprintln!("note: {} is left out: its format is {format}", path.display());
+                eprintln!("skipped: {}: its format is {format}", path.display());
             }
             Err(error) => return Err(error).with_context(|| format!("cannot use file {}", path.display())),
         }
@@ -92,7 +92,7 @@ fn run_folder(dir: &Path) -> anyhow::Result<BTreeMap<String, FileReport>> {
     Ok(files)
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &VectorsReport) -> String {
     let width = report
         .files
         .keys()
@@ -123,7 +123,7 @@ fn table(report: &Report) -> String {
     for (name, file) in &report.files {
         for failure in &file.failures {
             let broken = if failure.upstream_broken {
-                " (upstream calls it broken)"
+                " (upstream marks it as broken)"
             } else {
                 ""
             };
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// Every file of vectors that the repository holds.
+    /// Every vector file of the repository.
     fn known() -> Vec<(String, Vec<u8>)> {
         let entries = std::fs::read_dir("testdata/hpa")
             .unwrap()
@@ -154,8 +154,8 @@ mod tests {
         files
     }
 
-    /// Nothing panics, and what cannot be used is told in one line with the file's name.
-    fn is_told(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    /// Nothing panics, and an unusable file is an error in one line with its name.
+    fn is_one_line_error_or_harmless(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("good.json"), GOOD).unwrap();
         std::fs::write(dir.path().join(name), bytes).unwrap();
@@ -171,15 +171,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_told(bytes in prop_oneof![
+        fn any_bytes_are_an_error(bytes in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..300),
             r#"\{"format": ?"hpa-vectors/1", ?"vectors": ?[\[\]{}":,a-z0-9 .-]{0,80}"#.prop_map(String::into_bytes),
         ]) {
-            is_told("any.json", &bytes)?;
+            is_one_line_error_or_harmless("any.json", &bytes)?;
         }
 
         #[test]
-        fn any_damage_to_a_file_is_told_or_fails_its_vectors(
+        fn any_damage_to_a_file_is_an_error_or_fails_its_vectors(
             file in any::<prop::sample::Index>(),
             at in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![
                 any::<u8>(),
@@ -196,12 +196,12 @@ mod tests {
             if let Some(cut) = cut {
                 bytes.truncate(cut.index(bytes.len()));
             }
-            is_told(&name, &bytes)?;
+            is_one_line_error_or_harmless(&name, &bytes)?;
         }
 
-        /// Numbers are what decisions are made of: any may be any.
+        /// Any number may have any value.
         #[test]
-        fn any_number_may_be_any_other(
+        fn any_changed_number_causes_no_panic(
             file in any::<prop::sample::Index>(),
             at in any::<prop::sample::Index>(),
             new in prop::sample::select(vec![
@@ -216,7 +216,7 @@ mod tests {
             let found: Vec<_> = numbers.find_iter(&text).map(|found| found.range()).collect();
             let mut text = text.clone();
             text.replace_range(found[at.index(found.len())].clone(), new);
-            is_told(name, text.as_bytes())?;
+            is_one_line_error_or_harmless(name, text.as_bytes())?;
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_run_file_by_file_and_other_files_are_left_out() {
+    fn a_folder_is_run_file_by_file_and_other_files_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("good.json"), GOOD).unwrap();
         std::fs::write(dir.path().join("other.json"), "{}").unwrap();
@@ -245,13 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_counts_unless_upstream_calls_it_broken() {
+    fn a_failure_counts_unless_upstream_marks_it_as_broken() {
         let dir = tempfile::tempdir().unwrap();
         let bad = GOOD.replace("334", "335");
         std::fs::write(dir.path().join("bad.json"), &bad).unwrap();
         assert_eq!(hpa(dir.path()).unwrap(), ExitCode::from(1));
         let files = run_folder(dir.path()).unwrap();
-        let report = serde_json::to_value(Report { files }).unwrap();
+        let report = serde_json::to_value(VectorsReport { files }).unwrap();
         let file = &report["files"]["bad.json"];
         assert_eq!(
             (&file["passed"], &file["failed"], &file["upstream_broken"]),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_vectors_is_bad_input() {
+    fn a_folder_without_vectors_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         assert!(hpa(dir.path()).is_err());
         assert!(hpa(&dir.path().join("absent")).is_err());

@@ -1,10 +1,9 @@
-//! Quantiles of a forecast from how it did lately, kept honest online.
+//! Quantiles of a forecast from its recent residuals, calibrated online.
 //!
-//! The residuals fade (half-life of days) in a histogram on a logarithmic grid. Two corrections
-//! hold the share of outcomes above a quantile at what it says: an offset that follows every
-//! outcome (quantile tracking, Angelopoulos et al. 2023), and a level that is raised or lowered
-//! by the outcomes above it that are too many or too few so far (the integrator of the same paper,
-//! applied to the level so that it needs no unit).
+//! A histogram on a logarithmic grid holds the residuals, which fade with a half-life of days. Two corrections keep the
+//! share of outcomes above a quantile at its level: an offset that follows every outcome (quantile tracking, Angelopoulos
+//! et al. 2023), and a level that is raised or lowered while too many or too few outcomes were above it (the integrator
+//! of the same paper, applied to the level so that it needs no unit).
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ use super::limits::{
 };
 use poker_operator_core::scale::base64_floats;
 
-/// The quantile levels that are tracked; others lie between them.
+/// The quantile levels that are tracked; others are interpolated.
 pub const LEVELS: [f64; 7] = [0.025, 0.1, 0.5, 0.9, 0.95, 0.975, 0.99];
 /// The level whose pinball loss decides about skill.
 const SKILL_LEVEL: usize = 4;
@@ -29,10 +28,10 @@ pub struct Calibrator {
     /// Weight of the residuals in each cell, from the most negative.
     #[serde(with = "base64_floats")]
     weights: Vec<f32>,
-    /// Forecasts under way at a time.
+    /// Forecasts that overlap at a time.
     overlap: u32,
     count: u32,
-    /// The 90 % quantile of the residuals' size.
+    /// The 90 % quantile of the absolute residuals.
     #[serde(with = "base64_floats::bits")]
     spread: f64,
     #[serde(with = "base64_floats")]
@@ -46,7 +45,7 @@ pub struct Calibrator {
 }
 
 impl Calibrator {
-    /// For forecasts of which `overlap` are under way at a time.
+    /// For forecasts of which `overlap` wait for their outcome at a time.
     pub fn new(overlap: u32) -> Self {
         Calibrator {
             weights: vec![0.0; CELLS],
@@ -111,11 +110,11 @@ impl Calibrator {
     fn margin(&self, cumulated: &[f64; CELLS], level: f64) -> f64 {
         let level = level.clamp(LEVELS[0] / 10.0, 1.0 - (1.0 - LEVELS[LEVELS.len() - 1]) / 10.0);
         let tail = level.min(1.0 - level);
-        // One event is above as many quantiles as are under way: they tell less than as many events.
+        // One event affects all forecasts that overlap: they carry less information than independent events.
         let gain = EXCESS_GAIN / f64::from(self.overlap).sqrt();
         let push = (gain / tail * between(&self.excess, level)).clamp(-50.0, 50.0);
         let widest = (8.0 * tail).min(0.5);
-        // Too many above: a smaller upper tail, or a larger lower one. The middle is left alone.
+        // Too many above: a smaller upper tail, or a larger lower one. The median is not moved.
         let level = match level {
             l if l > 0.75 => 1.0 - (tail * (-push).exp()).clamp(tail / 50.0, widest),
             l if l < 0.25 => (tail * push.exp()).clamp(tail / 50.0, widest),
@@ -143,7 +142,7 @@ impl Calibrator {
         edge(cell) + (edge(cell + 1) - edge(cell)) * part
     }
 
-    /// Quantile of the residuals' size, to the width of a cell.
+    /// Quantile of the absolute residuals, to the width of a cell.
     fn size_quantile(&self, level: f64) -> f64 {
         let total: f32 = self.weights.iter().sum();
         let mut left = level as f32 * total - self.weights[SIDE];
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_above_a_quantile_are_as_many_as_it_says() {
+    fn the_share_of_outcomes_above_a_quantile_matches_its_level() {
         let mut calibrator = Calibrator::new(1);
         let mut above = [0; LEVELS.len()];
         let mut judged = 0;
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_hold_what_is_put_into_them() {
+    fn values_are_counted_in_their_cell() {
         for residual in [0.0, 5e-5, -5e-5, 2e-4, -0.013, 0.7, -4.0, 25.0] {
             let cell = cell(residual);
             assert!(

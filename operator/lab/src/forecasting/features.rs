@@ -1,18 +1,18 @@
-//! What the next minutes are predicted from: the level of now against that of the last hours, and
-//! how the load went on at the same time of the days and weeks before.
+//! The features of the forecast of minutes: the current level relative to the last hours, and the course of the load at
+//! the same time on previous days and weeks.
 
 use super::grid::Grid;
 use super::limits::DAY_SECONDS;
 
-/// Days whose course from now to the horizon is looked at, and those whose level is.
+/// Days before whose course from now to the horizon is a feature, and those whose level is.
 const COURSE_DAYS: [i64; 5] = [1, 2, 3, 7, 14];
 const LEVEL_DAYS: [i64; 3] = [1, 7, 14];
 const WINDOWS_MINUTES: [i64; 4] = [10, 30, 60, 180];
 /// Number of features.
 pub const COUNT: usize = 2 + WINDOWS_MINUTES.len() + COURSE_DAYS.len() + LEVEL_DAYS.len() + 4;
 
-/// The logarithm on which the load is modelled; `floor` is a part of the mean load, so that
-/// quiet times do not look wild.
+/// The logarithm on which the load is modelled. `floor`, a fraction of the mean load, keeps times of low load from
+/// looking volatile.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
     pub floor: f64,
@@ -28,13 +28,13 @@ impl Scale {
     }
 }
 
-/// What is known `back` bins before the last one.
+/// The view of the load `back` bins before the last one.
 #[derive(Clone, Copy, Debug)]
 pub struct Features {
     /// The level of the last bins, on the logarithmic scale.
     pub level: f64,
-    /// On the logarithmic scale and relative to the level; what is not known is 0, so that a model
-    /// of nothing known predicts the level.
+    /// On the logarithmic scale and relative to the level. Unknown features are 0, so that a model without any predicts
+    /// the level.
     pub values: [f64; COUNT],
 }
 
@@ -43,8 +43,7 @@ fn level_bins(grid: &Grid) -> usize {
     if grid.bin_seconds() > 300 { 1 } else { 3 }
 }
 
-/// Features for a forecast `horizon` bins ahead of the bin `back` before the last one; `None` when
-/// the level is not known.
+/// Features for a forecast `horizon` bins ahead of the bin `back` before the last one; `None` if the level is unknown.
 pub fn features(grid: &Grid, scale: Scale, back: usize, horizon: usize) -> Option<Features> {
     let (level, windows) = recent_logs(grid, scale, back)?;
     let mut values = [0.0; COUNT];
@@ -61,7 +60,7 @@ pub fn features(grid: &Grid, scale: Scale, back: usize, horizon: usize) -> Optio
     }
     let now = grid.second(back);
     let ahead = horizon as i64 * grid.bin_seconds();
-    // Not smoothed: what runs by the clock comes in the same minutes each day.
+    // Not smoothed: scheduled load comes in the same minutes each day.
     let load = |second: i64| grid.slot(second).map(|mean| scale.log(mean));
     for day in COURSE_DAYS.map(|days| days * DAY_SECONDS) {
         let then = load(now - day);

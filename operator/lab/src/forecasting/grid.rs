@@ -1,4 +1,4 @@
-//! From samples at any spacing to means over bins of one width, and what is kept of them.
+//! Turns samples at any spacing into means over bins of one width, and stores them.
 
 use std::collections::VecDeque;
 
@@ -28,7 +28,7 @@ pub struct Grid {
     /// Means of the bins before the open one, latest last.
     #[serde(with = "base64_floats")]
     recent: VecDeque<f32>,
-    /// Means of whole slots, latest last, as [`encode`]d.
+    /// Means of whole slots, latest last, [`encode`]d.
     #[serde(with = "base64_floats")]
     slots: VecDeque<u16>,
 }
@@ -82,7 +82,7 @@ impl Grid {
         }
     }
 
-    /// Whether it began, or began anew, and no bin is complete yet.
+    /// Whether it started, or restarted, and no bin is complete yet.
     pub fn is_new(&self) -> bool {
         self.recent.is_empty()
     }
@@ -99,10 +99,10 @@ impl Grid {
         self.bin_seconds * self.bins_per_slot
     }
 
-    /// Takes a sample; the bins that it closes are to be pushed one after the other. What is not
-    /// finite, or negative (the rate of a counter that was reset), says nothing. A sample older
-    /// than the open bin is dropped, until there are so many that the clock must have been set
-    /// back; then, and after a gap longer than the history, everything starts over.
+    /// Takes a sample and returns the bins that it closes, to be pushed one after the other. Values that are not finite,
+    /// or negative (the rate of a counter that was reset), are dropped. A sample older than the open bin is dropped too,
+    /// until there are so many that the clock must have been set back. Then, and after a gap longer than the history,
+    /// the grid restarts.
     pub fn observe(&mut self, at: Timestamp, value: f64) -> Option<Closed> {
         if !value.is_finite() || value < 0.0 {
             return None;
@@ -178,7 +178,7 @@ impl Grid {
         self.recent.iter().rev().skip(back).map(known)
     }
 
-    /// Mean of the known ones of `count` bins, the last of them `back` before the last one.
+    /// Mean of the known bins among `count` bins that end `back` before the last one.
     pub fn mean(&self, back: usize, count: usize) -> Option<f64> {
         average(self.bins(back).take(count))
     }
@@ -195,8 +195,8 @@ impl Grid {
         decode(*self.slots.get(self.slots.len().checked_sub(back + 1)?)?)
     }
 
-    /// Hourly means back to the first known one, latest last. A missing hour is taken from the day
-    /// before, or else from the hour before.
+    /// Hourly means from the first known one on, latest last. A missing hour has the value of the day before, or else of
+    /// the hour before.
     pub fn hours(&self) -> Vec<f64> {
         let count = usize::try_from(HOUR_SECONDS / self.slot_seconds())
             .unwrap_or(1)
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_dropped() {
+    fn invalid_samples_are_dropped() {
         let mut grid = Grid::new(60);
         feed(
             &mut grid,
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_starts_over() {
+    fn a_clock_that_was_set_back_restarts_the_grid() {
         let mut grid = Grid::new(60);
         feed(&mut grid, &[(1 << 37, 1.0)]);
         feed(&mut grid, &(0..200).map(|i| (60 * i, 2.0)).collect::<Vec<_>>());

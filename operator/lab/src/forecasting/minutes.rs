@@ -1,7 +1,7 @@
-//! The model of one horizon of minutes: how much the level will have changed by then.
+//! The model of one horizon of minutes: it predicts the change of the level.
 //!
-//! Two ridge regressions on the same features, one that forgets in days and one in weeks; their
-//! mean is added to the level as far as it has lately been better than adding nothing.
+//! Two ridge regressions use the same features; one forgets within days, the other within weeks. Their mean is added to
+//! the level with a weight that depends on how much better it recently was than the last value.
 
 use std::collections::VecDeque;
 
@@ -32,11 +32,11 @@ pub struct Minutes {
     model_error: f64,
     #[serde(with = "base64_floats::bits")]
     last_error: f64,
-    /// Slots since the coefficients were solved for.
+    /// Slots since the coefficients were solved.
     age: i64,
     model: Calibrator,
     last: Calibrator,
-    /// The forecasts that wait for their outcome, oldest first.
+    /// Forecasts that wait for their outcome, oldest first.
     issued: VecDeque<Option<Issued>>,
 }
 
@@ -82,7 +82,7 @@ impl Regression {
 pub struct Outlook {
     pub point: f64,
     pub upper: f64,
-    /// Whether the regression has a say in the point.
+    /// Whether the regression contributes to the point.
     pub modelled: bool,
     /// Whether the quantile is the model's own.
     pub skilled: bool,
@@ -110,13 +110,12 @@ impl Minutes {
         self.slots
     }
 
-    /// The course was broken off: forecasts on their way have nothing to be judged by.
+    /// The series was interrupted: pending forecasts have no outcome.
     pub fn forget_issued(&mut self) {
         self.issued.clear();
     }
 
-    /// To be called when a slot is complete: judges the forecast that is due, learns from it, and
-    /// issues the next.
+    /// Called when a slot is complete: judges the forecast that is due, learns from it and makes the next one.
     pub fn turn(&mut self, grid: &Grid, scale: Scale, cap: f64) {
         let due = match self.issued.len() == self.slots {
             true => self.issued.pop_front().flatten(),
@@ -163,7 +162,7 @@ impl Minutes {
         };
         self.slow.sums.add(&then.values, seen - then.level, weight);
         self.fast.sums.add(&then.values, seen - then.level, weight);
-        // Clipped, so that a few wild outcomes do not widen what counts as usual.
+        // Clipped, so that a few outliers do not widen the spread.
         let clipped = if self.last.count() > 20 {
             residual.min(5.0 * self.residual)
         } else {
@@ -194,14 +193,14 @@ impl Minutes {
         })
     }
 
-    /// What the regression says, and what is forecast, on the logarithmic scale.
+    /// The regression's prediction and the forecast, on the logarithmic scale.
     fn points(&self, now: &Features) -> (f64, f64) {
         let of = |regression: &Regression| dot(&regression.coefficients, &now.values);
         let change = 0.5 * (of(&self.slow) + of(&self.fast));
         (now.level + change, now.level + self.say() * change)
     }
 
-    /// How much the regression counts, between 0 and 1.
+    /// The weight of the regression, between 0 and 1.
     fn say(&self) -> f64 {
         if self.model_error <= self.last_error {
             return 1.0;
@@ -214,18 +213,18 @@ impl Minutes {
         i64::from(self.model.count()) * grid.slot_seconds() >= DAY_SECONDS
     }
 
-    /// Whether the quantiles have lately cost less than those of the last value, for at least a day.
+    /// Whether the quantiles had a lower loss than those of the last value for at least a day.
     pub fn skilled(&self, grid: &Grid) -> bool {
         self.is_judged(grid) && self.model.loss() <= self.last.loss()
     }
 
-    /// What to add to the last value for its quantile; `None` with too few outcomes.
+    /// The margin from the last value to its quantile; `None` for too few outcomes.
     pub fn last_margin(&self, quantile: f64) -> Option<f64> {
         self.last.quantile(quantile)
     }
 
-    /// The forecast from now. Without skill its quantile is that of the last value, which is `margin` away;
-    /// before the regression was judged, so is its point.
+    /// The forecast from now. Without skill its quantile is that of the last value, `margin` away; until the regression
+    /// has been judged, its point is the last value too.
     pub fn outlook(&self, grid: &Grid, scale: Scale, quantile: f64, margin: f64) -> Option<Outlook> {
         let now = features(grid, scale, 0, self.bins(grid))?;
         let point = if self.is_judged(grid) {

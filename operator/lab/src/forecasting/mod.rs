@@ -1,7 +1,7 @@
-//! What the load will be: a point and a quantile for minutes to hours ahead.
+//! Forecasts of the load: a point and a quantile for minutes to hours ahead.
 //!
-//! A [`Forecaster`] is a value: samples go in by [`Forecaster::observe`], and
-//! [`Forecaster::forecast`] answers at any time from what is known then.
+//! A [`Forecaster`] is a value: [`Forecaster::observe`] takes samples, and [`Forecaster::forecast`] uses all samples until
+//! then.
 //!
 //! Up to an hour, for each of several horizons h, on z = ln(y + ½ · mean of y), l the level of the last minutes:
 //!
@@ -42,7 +42,7 @@ use poker_operator_core::scale::base64_floats;
 
 pub use limits::PEAK_FACTOR;
 
-/// What a forecast rests on.
+/// The basis of a forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Basis {
     /// The level of the last minutes.
@@ -54,7 +54,7 @@ pub enum Basis {
 }
 
 impl Basis {
-    /// The name as in status and tables, e.g. `LastValue`.
+    /// The name in status and tables, for example `LastValue`.
     pub fn as_str(self) -> &'static str {
         match self {
             Basis::LastValue => "LastValue",
@@ -67,13 +67,12 @@ impl Basis {
 /// The load at one time ahead, in the unit of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// The middle: about as often too high as too low.
+    /// The median: too high about as often as too low.
     pub point: f64,
-    /// The quantile that was asked for, never below zero.
+    /// The requested quantile, never below zero.
     pub upper: f64,
     pub basis: Basis,
-    /// Whether the model has lately been better than the last value; only then should the load be
-    /// prepared for by it.
+    /// Whether the model was recently better than the last value; only then should it be used to scale.
     pub skilled: bool,
 }
 
@@ -81,10 +80,10 @@ pub struct Prediction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecaster {
     grid: Grid,
-    /// What samples are divided by, so that none is too tiny or too huge to be kept; 0 before the first above zero.
+    /// The divisor of all samples, so that none is too small or too large to be stored; 0 before the first one above zero.
     #[serde(with = "base64_floats::bits")]
     unit: f64,
-    /// Slots seen, for means that start quickly.
+    /// The count of slots, for means that start quickly.
     slots: u32,
     /// Fading mean of the load.
     #[serde(with = "base64_floats::bits")]
@@ -119,8 +118,8 @@ impl Forecaster {
         self.grid.bin_seconds()
     }
 
-    /// Takes a sample. Samples may come at any spacing, in the order of time; a gap is simply not
-    /// observed. A value that is negative or not finite says nothing.
+    /// Takes a sample. Samples may have any spacing, in order of time; in a gap there are none. A value that is negative
+    /// or not finite is ignored.
     pub fn observe(&mut self, at: Timestamp, value: f64) {
         if self.unit == 0.0 && value > 0.0 && value.is_finite() {
             self.unit = unit_for(value);
@@ -128,14 +127,14 @@ impl Forecaster {
         let value = value / self.unit();
         let closed = self.grid.observe(at, value);
         if self.grid.is_new() {
-            // What was foretold before a gap that long, or by a clock set back since, is not judged by what comes now.
+            // Forecasts from before a gap that long, or before the clock was set back, are not judged by later samples.
             self.horizons.iter_mut().for_each(Minutes::forget_issued);
         }
         self.push(closed);
     }
 
-    /// The state at the end of a recording: the minute, or longer step, of the last sample counts as
-    /// complete. Samples after that start over.
+    /// The state at the end of a recording: the minute, or longer step, of the last sample is complete. Later samples
+    /// restart the series.
     #[must_use]
     pub fn at_end(mut self) -> Self {
         let closed = self.grid.close();
@@ -151,7 +150,7 @@ impl Forecaster {
         }
     }
 
-    /// A slot is complete: everything learns from it.
+    /// A slot is complete: all models learn from it.
     fn turn(&mut self) {
         if let Some(load) = self.grid.mean(0, self.grid.bins_per_slot()) {
             let days = self.grid.slot_seconds() as f64 / DAY_SECONDS as f64;
@@ -183,7 +182,7 @@ impl Forecaster {
         PEAK_FACTOR * self.peak
     }
 
-    /// Nothing above this is ever forecast: so many times the highest load of the last weeks.
+    /// The upper bound of forecasts: a multiple of the highest load of the last weeks.
     pub fn most(&self) -> f64 {
         self.cap() * self.unit()
     }
@@ -192,9 +191,8 @@ impl Forecaster {
         if self.unit > 0.0 { self.unit } else { 1.0 }
     }
 
-    /// The load `horizon` after the last complete minute and its `quantile`, between 0 and 1; beyond
-    /// an hour the mean of an hour, which takes a millisecond or two. `None` when nothing is known
-    /// yet, and beyond 48 hours.
+    /// The load `horizon` after the last complete minute and its `quantile`, between 0 and 1; beyond an hour the mean of
+    /// an hour, which takes a millisecond or two. `None` before the first samples, and beyond 48 hours.
     pub fn forecast(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
         self.in_units(horizon, quantile)
             .map(|prediction| self.in_load(prediction))
@@ -215,8 +213,8 @@ impl Forecaster {
         self.horizons.iter().any(|model| model.last_margin(0.5).is_some())
     }
 
-    /// From the last value to its quantile. Where a horizon has had too few outcomes, the margin of the longest
-    /// one that had enough, grown with the square root of the time, as that of a random walk.
+    /// The margin from the last value to its quantile. A horizon with too few outcomes uses the margin of the longest one
+    /// with enough, scaled by the square root of the time, as for a random walk.
     fn margin(&self, model: &Minutes, quantile: f64) -> f64 {
         let shorter = self
             .horizons
@@ -231,8 +229,8 @@ impl Forecaster {
         })
     }
 
-    /// From the hourly model; before it has three days, the last value with a margin that grows
-    /// with the square root of the time.
+    /// The forecast of the hourly model; before it has three days, the last value with a margin that grows with the square
+    /// root of the time.
     fn hours_ahead(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
         let hours = horizon.as_secs_f64() / 3_600.0;
         if hours > HOURS_COUNT_MAX as f64 {
@@ -259,7 +257,7 @@ impl Forecaster {
         })
     }
 
-    /// The same from the last value alone and without the cap: what a forecast has to be better than.
+    /// The forecast by the last value alone and without the upper bound: the baseline of all forecasts.
     pub fn last_value(&self, horizon: Duration, quantile: f64) -> Option<Prediction> {
         let last = self.between(horizon, VALUE_MAX, |model| {
             model.last_value(&self.grid, self.scale(), self.margin(model, quantile))
@@ -275,7 +273,7 @@ impl Forecaster {
         }
     }
 
-    /// The answer of the model of that horizon, or between those of the two next to it.
+    /// The forecast of the model of that horizon, or interpolated between its two neighbours.
     fn between(
         &self,
         horizon: Duration,
@@ -322,7 +320,7 @@ impl Forecaster {
     }
 }
 
-/// 1 for a usual load; a power of two near it, which changes no digit, for one beyond.
+/// 1 for a load within bounds; otherwise a power of two near it, which changes no digit.
 fn unit_for(value: f64) -> f64 {
     match USUAL_LOADS.contains(&value) {
         true => 1.0,

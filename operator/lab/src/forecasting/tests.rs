@@ -18,7 +18,7 @@ fn fed(step: i64, values: impl IntoIterator<Item = f64>) -> Forecaster {
     forecaster
 }
 
-/// All forecasts are there, finite, in order and not negative.
+/// All forecasts exist and are finite, ordered and not negative.
 fn check(forecaster: &Forecaster) {
     for minutes in [0, 1, 7, 15, 60, 61, 1_000, 2_880] {
         let of = |quantile| forecaster.forecast(minutes * MINUTE, quantile);
@@ -42,12 +42,12 @@ fn daily(minute: i64) -> f64 {
 }
 
 #[test]
-fn nothing_is_forecast_from_nothing() {
+fn there_is_no_forecast_without_samples() {
     assert_eq!(Forecaster::new(MINUTE).forecast(MINUTE, 0.99), None);
 }
 
 #[test]
-fn special_series_break_nothing() {
+fn edge_case_series_have_valid_forecasts() {
     for level in [0.0, 1e-300, 1e-9, 7.0, 1e12, 1e300] {
         let forecaster = fed(15, std::iter::repeat_n(level, 20_000));
         check(&forecaster);
@@ -141,7 +141,7 @@ fn hours_are_hours_at_any_step() {
     }
 }
 
-/// What was foretold before a long gap is not judged by what comes after it.
+/// Forecasts from before a long gap are not judged by samples after it.
 #[test]
 fn a_gap_longer_than_the_history_teaches_nothing() {
     let mut forecaster = fed(60, (0..8 * 1_440).map(|i| 10.0 + daily(i) / 100.0));
@@ -154,7 +154,7 @@ fn a_gap_longer_than_the_history_teaches_nothing() {
 }
 
 #[test]
-fn the_end_of_a_recording_is_known() {
+fn the_last_sample_of_a_recording_counts() {
     let forecaster = fed(3_600, (0..100).map(f64::from));
     assert!((forecaster.last_value(MINUTE, 0.5).unwrap().point - 98.0).abs() < 0.1);
     let ended = forecaster.at_end();
@@ -175,7 +175,7 @@ fn a_level_shift_is_followed_at_once() {
 }
 
 #[test]
-fn tiny_and_huge_loads_are_forecast_as_usual_ones() {
+fn tiny_and_huge_loads_are_forecast_like_others() {
     let usual = fed(300, (0..3_000).map(daily));
     for factor in [
         2_f64.powi(-900),
@@ -218,7 +218,7 @@ fn a_stored_state_is_small_and_forecasts_the_same() {
     }
 }
 
-/// Samples as a broken world sends them: any value, jumps of the clock in both directions.
+/// Arbitrary samples: any value, and jumps of the clock in both directions.
 fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
     let step = prop_oneof![
         8 => 1..400i64,

@@ -1,4 +1,4 @@
-//! Vectors of one metric: grouping, requests, ratios, counts.
+//! Vectors of a single metric: pod groups, requests, ratios, counts.
 
 use std::collections::BTreeMap;
 

@@ -1,15 +1,15 @@
-//! Whether a result is what a vector expects.
+//! Compares a result with the expectation of a vector.
 
 use serde_json::Value;
 
-/// Texts of upstream, for information.
+/// Upstream's texts, which are not compared.
 const NOT_COMPARED: [&str; 2] = ["cause", "contains"];
 const RATIO_ERROR_MAX: f64 = 1e-9;
 
-/// Every expected key must be in the result; keys not expected are not looked at.
+/// Every expected key must be in the result; other keys are ignored.
 ///
 /// # Errors
-/// The first difference, in words.
+/// A description of the first difference.
 pub fn expect(expected: &Value, actual: &Value) -> Result<(), String> {
     let Value::Object(fields) = expected else {
         return Err("the vector expects nothing".to_owned());
@@ -27,7 +27,7 @@ pub fn expect(expected: &Value, actual: &Value) -> Result<(), String> {
 fn same(expected: &Value, actual: &Value) -> Result<(), String> {
     let differ = || Err(format!(": expected {expected}, got {actual}"));
     match (expected, actual) {
-        // Null in place of a list asserts nothing.
+        // Null instead of a list asserts nothing.
         (Value::Null, Value::Array(_)) => Ok(()),
         (Value::Object(fields), Value::Object(_)) => {
             for (key, value) in fields
@@ -38,12 +38,12 @@ fn same(expected: &Value, actual: &Value) -> Result<(), String> {
             }
             Ok(())
         }
-        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
-            let mut pairs = sorted(wanted).into_iter().zip(sorted(found)).enumerate();
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            let mut pairs = sorted(expected).into_iter().zip(sorted(found)).enumerate();
             pairs.try_for_each(|(i, (w, f))| same(w, f).map_err(|why| format!("[{i}]{why}")))
         }
-        (Value::Number(wanted), Value::Number(found)) if !wanted.is_i64() || !found.is_i64() => {
-            match (wanted.as_f64(), found.as_f64()) {
+        (Value::Number(expected), Value::Number(found)) if !expected.is_i64() || !found.is_i64() => {
+            match (expected.as_f64(), found.as_f64()) {
                 (Some(w), Some(f)) if (w - f).abs() <= RATIO_ERROR_MAX * w.abs() => Ok(()),
                 _ => differ(),
             }

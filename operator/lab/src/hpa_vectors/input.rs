@@ -1,4 +1,4 @@
-//! The shapes inside a vector, and what they become.
+//! The input of a vector, converted to the autoscaler's types.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use poker_operator_core::scale::hpa::metric::{ContainerSample, ResourceSample};
 use poker_operator_core::scale::hpa::pods::{Container, Phase, Pod, PodSample, PodSamples, Readiness};
 use poker_operator_core::scale::hpa::tolerance::Tolerance;
 
-/// The value without the fields that are `null`: as some writers put what is empty or absent.
+/// The value without fields that are `null`: some writers use null for empty or absent fields.
 pub fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -93,7 +93,7 @@ pub struct PodInput {
 }
 
 impl PodInput {
-    /// `resource`: what the requests are of.
+    /// `resource`: the resource of the requests.
     pub fn pod(&self, resource: &str, now: Timestamp) -> Pod {
         let restarting = self.init_containers.iter().filter(|c| c.restart_always);
         let since = self
@@ -137,7 +137,7 @@ struct ContainerUsage {
     usage_milli: Option<i64>,
 }
 
-/// A sample of any kind: by container, or one value, of a pod or of nothing.
+/// A sample of any kind: by container or a single value, of a pod or without one.
 #[derive(Deserialize)]
 pub struct SampleInput {
     #[serde(default)]
@@ -252,7 +252,7 @@ pub struct RecommendationInput {
     timestamp_offset_seconds: i64,
 }
 
-/// `null` recommendations stay no history, an empty list stays an empty one.
+/// `null` recommendations mean no history, an empty list an empty one.
 pub fn history(
     recommendations: Option<&[RecommendationInput]>,
     ups: &[EventInput],

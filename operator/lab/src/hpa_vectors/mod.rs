@@ -1,7 +1,7 @@
 //! Runs language-neutral test vectors of the Kubernetes autoscaler (format `hpa-vectors/1`).
 //!
-//! A vector holds inputs and what upstream's own tests expect of them. The format is described in
-//! `operator/lab/testdata/hpa/README.md`; those of `hpa_random` are answers of Kubernetes' own controller.
+//! A vector holds an input and the result that upstream's own tests expect. `operator/lab/testdata/hpa/README.md`
+//! describes the format. The vectors of `hpa_random` are results of Kubernetes' own controller.
 
 mod calculator;
 mod compare;
@@ -23,8 +23,8 @@ pub enum VectorError {
     Format(String),
 }
 
-/// The result of one file. `upstream_broken` counts the vectors that upstream itself calls broken;
-/// they are in `passed` or `failed` like all others.
+/// The result of one file. `upstream_broken` counts the vectors that upstream marks as broken; they are in `passed` or
+/// `failed` like all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FileReport {
     pub passed: usize,
@@ -37,12 +37,12 @@ pub struct FileReport {
 pub struct Failure {
     pub name: String,
     pub why: String,
-    /// Upstream calls this vector broken: failing it is no error.
+    /// Upstream marks this vector as broken: a failure is not an error.
     pub upstream_broken: bool,
 }
 
 impl FileReport {
-    /// No vector failed but those that upstream calls broken.
+    /// No vector failed except those that upstream marks as broken.
     pub fn is_ok(&self) -> bool {
         self.failures.iter().all(|f| f.upstream_broken)
     }
@@ -100,7 +100,7 @@ pub fn run_file(text: &str) -> Result<FileReport, VectorError> {
     Ok(report)
 }
 
-/// Works out what the vector asks for and compares it with what it expects.
+/// Computes the result of a vector and compares it with the expectation.
 fn run(kind: &str, vector: &Value, expected: &Value) -> Result<(), String> {
     let actual = match kind {
         "resource" | "container_resource" => calculator::resource(vector),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_expectation_is_noticed() {
+    fn a_wrong_expectation_fails() {
         let text = r#"{"format": "hpa-vectors/1", "vectors": [{"name": "wrong", "kind": "per_pod_usage",
             "now": "2025-01-01T00:00:00Z", "usage": 1000, "status_replicas": 3, "expect": {"usage": 333}},
             {"name": "odd", "kind": "per_pod_usage", "upstream_broken": true, "expect": {}},
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_refused() {
+    fn other_formats_are_rejected() {
         assert!(matches!(run_file("{}"), Err(VectorError::Format(_))));
         assert!(matches!(run_file("["), Err(VectorError::Json(_))));
     }

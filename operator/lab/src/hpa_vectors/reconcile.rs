@@ -1,4 +1,4 @@
-//! Vectors of a whole pass of the control loop.
+//! Vectors of a whole reconcile of the autoscaler.
 
 use std::cmp::Ordering;
 
@@ -16,7 +16,7 @@ use poker_operator_core::scale::hpa::pods::Warmup;
 use poker_operator_core::scale::hpa::quantity::Quantity;
 use poker_operator_core::scale::hpa::rate::{Bounds, ScaleUpLimit};
 
-/// What requests in these vectors are of.
+/// The resource of the requests in these vectors.
 const REQUESTED: &str = "cpu";
 
 #[derive(Deserialize)]
@@ -61,7 +61,7 @@ struct TargetInput {
     status_replicas: i32,
     #[serde(default)]
     selector: String,
-    /// True, or when reading fails.
+    /// True, or an error when it is read.
     #[serde(default)]
     get_error: Value,
     update_error: Option<String>,
@@ -180,7 +180,7 @@ pub fn run(vector: &Value) -> Result<Value, serde_json::Error> {
         now,
     );
     let entry = v.hpa.status.status(now);
-    // A conflict is retried by whoever writes, so only a lasting error is one.
+    // The writer retries conflicts, so only a permanent error counts.
     let fails = v.scale_target.update_error.as_deref() == Some("always");
     let write = |_| {
         if fails {
@@ -328,7 +328,7 @@ impl MetricTargetInput {
     }
 }
 
-/// The outcome in the words of `expect`.
+/// The result in the form of `expect`.
 fn report(metrics: &[Metric], entry: &Status, outcome: &Outcome, current: i32) -> Value {
     let conditions: Vec<Value> = outcome
         .status
@@ -346,8 +346,8 @@ fn report(metrics: &[Metric], entry: &Status, outcome: &Outcome, current: i32) -
                 Err(MetricError::UnknownSource(_)) => "spec",
                 Err(_) => "internal",
             };
-            let wish = proposal.as_ref().map_or(entry.current_replicas, |p| p.replicas);
-            let action = action(wish, entry.current_replicas);
+            let desired = proposal.as_ref().map_or(entry.current_replicas, |p| p.replicas);
+            let action = action(desired, entry.current_replicas);
             json!({ "type": metric.source.type_name(), "action": action, "error": error })
         })
         .collect();
@@ -365,8 +365,8 @@ fn report(metrics: &[Metric], entry: &Status, outcome: &Outcome, current: i32) -
     })
 }
 
-fn action(wish: i32, current: i32) -> &'static str {
-    match wish.cmp(&current) {
+fn action(desired: i32, current: i32) -> &'static str {
+    match desired.cmp(&current) {
         Ordering::Greater => "scale_up",
         Ordering::Less => "scale_down",
         Ordering::Equal => "none",
@@ -380,7 +380,7 @@ fn cpu_utilization(status: &Status) -> Option<i32> {
         .utilization_percent
 }
 
-/// Equal but for the texts of conditions, which vectors do not hold.
+/// Equal except for the messages of conditions, which vectors do not hold.
 fn same_status(a: &Status, b: &Status) -> bool {
     let textless = |status: &Status| {
         let mut status = status.clone();

@@ -150,7 +150,7 @@ fn stored(history: &History) -> Vec<i32> {
         .collect()
 }
 
-/// One vector stands for a run in each direction.
+/// A vector runs once in each direction.
 pub fn store_events(vector: &Value, expected: &Value) -> Result<(), String> {
     let directions = vector["directions"]
         .as_array()

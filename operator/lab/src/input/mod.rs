@@ -1,4 +1,4 @@
-//! Series and texts from files.
+//! Reads series and texts from files.
 
 pub mod series;
 pub mod text;

@@ -1,4 +1,4 @@
-//! Texts from files that may be compressed.
+//! Reads text files that may be gzipped.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,10 +9,10 @@ use poker_operator_manifest::input::{display_name, read_bytes, text_of};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The text of a file, or of standard input for `-`; gzip, recognised by its first bytes, is unpacked.
+/// The text of a file, or of standard input for `-`. Gzip is recognized by its first bytes.
 ///
 /// # Errors
-/// The file cannot be read or unpacked, or is not UTF-8.
+/// The file cannot be read or decompressed, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     let mut bytes = read_bytes(path)?;
     let cannot_read = || format!("cannot read {}", display_name(path));

@@ -1,11 +1,10 @@
-//! What the colours mean, in rows below a panel: never over its data.
+//! The legend, in rows below a panel so that it covers no data.
 
 use anyhow::Result;
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{INK, Panel};
+use super::{Area, INK, Panel};
 
 const ROW_HEIGHT_PIXELS: u32 = 22;
 const SWATCH_WIDTH_PIXELS: i32 = 24;
@@ -13,7 +12,7 @@ const GAP_PIXELS: i32 = 8;
 const BETWEEN_PIXELS: i32 = 28;
 const TEXT_SIZE: u32 = 14;
 
-/// How something is drawn in the panel.
+/// The style of a label in the panel.
 enum Swatch {
     Line(ShapeStyle),
     Dashes(ShapeStyle),
@@ -23,7 +22,7 @@ enum Swatch {
 struct Entry {
     swatch: Swatch,
     label: String,
-    /// Of its left end, and the row.
+    /// The left end, and the row.
     place: (i32, i32),
 }
 
@@ -33,16 +32,8 @@ pub struct Legend {
 }
 
 impl Legend {
-    /// Lays the labels of a panel out from `left` to `right`, in as many rows as that takes.
-    pub fn new<B: DrawingBackend>(
-        area: &DrawingArea<B, Shift>,
-        panel: &Panel,
-        left: i32,
-        right: i32,
-    ) -> Result<Legend>
-    where
-        B::ErrorType: 'static,
-    {
+    /// Lays out the labels of a panel between `left` and `right`, in as many rows as needed.
+    pub fn new(area: &Area, panel: &Panel, left: i32, right: i32) -> Result<Legend> {
         let (mut x, mut row) = (left, 0);
         let mut entries = Vec::new();
         for (swatch, label) in swatches(panel) {
@@ -64,10 +55,7 @@ impl Legend {
         })
     }
 
-    pub fn draw<B: DrawingBackend>(self, area: &DrawingArea<B, Shift>) -> Result<()>
-    where
-        B::ErrorType: 'static,
-    {
+    pub fn draw(self, area: &Area) -> Result<()> {
         for Entry { swatch, label, place } in self.entries {
             let (x, row) = place;
             let top = row * ROW_HEIGHT_PIXELS.cast_signed();

@@ -1,5 +1,6 @@
-//! Draws charts of time series into an SVG or PNG file.
+//! Draws charts of time series into an SVG file.
 
+mod geometry;
 mod legend;
 mod ticks;
 
@@ -7,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Once;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use legend::Legend;
 use plotters::coord::Shift;
@@ -22,9 +23,7 @@ const PANEL_HEIGHT_PIXELS: u32 = 400;
 const LABELS_WIDTH_PIXELS: u32 = 88;
 const MARGIN_PIXELS: u32 = 12;
 const TITLE_HEIGHT_PIXELS: u32 = 48;
-/// More points than this are drawn as the extremes of so many spans: the eye sees the same.
-const SPANS_COUNT_MAX: usize = 1_500;
-/// Times before this, the year 1980, are no clock's: the data has times of its own, or none.
+/// Times before this, the year 1980, are not clock times but relative to the start.
 pub const CLOCK_SECONDS_FROM: f64 = 315_532_800.0;
 const THICK_POINTS_COUNT_MAX: usize = 400;
 const FONT: &[u8] = include_bytes!("../../assets/DejaVuSans.ttf");
@@ -37,28 +36,30 @@ pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 pub const RED: RGBColor = RGBColor(213, 94, 0);
 pub const GREY: RGBColor = RGBColor(120, 124, 132);
 
-/// A line of a chart. A value that is not finite interrupts it.
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A line of a chart, interrupted by values that are not finite.
 pub struct Line {
     pub label: String,
     pub color: RGBColor,
     pub points: Vec<(Timestamp, f64)>,
 }
 
-/// The area between two values at each time.
+/// An area between two values at each time.
 pub struct Band {
     pub label: String,
     pub color: RGBColor,
     pub points: Vec<(Timestamp, f64, f64)>,
 }
 
-/// A level drawn across the whole panel.
+/// A horizontal line across the whole panel.
 pub struct Threshold {
     pub label: String,
     pub color: RGBColor,
     pub value: f64,
 }
 
-/// One chart with its own vertical axis. `unit` names that axis.
+/// A chart with its own vertical axis, labelled with `unit`.
 #[derive(Default)]
 pub struct Panel {
     pub unit: String,
@@ -67,58 +68,39 @@ pub struct Panel {
     pub thresholds: Vec<Threshold>,
 }
 
-/// Draws panels below each other over a common span of time (UTC); the file's ending says whether
-/// as SVG or PNG.
+/// Draws panels one below the other over a common span of time (UTC).
 ///
 /// # Errors
-/// The ending is neither `.svg` nor `.png`, there is no point, or the file cannot be written.
+/// The extension is not `.svg`, there is no point, or the file cannot be written.
 pub fn draw(path: &Path, title: &str, panels: &[Panel]) -> Result<()> {
     static FONTS: Once = Once::new();
     FONTS.call_once(|| {
         for style in [FontStyle::Normal, FontStyle::Bold] {
-            // The font is a part of this program; with a broken one the texts would fail to draw.
+            // The font is part of the binary: registering it fails only if it is broken.
             let _ = register_font("sans-serif", style, FONT);
         }
     });
-    let span = time_span(panels).with_context(|| format!("nothing to draw in {}", path.display()))?;
+    let span =
+        geometry::time_span(panels).with_context(|| format!("nothing to draw in {}", path.display()))?;
     let panel_count = u32::try_from(panels.len())?;
     let size = (
         WIDTH_PIXELS,
         TITLE_HEIGHT_PIXELS + PANEL_HEIGHT_PIXELS * panel_count,
     );
-    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let ending = ending.as_deref().filter(|ending| ["svg", "png"].contains(ending));
-    let ending =
-        ending.with_context(|| format!("cannot draw {}: end the name in .svg or .png", path.display()))?;
-    let say = || format!("cannot write {}", path.display());
-    // The library that draws would say less of a folder that is not there.
-    std::fs::File::create(path).with_context(say)?;
-    match ending {
-        "svg" => draw_on(
-            SVGBackend::new(path, size).into_drawing_area(),
-            title,
-            panels,
-            span,
-        ),
-        _ => draw_on(
-            BitMapBackend::new(path, size).into_drawing_area(),
-            title,
-            panels,
-            span,
-        ),
-    }
-    .with_context(say)
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    ensure!(
+        extension.as_deref() == Some("svg"),
+        "cannot draw {}: give a name that ends in .svg",
+        path.display()
+    );
+    let cannot_write = || format!("cannot write {}", path.display());
+    // The drawing library reports a missing folder less clearly.
+    std::fs::File::create(path).with_context(cannot_write)?;
+    let area = SVGBackend::new(path, size).into_drawing_area();
+    draw_on(&area, title, panels, span).with_context(cannot_write)
 }
 
-fn draw_on<B: DrawingBackend>(
-    area: DrawingArea<B, Shift>,
-    title: &str,
-    panels: &[Panel],
-    span: (Timestamp, Timestamp),
-) -> Result<()>
-where
-    B::ErrorType: 'static,
-{
+fn draw_on(area: &Area, title: &str, panels: &[Panel], span: (Timestamp, Timestamp)) -> Result<()> {
     area.fill(&WHITE)?;
     let (head, body) = area.split_vertically(TITLE_HEIGHT_PIXELS);
     head.draw(&Text::new(
@@ -133,20 +115,13 @@ where
     Ok(())
 }
 
-fn draw_panel<B: DrawingBackend>(
-    area: &DrawingArea<B, Shift>,
-    panel: &Panel,
-    (from, to): (Timestamp, Timestamp),
-) -> Result<()>
-where
-    B::ErrorType: 'static,
-{
+fn draw_panel(area: &Area, panel: &Panel, (from, to): (Timestamp, Timestamp)) -> Result<()> {
     let (width, height) = area.dim_in_pixel();
     let left = (MARGIN_PIXELS + LABELS_WIDTH_PIXELS).cast_signed();
     let legend = Legend::new(area, panel, left, width.cast_signed() - left)?;
     let (area, below) = area.split_vertically(height - legend.height_pixels - MARGIN_PIXELS);
     legend.draw(&below)?;
-    let (low, high) = value_range(panel);
+    let (low, high) = geometry::value_range(panel);
     let times = Times::new(seconds(from), seconds(to));
     let mut chart = ChartBuilder::on(&area)
         .margin(MARGIN_PIXELS)
@@ -167,7 +142,7 @@ where
         .x_labels(ticks::TIMES_COUNT_MAX)
         .y_labels(ticks::VALUES_COUNT_MAX)
         .x_label_formatter(&|second| times.label(*second))
-        .y_label_formatter(&|value| short(*value))
+        .y_label_formatter(&|value| geometry::short(*value))
         .x_desc(if seconds(to) < CLOCK_SECONDS_FROM {
             "since the start"
         } else {
@@ -177,13 +152,13 @@ where
         .draw()?;
     for band in &panel.bands {
         chart.draw_series(std::iter::once(Polygon::new(
-            outline(band),
+            geometry::outline(band),
             band_style(band.color),
         )))?;
     }
     for line in &panel.lines {
-        for part in parts(&line.points) {
-            // The corners of a thick line with many sharp turns stick out far beyond its points.
+        for part in geometry::parts(&line.points) {
+            // The corners of a thick line with many sharp turns extend far beyond its points.
             let style = match part.len() > THICK_POINTS_COUNT_MAX {
                 true => line.color.stroke_width(1),
                 false => line_style(line.color),
@@ -203,7 +178,7 @@ where
     Ok(())
 }
 
-/// An axis with ticks of our own.
+/// An axis with given ticks.
 struct Axis {
     range: RangedCoordf64,
     ticks: Vec<f64>,
@@ -254,91 +229,6 @@ fn seconds(at: Timestamp) -> f64 {
     at.as_second() as f64
 }
 
-/// First and last time of all panels, at least a second apart.
-fn time_span(panels: &[Panel]) -> Option<(Timestamp, Timestamp)> {
-    let lines = panels.iter().flat_map(|p| &p.lines);
-    let bands = panels.iter().flat_map(|p| &p.bands);
-    let times = lines
-        .flat_map(|l| l.points.iter().map(|p| p.0))
-        .chain(bands.flat_map(|b| b.points.iter().map(|p| p.0)));
-    let (from, to) = times.fold(
-        (None, None),
-        |(from, to): (Option<Timestamp>, Option<Timestamp>), at| {
-            (
-                Some(from.map_or(at, |f| f.min(at))),
-                Some(to.map_or(at, |t| t.max(at))),
-            )
-        },
-    );
-    let (from, to) = (from?, to?);
-    let later = from.checked_add(jiff::SignedDuration::from_secs(1)).ok()?;
-    Some((from, to.max(later)))
-}
-
-/// From zero, unless there are values below it, to a little above the highest.
-fn value_range(panel: &Panel) -> (f64, f64) {
-    let lines = panel.lines.iter().flat_map(|l| l.points.iter().map(|p| p.1));
-    let bands = panel
-        .bands
-        .iter()
-        .flat_map(|b| b.points.iter().flat_map(|p| [p.1, p.2]));
-    let values = lines.chain(bands).chain(panel.thresholds.iter().map(|t| t.value));
-    let (low, high) = values
-        .filter(|v| v.is_finite())
-        .fold((0.0_f64, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));
-    if low == high {
-        return (0.0, 1.0);
-    }
-    let margin = 0.06 * (high - low);
-    (if low < 0.0 { low - margin } else { 0.0 }, high + margin)
-}
-
-/// The runs of finite values, each thinned to what can be seen.
-fn parts(points: &[(Timestamp, f64)]) -> Vec<Vec<(f64, f64)>> {
-    let span = points.len().div_ceil(SPANS_COUNT_MAX);
-    points
-        .split(|(_, value)| !value.is_finite())
-        .filter(|run| !run.is_empty())
-        .map(|run| run.chunks(span.max(1)).flat_map(extremes).collect())
-        .collect()
-}
-
-/// The lowest and the highest point of a span in the order of time.
-fn extremes(points: &[(Timestamp, f64)]) -> Vec<(f64, f64)> {
-    let by_value = |a: &&(Timestamp, f64), b: &&(Timestamp, f64)| a.1.total_cmp(&b.1);
-    let mut both: Vec<_> = points.iter().min_by(by_value).into_iter().collect();
-    both.extend(points.iter().max_by(by_value));
-    both.sort_by_key(|p| p.0);
-    both.dedup();
-    both.into_iter()
-        .map(|(at, value)| (seconds(*at), *value))
-        .collect()
-}
-
-fn outline(band: &Band) -> Vec<(f64, f64)> {
-    let upper = band.points.iter().map(|(at, _, high)| (seconds(*at), *high));
-    let lower = band.points.iter().rev().map(|(at, low, _)| (seconds(*at), *low));
-    upper
-        .chain(lower)
-        .filter(|(_, value)| value.is_finite())
-        .collect()
-}
-
-/// A figure with a unit prefix: 1.2 k, 3.4 M.
-fn short(value: f64) -> String {
-    let size = value.abs();
-    let (scaled, unit) = match size {
-        s if s >= 1e15 || (s > 0.0 && s < 1e-3) => return format!("{value:.1e}"),
-        s if s >= 1e12 => (value / 1e12, " T"),
-        s if s >= 1e9 => (value / 1e9, " G"),
-        s if s >= 1e6 => (value / 1e6, " M"),
-        s if s >= 1e3 => (value / 1e3, " k"),
-        _ => (value, ""),
-    };
-    let text = format!("{scaled:.3}");
-    format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,11 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn both_formats_are_written_with_their_texts() {
+    fn a_chart_is_written_with_its_labels() {
         let dir = tempfile::tempdir().unwrap();
-        let (svg, png) = (dir.path().join("a.svg"), dir.path().join("a.PNG"));
+        let svg = dir.path().join("a.SVG");
         draw(&svg, "A title", &[panel(), panel()]).unwrap();
-        draw(&png, "A title", &[panel()]).unwrap();
         let text = std::fs::read_to_string(&svg).unwrap();
         for word in ["<svg", "A title", "requests/s", "80 %", "target"] {
             assert!(text.contains(word), "{word}");
@@ -391,18 +280,17 @@ mod tests {
             );
         }
         assert!(text.len() < 500_000, "{} bytes", text.len());
-        assert!(std::fs::read(&png).unwrap().starts_with(b"\x89PNG"));
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_said() {
+    fn a_chart_that_cannot_be_drawn_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, panels, says) in [
-            ("a.gif", vec![panel()], "end the name in .svg or .png"),
+        for (name, panels, expected) in [
+            ("a.png", vec![panel()], "give a name that ends in .svg"),
             ("a.svg", vec![Panel::default()], "nothing to draw"),
         ] {
             let error = draw(&dir.path().join(name), "", &panels).unwrap_err();
-            assert!(format!("{error:#}").contains(says), "{error:#}");
+            assert!(format!("{error:#}").contains(expected), "{error:#}");
         }
         assert!(draw(Path::new("/nowhere/a.svg"), "", &[panel()]).is_err());
     }
@@ -415,18 +303,5 @@ mod tests {
         one.thresholds.clear();
         one.lines[0].points = vec![(at(5), 0.0)];
         draw(&dir.path().join("a.svg"), "", &[one]).unwrap();
-    }
-
-    #[test]
-    fn figures_are_short() {
-        for (value, text) in [
-            (0.0, "0"),
-            (1_500.0, "1.5 k"),
-            (-2e6, "-2 M"),
-            (0.25, "0.25"),
-            (1e-7, "1.0e-7"),
-        ] {
-            assert_eq!(short(value), text);
-        }
     }
 }

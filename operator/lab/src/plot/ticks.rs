@@ -8,7 +8,7 @@ pub const TIMES_COUNT_MAX: usize = 9;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// Distances of two times that people call round, in seconds.
+/// Round distances between two times, in seconds.
 const TIME_STEPS: [i64; 24] = [
     1,
     2,
@@ -35,7 +35,7 @@ const TIME_STEPS: [i64; 24] = [
     56 * DAY,
     112 * DAY,
 ];
-/// The first Monday of Unix time: ticks of weeks are Mondays.
+/// The first Monday of Unix time: weekly ticks are Mondays.
 const MONDAY: i64 = 4 * DAY;
 
 /// Multiples of 1, 2 or 5 times a power of ten within a range that is not empty.
@@ -55,7 +55,7 @@ pub fn values(low: f64, high: f64) -> Vec<f64> {
         .collect()
 }
 
-/// Round times (UTC) of an axis, in Unix seconds, and how they are written.
+/// Round times (UTC) of an axis in Unix seconds, and the format of their labels.
 pub struct Times {
     pub seconds: Vec<f64>,
     format: &'static str,
@@ -104,14 +104,14 @@ mod tests {
         ] {
             let ticks = values(low, high);
             assert_eq!(ticks.len(), expected.len(), "{ticks:?}");
-            for (tick, wanted) in ticks.iter().zip(expected) {
-                assert!((tick - wanted).abs() < 1e-9 * high, "{ticks:?}");
+            for (tick, value) in ticks.iter().zip(expected) {
+                assert!((tick - value).abs() < 1e-9 * high, "{ticks:?}");
             }
         }
     }
 
     #[test]
-    fn times_are_round_and_written_as_short_as_they_can_be() {
+    fn times_are_round_and_their_labels_short() {
         let day = 86_400.0;
         // Wednesday, 2 February 2022, 10:07:13 UTC.
         let from = 1_643_796_433.0;

@@ -1,43 +1,43 @@
-//! Demand over time, from a trace.
+//! Demand over time from a trace.
 
 use jiff::Timestamp;
 
-/// The step of a simulation; one second where the trace is finer, so that every decision falls on a step.
+/// The step of a simulation; one second for a finer trace, so that every decision falls on a step.
 const STEP_SECONDS_MAX: i64 = 5;
-/// A year of one-minute values and more.
+/// More than a year of one-minute values.
 const STEPS_MAX: usize = 8_000_000;
 
-/// Leaves room for sums and products.
+/// Sums and products of larger values might overflow.
 const DEMAND_MAX: f64 = 1e100;
 
-/// Why a trace cannot be simulated.
+/// The reason why a trace cannot be simulated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TraceError {
-    #[error("a trace needs at least two values, there are {0}")]
+    #[error("a trace needs at least two values, this one has {0}")]
     TooShort(usize),
-    #[error("the times of a trace must rise: {0} is not later than the time before")]
+    #[error("the times of a trace must increase: {0} is not later than the time before it")]
     NotRising(Timestamp),
-    #[error("demand is from 0 to {}, and here {value} at {at}", DEMAND_MAX)]
+    #[error("demand must be from 0 to {}, is {value} at {at}", DEMAND_MAX)]
     NotDemand { at: Timestamp, value: f64 },
-    #[error("the trace would take more than {} steps: cut it", STEPS_MAX)]
+    #[error("the trace takes more than {} steps: shorten it", STEPS_MAX)]
     TooLong,
 }
 
-/// Demand at every step: between two values of the trace it changes evenly.
+/// Demand at every step, interpolated linearly between the values of the trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demand {
     start: Timestamp,
     step_seconds: i64,
     values: Vec<f64>,
-    /// Sum of all values before.
+    /// The sum of all values before each step.
     sums: Vec<f64>,
 }
 
 impl Demand {
-    /// From points in order of time, each value multiplied by `factor`.
+    /// Demand from points in order of time, each value multiplied by `factor`.
     ///
     /// # Errors
-    /// When the points are no demand over time.
+    /// The points are not valid demand.
     pub fn new(points: &[(Timestamp, f64)], factor: f64) -> Result<Demand, TraceError> {
         let (Some(first), Some(last)) = (points.first(), points.last().filter(|_| points.len() > 1)) else {
             return Err(TraceError::TooShort(points.len()));
@@ -94,7 +94,7 @@ impl Demand {
         self.values[step]
     }
 
-    /// The mean over the `window` seconds that end at a second, or what there is of them.
+    /// The mean over the `window` seconds that end at a second, or over those of them that exist.
     pub fn mean(&self, second: i64, window: i64) -> f64 {
         let end = usize::try_from(second / self.step_seconds)
             .unwrap_or(0)

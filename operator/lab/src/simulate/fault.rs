@@ -1,36 +1,36 @@
-//! What can be wrong with a source of metrics.
+//! Faults of a metric source.
 
 use std::str::FromStr;
 
 use super::Setup;
 use super::demand::Demand;
 
-/// A fault of the metric source. [`super::source`] tells what each does to a sample.
+/// A fault of the metric source. [`super::source`] defines its effect on a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The answer holds no series.
+    /// The response has no series.
     Empty,
-    /// One replica reports NaN, and so does every sum over it.
+    /// One replica reports NaN, so every sum over the replicas is NaN.
     Nan,
     /// One replica reports infinity.
     Inf,
-    /// Scrapes have stopped; the last value is still given, with its time.
+    /// Scrapes have stopped; queries return the last value with its time.
     Stale,
-    /// Every query fails with a status of 500 and above.
+    /// Every query fails with a 5xx status.
     ServerError,
-    /// Answers come after the timeout: there is no new sample.
+    /// Responses come after the timeout: there is no new sample.
     Slow,
     /// Half of the replicas are not scraped.
     Partial,
-    /// Every replica is scraped by two targets and counts twice.
+    /// Every replica is scraped twice and counts twice.
     Duplicate,
-    /// All counters start again: their rate misses a quarter of one averaging window.
+    /// All counters restart: their rate misses a quarter of one averaging window.
     Reset,
-    /// The clock of the source is five minutes ahead, in every second fault behind.
+    /// The clock of the source is five minutes ahead, in every second fault five minutes behind.
     Skew,
     /// Every second minute has no sample.
     Gap,
-    /// Far too many series: the answer exceeds its bound.
+    /// Far too many series: the response exceeds its size limit.
     Flood,
 }
 
@@ -76,19 +76,19 @@ impl FromStr for Fault {
         let found = Fault::ALL.into_iter().find(|f| f.as_str() == name);
         found.ok_or_else(|| {
             let names: Vec<&str> = Fault::ALL.iter().map(|f| f.as_str()).collect();
-            format!("there is no fault {name}: use one of {}", names.join(", "))
+            format!("{name} is not a fault: use one of {}", names.join(", "))
         })
     }
 }
 
-/// The first fault begins so long after the history,
+/// From the end of the history to the first fault.
 const FIRST_SECONDS: i64 = 1_200;
-/// lasts so long, unless it is a reset: that is over after one averaging window,
+/// The duration of a fault, except of a reset, which lasts for one averaging window.
 const LENGTH_SECONDS: i64 = 600;
-/// and the next begins so much later: at another time of the day.
+/// From the start of a fault to that of the next, at another time of the day.
 const PERIOD_SECONDS: i64 = 7 * 3_600;
 
-/// When the source is faulty.
+/// The times at which the source is faulty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultWindows {
     first: i64,
@@ -116,14 +116,14 @@ impl FaultWindows {
         self.since(second).is_some_and(|(_, since)| since < self.length)
     }
 
-    /// Whether a fault is on, or ended fewer than [`Setup::windows_after`] scale-in windows ago.
+    /// Whether a fault is active or ended fewer than [`Setup::grace_windows`] scale-in windows ago.
     pub fn reaches(&self, second: i64, setup: &Setup, scale_in_window: i64) -> bool {
-        let after = i64::from(setup.windows_after) * scale_in_window;
+        let after = i64::from(setup.grace_windows) * scale_in_window;
         self.since(second)
             .is_some_and(|(_, since)| since < self.length + after)
     }
 
-    /// The number of the last fault that began, and how long ago.
+    /// The number of the latest fault, and the seconds since its start.
     pub fn since(&self, second: i64) -> Option<(i64, i64)> {
         let passed = second - self.first;
         let begun = self.is_on && passed >= 0;

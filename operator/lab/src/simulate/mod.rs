@@ -1,10 +1,10 @@
-//! Demand against a policy, step by step: what the controller would do, and what it is worth.
+//! Simulates a policy on demand, step by step, and scores it.
 //!
-//! [`run`] gives every decision to [`poker_operator_core::scale::decide`], the function that the controller runs,
-//! with samples as a [`source`] hands them over: averaged, late, now and then faulty. Replicas take
-//! time to start and to drain. [`score`] compares the supply with the demand by the elasticity
-//! metrics of SPEC RG (Herbst et al., "Ready for rain? A view from SPEC Research on the future of
-//! cloud metrics", SPEC-RG-2016-01) and with an oracle that always runs just enough.
+//! [`run`] takes every decision with [`poker_operator_core::scale::decide`], the function of the controller. The samples
+//! come from a [`source`] that averages them, delivers them late and may be faulty. Replicas take time to start and to
+//! drain. [`score`] compares the supply with the demand by the elasticity metrics of SPEC RG (Herbst et al., "Ready for
+//! rain? A view from SPEC Research on the future of cloud metrics", SPEC-RG-2016-01) and with an oracle that always runs
+//! just enough.
 
 mod demand;
 mod fault;
@@ -36,86 +36,85 @@ use sizing::Sizing;
 use source::Source;
 use supply::Supply;
 
-/// What surrounds the policy. All times in seconds.
+/// The conditions of a run. All times in seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     /// Demand that one replica serves.
     pub capacity: f64,
-    /// From a decision until a new replica serves; it is paid for from the decision on.
+    /// From a decision until a new replica serves. It costs from the decision on.
     pub start_seconds: i64,
-    /// From a decision until a resize in place is in force; `None` where replicas have one size. Where they
-    /// can be resized, count and size are one plan.
+    /// From a decision until a resize in place takes effect; `None` if replicas have one size. If they can be resized,
+    /// count and size are planned together.
     pub resize_seconds: Option<i64>,
-    /// From a decision until a replica that no longer serves is gone; paid for until then.
+    /// From a decision until a drained replica ends. It costs until then.
     pub drain_seconds: i64,
-    /// The metric is the mean over this time,
+    /// The metric is the mean over this time.
     pub window_seconds: i64,
-    /// ending so long ago,
+    /// The age of the newest sample.
     pub late_seconds: i64,
-    /// and renewed this often.
+    /// The scrape interval.
     pub scrape_seconds: i64,
-    /// Decisions come this often.
+    /// The period of decisions.
     pub tick_seconds: i64,
-    /// What is only history: decisions are made but not scored.
+    /// The history: decisions are made but not scored.
     pub history_seconds: i64,
     pub fault: Option<Fault>,
-    /// A scale-in may be caused by a fault until so many scale-in windows after its end.
-    pub windows_after: u8,
-    /// A policy that nobody should have: what is missing counts as zero. It shows what the count of
-    /// scale-ins on faults tells apart.
-    pub missing_is_zero: bool,
-    /// Sudden falls of the metric count at once, as for a Kubernetes autoscaler.
-    pub believes_falls: bool,
+    /// Scale-in windows after the end of a fault in which it may still cause a scale-in.
+    pub grace_windows: u8,
+    /// Treats missing samples as 0: a bad policy, which proves that scale-ins on faults are detected.
+    pub missing_as_zero: bool,
+    /// Trusts sudden falls of the metric, as the Kubernetes autoscaler does.
+    pub no_anomaly_guard: bool,
 }
 
-/// One point of a run, after the decision.
+/// A step of a run, after the decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     pub demand: f64,
-    /// What the replicas that serve could serve.
+    /// The demand that the ready replicas can serve.
     pub supply: f64,
-    /// What was expected at most, 99 times in 100, in the lead time.
+    /// The 99 % quantile of the forecast for the lead time.
     pub forecast: Option<f64>,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub score: Score,
-    /// What was asked for after every step, history included.
-    pub asked: Vec<Replicas>,
-    /// Every step, when asked for.
+    /// The desired replicas after every step, history included.
+    pub desired: Vec<Replicas>,
+    /// Every step, if points are kept.
     pub points: Vec<Point>,
 }
 
-/// Runs `block` against `demand`, which drives its first metric; of further metrics there is no
-/// sample. `twin` is the same run without a fault, to tell which scale-ins the fault caused.
+/// Runs `block` on `demand`, which drives its first metric; other metrics have no sample. `healthy` is the same run
+/// without a fault: it shows which scale-ins the fault caused.
 pub fn run(
     demand: &Demand,
     block: &Autoscaling,
     setup: &Setup,
-    twin: Option<&Run>,
+    healthy: Option<&Run>,
     keep_points: bool,
 ) -> Run {
     let mut controller = Controller::new(demand, block, setup);
     let mut source = Source::new(demand, setup);
-    let mut supply = Supply::new(controller.asked);
+    let mut supply = Supply::new(controller.desired);
     let windows = FaultWindows::new(setup, demand);
-    let mut scorer = Scorer::new(demand, setup, &windows, controller.scale_in_window(), twin);
-    let (mut asked, mut points) = (Vec::with_capacity(demand.steps()), Vec::new());
+    let mut scorer = Scorer::new(demand, setup, &windows, controller.scale_in_window(), healthy);
+    let (mut desired, mut points) = (Vec::with_capacity(demand.steps()), Vec::new());
     for step in 0..demand.steps() {
         let second = demand.second(step);
-        supply.pass(second, setup);
+        supply.advance(second, setup);
         if second % setup.tick_seconds == 0 {
             let fault = setup.fault.filter(|_| windows.is_inside(second));
             let sample = source.read(second, supply.ready(), fault, windows.since(second));
-            let before = controller.asked;
+            let before = controller.desired;
             controller.step(second, &supply, sample);
-            supply.change(second, before, controller.asked, setup);
-            scorer.decided(step, before, controller.asked);
+            supply.change(second, before, controller.desired, setup);
+            scorer.add_decision(step, before, controller.desired);
         }
-        asked.push(controller.asked);
-        scorer.pass(step, &supply);
+        desired.push(controller.desired);
+        scorer.add_step(step, &supply);
         if keep_points {
             points.push(Point {
                 demand: demand.at(step),
@@ -126,31 +125,31 @@ pub fn run(
     }
     Run {
         score: scorer.finish(),
-        asked,
+        desired,
         points,
     }
 }
 
-/// The controller's part: state between decisions.
+/// The controller: its state between decisions.
 struct Controller<'a> {
     block: Cow<'a, Autoscaling>,
     metric: String,
     start: Timestamp,
-    /// By the policy: replicas, or parts of one.
+    /// The count of the policy: replicas, or parts of one.
     current: i32,
-    asked: Replicas,
+    desired: Replicas,
     sizing: Option<Sizing>,
     samples: BTreeMap<String, Sample>,
     forecasts: Forecasts,
     lead: Option<DemandForecaster>,
     memory: ScaleMemory,
-    missing_is_zero: bool,
-    believes_falls: bool,
+    missing_as_zero: bool,
+    no_anomaly_guard: bool,
 }
 
 impl<'a> Controller<'a> {
     fn new(demand: &Demand, block: &'a Autoscaling, setup: &Setup) -> Controller<'a> {
-        let wanted = (demand.at(0) / setup.capacity).ceil() as i32;
+        let needed = (demand.at(0) / setup.capacity).ceil() as i32;
         let predictive = block
             .predictive
             .as_ref()
@@ -158,7 +157,7 @@ impl<'a> Controller<'a> {
         let lead =
             |seconds: i32| DemandForecaster::new(Duration::from_secs(u64::from(seconds.unsigned_abs())));
         let sizing = setup.resize_seconds.map(|_| Sizing::new(block));
-        let asked = Replicas::usual(wanted.clamp(block.min_replicas, block.max_replicas));
+        let desired = Replicas::standard(needed.clamp(block.min_replicas, block.max_replicas));
         Controller {
             block: match setup.resize_seconds {
                 Some(_) => Cow::Owned(sizing::in_parts(block)),
@@ -172,15 +171,15 @@ impl<'a> Controller<'a> {
             start: demand.start(),
             current: sizing
                 .as_ref()
-                .map_or(asked.count, |_| Sizing::parts(asked.total())),
-            asked,
+                .map_or(desired.count, |_| Sizing::parts(desired.total())),
+            desired,
             sizing,
             samples: BTreeMap::new(),
             forecasts: Forecasts::new(),
             lead: predictive.map(|p| lead(p.lead_seconds)),
             memory: ScaleMemory::default(),
-            missing_is_zero: setup.missing_is_zero,
-            believes_falls: setup.believes_falls,
+            missing_as_zero: setup.missing_as_zero,
+            no_anomaly_guard: setup.no_anomaly_guard,
         }
     }
 
@@ -194,7 +193,7 @@ impl<'a> Controller<'a> {
             };
         }
         let sample = match sample {
-            Sample::Stale { .. } | Sample::Missing { .. } if self.missing_is_zero => Sample::fresh(0.0, now),
+            Sample::Stale { .. } | Sample::Missing { .. } if self.missing_as_zero => Sample::fresh(0.0, now),
             sample => sample,
         };
         self.samples.insert(self.metric.clone(), sample);
@@ -213,16 +212,16 @@ impl<'a> Controller<'a> {
         });
         self.current = decision.replicas;
         self.memory = decision.memory;
-        if self.believes_falls {
+        if self.no_anomaly_guard {
             self.memory.newest.clear();
         }
-        self.asked = match &mut self.sizing {
-            Some(sizing) => sizing.replicas(decision.replicas, self.asked, now),
-            None => Replicas::usual(decision.replicas),
+        self.desired = match &mut self.sizing {
+            Some(sizing) => sizing.replicas(decision.replicas, self.desired, now),
+            None => Replicas::standard(decision.replicas),
         };
     }
 
-    /// How long a scale-in waits after the last higher recommendation.
+    /// The stabilization window of scale-in.
     fn scale_in_window(&self) -> i64 {
         poker_operator_core::scale::scale_in_window(&self.block).as_secs()
     }

@@ -1,9 +1,9 @@
-//! Policies to compare with.
+//! Policies for comparison.
 
 use poker_operator_api::autoscaling::{BuiltinMetric, Metric, MetricTarget, PredictiveMode};
 use poker_operator_api::{Autoscaling, Quantity};
 
-/// A Kubernetes autoscaler decides this often.
+/// The decision period of the Kubernetes autoscaler.
 pub const HPA_TICK_SECONDS: i64 = 15;
 
 /// A plain HorizontalPodAutoscaler at this target in percent of a replica's capacity, within the bounds of `block`.
@@ -28,7 +28,7 @@ pub fn hpa(percent: u32, capacity: f64, block: &Autoscaling) -> Autoscaling {
     }
 }
 
-/// The policy without forecast and panic: its headroom becomes part of the target.
+/// The policy without forecast and panic window: its headroom becomes part of the target.
 pub fn reactive(block: &Autoscaling) -> Autoscaling {
     Autoscaling {
         panic: None,
@@ -53,7 +53,7 @@ pub fn without_forecast(block: &Autoscaling) -> Autoscaling {
     block
 }
 
-/// What a replica serves by the first metric with a target per replica.
+/// The capacity of a replica: the target of the first metric with a target per replica.
 pub fn capacity(block: &Autoscaling) -> Option<f64> {
     let targets = block
         .metrics

@@ -1,4 +1,4 @@
-//! Supply against demand, in figures.
+//! Scores of supply against demand.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +8,12 @@ use super::sizing::{Replicas, grain};
 use super::supply::Supply;
 use super::{Run, Setup};
 
-/// What a run is worth. Demand d and supply s are replicas, as in SPEC-RG-2016-01: d is what the
-/// demand needs at the least, in whole replicas or, where sizes change, in parts of the usual size.
+/// The score of a run. Demand d and supply s are counts of replicas, as in SPEC-RG-2016-01: d is the minimum that the
+/// demand needs, in whole replicas or, if they can be resized, in parts of the standard size.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Score {
-    /// Replica hours over those of an oracle that always runs just enough whole replicas.
+    /// Replica hours relative to an oracle that always runs just enough whole replicas.
     pub cost_ratio: f64,
     /// Accuracy: mean of max(d − s, 0) / d, and of max(s − d, 0) / d, in percent.
     pub theta_u: f64,
@@ -23,18 +23,17 @@ pub struct Score {
     pub tau_o: f64,
     /// υ: share of time in which s and d do not change in the same direction, in percent.
     pub instability: f64,
-    /// η: the geometric mean of how much smaller θU, θO, τU and τO are than those of a constant
-    /// count, the mean of d rounded up. One step is the least that is counted of each.
+    /// η: the geometric mean of the ratios of θU, θO, τU and τO with a constant count, the mean of d rounded up, to
+    /// those of the run. Each counts as at least one step.
     pub elastic_speedup: f64,
     /// Changes of the count or the size.
     pub actions: u64,
-    /// Changes against the direction of the one before within ten minutes.
+    /// Changes in the opposite direction within ten minutes.
     pub reversals: u64,
     pub scale_ins_on_fault: u64,
-    /// Demand that was served by another replica after a change than before, with the least possible
-    /// moves, in peaks of the trace.
+    /// Demand that moved to another replica in changes of the count, with the minimum of moves, in peaks of the trace.
     pub sessions_moved: f64,
-    /// The most demand that waited, as seconds of a replica's work.
+    /// The maximum of the demand that waited, in seconds of a replica's work.
     pub worst_backlog: f64,
     pub replica_hours: f64,
     pub hours: f64,
@@ -69,17 +68,17 @@ pub struct Scorer<'a> {
     setup: &'a Setup,
     windows: &'a FaultWindows,
     scale_in_window: i64,
-    twin: Option<&'a Run>,
+    healthy: Option<&'a Run>,
     score: Score,
     steps: f64,
     oracle: f64,
     paid: f64,
     sums: Elasticity,
     unstable: f64,
-    /// d and s of the step before.
+    /// d and s of the previous step.
     before: Option<(f64, f64)>,
     backlog: f64,
-    /// The direction of the last change and its second.
+    /// Whether the last change was a scale-out, and its second.
     changed: Option<(bool, i64)>,
 }
 
@@ -89,14 +88,14 @@ impl<'a> Scorer<'a> {
         setup: &'a Setup,
         windows: &'a FaultWindows,
         scale_in_window: i64,
-        twin: Option<&'a Run>,
+        healthy: Option<&'a Run>,
     ) -> Scorer<'a> {
         Scorer {
             demand,
             setup,
             windows,
             scale_in_window,
-            twin,
+            healthy,
             score: Score::default(),
             steps: 0.0,
             oracle: 0.0,
@@ -110,7 +109,7 @@ impl<'a> Scorer<'a> {
     }
 
     /// Counts a decision.
-    pub fn decided(&mut self, step: usize, before: Replicas, after: Replicas) {
+    pub fn add_decision(&mut self, step: usize, before: Replicas, after: Replicas) {
         let second = self.demand.second(step);
         if before == after || second < self.setup.history_seconds {
             return;
@@ -127,20 +126,19 @@ impl<'a> Scorer<'a> {
         if !is_out
             && near
             && self
-                .twin
-                .is_some_and(|twin| self.is_below(twin, step, after.total()))
+                .healthy
+                .is_some_and(|healthy| self.is_below(healthy, step, after.total()))
         {
             self.score.scale_ins_on_fault += 1;
         }
     }
 
-    /// Whether the run without the fault never has so few, from one scale-in window before until
-    /// one after.
-    fn is_below(&self, twin: &Run, step: usize, total: f64) -> bool {
+    /// Whether the run without the fault always has more, from one scale-in window before the step until one after.
+    fn is_below(&self, healthy: &Run, step: usize, total: f64) -> bool {
         let near = usize::try_from(self.scale_in_window / self.demand.step_seconds()).unwrap_or(0);
-        let end = step.saturating_add(near).min(twin.asked.len() - 1);
-        let asked = &twin.asked[step.saturating_sub(near)..=end];
-        let least = asked
+        let end = step.saturating_add(near).min(healthy.desired.len() - 1);
+        let desired = &healthy.desired[step.saturating_sub(near)..=end];
+        let least = desired
             .iter()
             .map(|replicas| replicas.total())
             .fold(f64::INFINITY, f64::min);
@@ -148,7 +146,7 @@ impl<'a> Scorer<'a> {
     }
 
     /// Adds one step.
-    pub fn pass(&mut self, step: usize, supply: &Supply) {
+    pub fn add_step(&mut self, step: usize, supply: &Supply) {
         if self.demand.second(step) < self.setup.history_seconds {
             return;
         }
@@ -187,7 +185,7 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Compared with a constant count.
+    /// η, compared with a constant count.
     fn speedup(&self) -> f64 {
         let constant = (self.oracle / self.steps.max(1.0)).ceil();
         let grain = grain(self.setup.resize_seconds.is_some());
@@ -205,7 +203,7 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// The least that serves the demand, in replicas that come in such grains; at least one runs.
+/// The minimum of replicas that serve the demand, at least one, in multiples of `grain`.
 fn least(demand: f64, capacity: f64, grain: f64) -> f64 {
     (demand / capacity / grain - 1e-9).ceil().max(1.0) * grain
 }

@@ -1,9 +1,8 @@
-//! Count and size of replicas by one plan: what [`poker_operator_core::scale::count_and_size`] adds to a
-//! count.
+//! Count and size of replicas, planned together by [`poker_operator_core::scale::count_and_size`].
 //!
-//! The policy decides in parts of a replica, by the same code, and the joint plan makes a count and a
-//! size of that. A resize in place is in force sooner than a new replica, moves nobody, and need not
-//! be a whole replica: that is what it may earn. Nodes are taken to have room up to the largest size.
+//! The policy decides in parts of a replica with the same code, and the joint plan turns the parts into a count and a
+//! size. A resize in place takes effect sooner than a new replica, moves no session and need not be a whole replica. The
+//! simulation assumes that nodes have room up to the largest size.
 
 use jiff::Timestamp;
 use poker_operator_api::autoscaling::PolicyType;
@@ -14,16 +13,16 @@ use poker_operator_core::scale::count_and_size::{
     plan,
 };
 
-/// A replica is planned in so many parts.
+/// Parts of a replica of the standard size.
 const PARTS: i32 = 10;
-/// Rooms that one replica of the usual size holds.
+/// Rooms on a replica of the standard size.
 const ROOMS: f64 = 200.0;
-/// The smallest and the largest replica, in usual sizes.
+/// The smallest and the largest replica, relative to the standard size.
 const SIZES: [f64; 2] = [0.5, 2.0];
-/// What a cheaper shape must save besides its own cost: the policy's windows have calmed demand already.
+/// A cheaper shape must save this share besides its own cost. It is small, as the policy's windows stabilize the demand.
 const SAVING_SHARE_MIN: f64 = 0.02;
 
-/// How many replicas, and how large each: 1 is the size that the policy's target assumes.
+/// The count of replicas and their size: 1 is the standard size, which the policy's target assumes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Replicas {
     pub count: i32,
@@ -31,23 +30,23 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// Replicas of the usual size.
-    pub fn usual(count: i32) -> Replicas {
+    /// Replicas of the standard size.
+    pub fn standard(count: i32) -> Replicas {
         Replicas { count, size: 1.0 }
     }
 
-    /// In replicas of the usual size.
+    /// The capacity in replicas of the standard size.
     pub fn total(self) -> f64 {
         f64::from(self.count) * self.size
     }
 }
 
-/// How finely capacity can be asked for, in replicas of the usual size.
+/// The granularity of capacity, in replicas of the standard size.
 pub fn grain(is_sized: bool) -> f64 {
     if is_sized { 1.0 / f64::from(PARTS) } else { 1.0 }
 }
 
-/// The joint plan's part of the controller.
+/// The joint plan of the controller.
 pub struct Sizing {
     limits: Limits,
     memory: JointMemory,
@@ -69,19 +68,19 @@ impl Sizing {
         }
     }
 
-    /// Replicas of the usual size as parts, rounded down.
+    /// Replicas of the standard size in parts, rounded down.
     pub fn parts(total: f64) -> i32 {
         (total * f64::from(PARTS) + 1e-9).floor() as i32
     }
 
-    /// The replicas for so many parts.
-    pub fn replicas(&mut self, parts: i32, asked: Replicas, now: Timestamp) -> Replicas {
+    /// The replicas for a count of parts.
+    pub fn replicas(&mut self, parts: i32, desired: Replicas, now: Timestamp) -> Replicas {
         let input = JointInput {
             demand: Some(f64::from(parts) / f64::from(PARTS)),
-            rooms: asked.total() * ROOMS,
+            rooms: desired.total() * ROOMS,
             current: Current {
-                count: asked.count,
-                size: cores(asked.size),
+                count: desired.count,
+                size: cores(desired.size),
                 resize: ResizeState::Done,
             },
             usage: UsageModel {
@@ -102,7 +101,7 @@ impl Sizing {
             memory: &self.memory,
             now,
         };
-        let Ok(plan) = plan(&input) else { return asked };
+        let Ok(plan) = plan(&input) else { return desired };
         self.memory = plan.memory;
         Replicas {
             count: plan.shape.count,
@@ -111,7 +110,7 @@ impl Sizing {
     }
 }
 
-/// A replica of the usual size is one core.
+/// A replica of the standard size has one core.
 fn cores(size: f64) -> Resources {
     Resources {
         cores: size,
@@ -119,7 +118,7 @@ fn cores(size: f64) -> Resources {
     }
 }
 
-/// The same policy, where a replica is what one part was.
+/// The policy with counts in parts of a replica.
 pub fn in_parts(block: &Autoscaling) -> Autoscaling {
     let mut block = block.clone();
     let parts = |replicas: &mut i32| *replicas = replicas.saturating_mul(PARTS);

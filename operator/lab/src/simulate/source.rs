@@ -1,4 +1,4 @@
-//! The source of metrics: what the controller gets to read.
+//! The metric source that the controller reads.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,7 +7,7 @@ use super::demand::Demand;
 use super::fault::Fault;
 use poker_operator_core::scale::{Sample, stale_after};
 
-/// What a reset of all counters takes from their rate, for one averaging window.
+/// A reset of all counters lowers their rate by this fraction for one averaging window.
 const RESET_FRACTION: f64 = 0.25;
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 const GAP_SECONDS: i64 = 60;
@@ -34,7 +34,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What is read at a second; `since` is the number of the fault and for how long it lasts.
+    /// The sample at a second; `since` is the number of the fault and the seconds since its start.
     pub fn read(
         &mut self,
         second: i64,

@@ -1,20 +1,20 @@
-//! Replicas that start, serve, are resized and drain.
+//! The replicas over time: they start, serve, are resized and drain.
 
 use super::Setup;
 use super::sizing::Replicas;
 
-/// Counts by state. Drains, starts and resizes end in the order in which they began.
+/// Replicas by state. Drains, starts and resizes end in the order in which they began.
 pub struct Supply {
     ready: i32,
-    /// When they serve, and how many.
+    /// From which second on they serve, and their count.
     starting: Vec<(i64, i32)>,
-    /// When they no longer serve, and how many: they wait until the others are larger.
+    /// The second at which they start to drain, once the others are resized up, and their count.
     leaving: Vec<(i64, i32)>,
-    /// When they are gone, and how many.
+    /// The second at which they end, and their count.
     draining: Vec<(i64, i32)>,
-    /// Of every replica, in force.
+    /// The current size of every replica.
     size: f64,
-    /// When another size is in force.
+    /// The second at which a resize takes effect, and the new size.
     resizing: Option<(i64, f64)>,
 }
 
@@ -30,25 +30,25 @@ impl Supply {
         }
     }
 
-    /// Replicas that serve.
+    /// The count of ready replicas.
     pub fn ready(&self) -> i32 {
         self.ready
     }
 
-    /// What they serve, in replicas of the usual size.
+    /// Their capacity, in replicas of the standard size.
     pub fn serving(&self) -> f64 {
         f64::from(self.ready) * self.size
     }
 
-    /// What is paid for, in replicas of the usual size: a resize up from its decision on, as a start.
+    /// The replicas that cost, in the standard size. A resize up costs from its decision on, as a start does.
     pub fn paid(&self) -> f64 {
         let count = |states: &[(i64, i32)]| states.iter().map(|(_, n)| n).sum::<i32>();
         let size = self.resizing.map_or(self.size, |(_, size)| size.max(self.size));
         f64::from(self.ready + count(&self.starting) + count(&self.draining)) * size
     }
 
-    /// Lets starts, resizes and drains end.
-    pub fn pass(&mut self, second: i64, setup: &Setup) {
+    /// Completes the starts, resizes and drains that are due.
+    pub fn advance(&mut self, second: i64, setup: &Setup) {
         self.ready += due(&mut self.starting, second);
         if let Some((_, size)) = self.resizing.take_if(|(at, _)| *at <= second) {
             self.size = size;
@@ -65,8 +65,8 @@ impl Supply {
         }
     }
 
-    /// Changes what is asked for, in the order of the joint plan: replicas become smaller once more of them
-    /// serve, and go once the others are larger. The last to start go first, and need no drain.
+    /// Changes the desired replicas in the order of the joint plan: replicas are resized down once the new ones serve,
+    /// and removed once the others are resized up. The last ones that start are removed first, without a drain.
     pub fn change(&mut self, second: i64, from: Replicas, to: Replicas, setup: &Setup) {
         let resize_seconds = setup.resize_seconds.unwrap_or_default();
         let (is_larger, is_more) = (to.size > from.size, to.count > from.count);
@@ -85,9 +85,9 @@ impl Supply {
         }
         let mut surplus = from.count - to.count;
         while let Some((_, starting)) = self.starting.last_mut().filter(|_| surplus > 0) {
-            let gone = surplus.min(*starting);
-            *starting -= gone;
-            surplus -= gone;
+            let removed = surplus.min(*starting);
+            *starting -= removed;
+            surplus -= removed;
             if *starting == 0 {
                 self.starting.pop();
             }
@@ -100,7 +100,7 @@ impl Supply {
     }
 }
 
-/// Takes what is due, and how many that is.
+/// Removes the states that are due and returns their count of replicas.
 fn due(states: &mut Vec<(i64, i32)>, second: i64) -> i32 {
     let count = states
         .iter()

@@ -1,4 +1,4 @@
-//! Small worlds whose outcome is known, and faults.
+//! Small simulations with a known result, and faults.
 
 use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::Autoscaling;
@@ -30,9 +30,9 @@ fn setup() -> Setup {
         tick_seconds: 5,
         history_seconds: 0,
         fault: None,
-        windows_after: 1,
-        missing_is_zero: false,
-        believes_falls: false,
+        grace_windows: 1,
+        missing_as_zero: false,
+        no_anomaly_guard: false,
     }
 }
 
@@ -50,7 +50,7 @@ fn block(window: i32) -> Autoscaling {
 
 proptest! {
     #[test]
-    fn any_points_are_a_demand_or_told(
+    fn any_points_are_valid_demand_or_an_error(
         points in prop::collection::vec((-9_000..9_000_i64, prop_oneof![0.0..9.0, any::<f64>()]), 0..30),
         rising in any::<bool>(),
         factor in prop_oneof![0.0..9.0, any::<f64>()],
@@ -68,21 +68,21 @@ proptest! {
     }
 
     #[test]
-    fn no_text_but_its_name_is_a_fault(text in "[a-z0-9]{0,9}|.{0,20}") {
+    fn only_the_name_of_a_fault_parses(text in "[a-z0-9]{0,9}|.{0,20}") {
         let known = Fault::ALL.iter().any(|fault| fault.as_str() == text);
         prop_assert_eq!(text.parse::<Fault>().is_ok(), known);
     }
 }
 
 #[test]
-fn a_decision_falls_on_a_step_however_far_values_are_apart() {
+fn decisions_fall_on_steps_at_any_spacing_of_values() {
     for (spacing, step) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 5), (7, 5), (60, 5)] {
         assert_eq!(demand([1.0; 9], spacing).step_seconds(), step, "{spacing}");
     }
 }
 
 #[test]
-fn steady_demand_costs_what_it_needs() {
+fn steady_demand_costs_as_much_as_the_oracle() {
     let run = run(&demand([250.0; 600], 5), &block(120), &setup(), None, false);
     let score = run.score;
     assert_eq!((score.cost_ratio, score.tau_u, score.tau_o), (1.0, 0.0, 0.0));
@@ -94,9 +94,9 @@ fn steady_demand_costs_what_it_needs() {
 }
 
 #[test]
-fn a_step_is_below_until_the_metric_shows_it_and_a_replica_has_started() {
-    // From 100 to 200 within 5 s after 300 s: the metric shows more than 100 from 20 s after the last
-    // value of 100 on (15 s late, one step on the way), replicas serve 60 s later.
+fn a_rise_is_underprovisioned_until_the_metric_shows_it_and_a_replica_has_started() {
+    // From 100 to 200 within 5 s after 300 s: the metric exceeds 100 from 20 s after the last value of 100 on (15 s late,
+    // one step of the rise), and replicas serve 60 s later.
     let values = (0..600).map(|i| if i <= 60 { 100.0 } else { 200.0 });
     let score = run(&demand(values, 5), &block(120), &setup(), None, false).score;
     let below = score.tau_u / 100.0 * 600.0 * 5.0;
@@ -104,14 +104,14 @@ fn a_step_is_below_until_the_metric_shows_it_and_a_replica_has_started() {
     assert_eq!((score.actions, score.reversals), (1, 0));
     assert!(
         (score.theta_u - score.tau_u / 2.0).abs() < 1e-9,
-        "half of what is needed is missing"
+        "half of the demand is not served"
     );
     assert_eq!(score.worst_backlog, 75.0);
     assert_eq!(score.sessions_moved, 0.5);
 }
 
 #[test]
-fn starting_and_draining_replicas_are_paid_for() {
+fn starting_and_draining_replicas_cost() {
     let values: Vec<f64> = (0..600)
         .map(|i| if (100..200).contains(&i) { 200.0 } else { 100.0 })
         .collect();
@@ -125,16 +125,12 @@ fn starting_and_draining_replicas_are_paid_for() {
             .score
             .replica_hours
     };
-    assert_eq!(
-        hours(60, 0),
-        hours(0, 0),
-        "a start is paid for from the decision on"
-    );
+    assert_eq!(hours(60, 0), hours(0, 0), "a start costs from the decision on");
     assert!((hours(60, 300) - hours(60, 0) - 300.0 / 3_600.0).abs() < 1e-9);
 }
 
 #[test]
-fn a_resize_serves_sooner_than_a_start_and_moves_nobody() {
+fn a_resize_serves_sooner_than_a_start_and_moves_no_session() {
     let values = (0..600).map(|i| if i <= 60 { 200.0 } else { 330.0 });
     let sized = Setup {
         resize_seconds: Some(10),
@@ -146,8 +142,8 @@ fn a_resize_serves_sooner_than_a_start_and_moves_nobody() {
         run(&demand, &block(120), &sized, None, false),
     );
     let below = |run: &Run| (run.score.tau_u / 100.0 * 600.0 * 5.0).round();
-    assert_eq!(whole.asked.last(), Some(&Replicas::usual(4)));
-    let replicas = sized.asked.last().unwrap();
+    assert_eq!(whole.desired.last(), Some(&Replicas::standard(4)));
+    let replicas = sized.desired.last().unwrap();
     assert!(
         replicas.count == 2 && (1.65..1.66).contains(&replicas.size),
         "{replicas:?}"
@@ -177,7 +173,7 @@ fn history_is_not_scored() {
     };
     let run = run(&demand(values, 5), &block(0), &history, None, false);
     assert_eq!((run.score.actions, run.score.cost_ratio), (0, 1.0));
-    assert_eq!(run.asked.len(), 1_200);
+    assert_eq!(run.desired.len(), 1_200);
 }
 
 #[test]
@@ -205,10 +201,10 @@ fn waves() -> Demand {
     )
 }
 
-fn scale_ins(fault: Fault, missing_is_zero: bool) -> u64 {
+fn scale_ins(fault: Fault, missing_as_zero: bool) -> u64 {
     let healthy_setup = Setup {
         history_seconds: 3_600,
-        missing_is_zero,
+        missing_as_zero,
         ..setup()
     };
     let healthy = run(&waves(), &block(120), &healthy_setup, None, false);
@@ -222,14 +218,14 @@ fn scale_ins(fault: Fault, missing_is_zero: bool) -> u64 {
 }
 
 #[test]
-fn no_fault_scales_in() {
+fn no_fault_causes_a_scale_in() {
     for fault in Fault::ALL {
         assert_eq!(scale_ins(fault, false), 0, "{fault:?}");
     }
 }
 
 #[test]
-fn a_reset_that_hides_a_peak_takes_nothing_away() {
+fn a_reset_that_hides_a_peak_causes_no_scale_in() {
     for period in [24, 48] {
         let saw = demand(
             (0..720).map(|i| 333.0 + 1_667.0 * f64::from(i % period) / f64::from(period)),
@@ -246,8 +242,8 @@ fn a_reset_that_hides_a_peak_takes_nothing_away() {
 }
 
 #[test]
-fn a_reset_that_a_rise_hides_takes_nothing_away() {
-    // The first fault begins after twenty minutes, right in the rise.
+fn a_reset_that_a_rise_hides_causes_no_scale_in() {
+    // The first fault begins after twenty minutes, during the rise.
     let values = (0..720).map(|i| match i {
         ..200 => 1_500.0,
         200..228 => 10.0,
@@ -265,13 +261,13 @@ fn a_reset_that_a_rise_hides_takes_nothing_away() {
 }
 
 #[test]
-fn a_policy_that_takes_missing_for_zero_is_found_out() {
+fn scale_ins_of_a_policy_that_treats_missing_samples_as_zero_are_detected() {
     let found: Vec<&str> = Fault::ALL
         .into_iter()
         .filter(|f| scale_ins(*f, true) > 0)
         .map(Fault::as_str)
         .collect();
-    // The others give values, or too short a gap for the scale-in window.
+    // The other faults deliver values, or have gaps shorter than the scale-in window.
     assert_eq!(
         found,
         ["empty", "nan", "inf", "stale", "5xx", "slow", "partial", "flood"]
@@ -279,18 +275,18 @@ fn a_policy_that_takes_missing_for_zero_is_found_out() {
 }
 
 #[test]
-fn a_fault_reaches_as_many_windows_beyond_its_end_as_asked() {
-    let at = |windows_after, after_end| {
+fn a_fault_reaches_beyond_its_end_by_the_grace_windows() {
+    let at = |grace_windows, after_end| {
         let fault = Setup {
             fault: Some(Fault::Stale),
-            windows_after,
+            grace_windows,
             ..setup()
         };
         let windows = FaultWindows::new(&fault, &waves());
         let end = (0..3_600).rfind(|second| windows.is_inside(*second)).unwrap() + 1;
         windows.reaches(end + after_end, &fault, 120)
     };
-    for (windows_after, after_end, expected) in [
+    for (grace_windows, after_end, expected) in [
         (0, -1, true),
         (0, 0, false),
         (1, 119, true),
@@ -299,15 +295,15 @@ fn a_fault_reaches_as_many_windows_beyond_its_end_as_asked() {
         (2, 240, false),
     ] {
         assert_eq!(
-            at(windows_after, after_end),
+            at(grace_windows, after_end),
             expected,
-            "{windows_after} windows, {after_end} s"
+            "{grace_windows} windows, {after_end} s"
         );
     }
 }
 
 #[test]
-fn names_of_faults_are_read_back() {
+fn fault_names_round_trip() {
     for fault in Fault::ALL {
         assert_eq!(fault.as_str().parse(), Ok(fault));
     }
@@ -315,7 +311,7 @@ fn names_of_faults_are_read_back() {
 }
 
 #[test]
-fn what_is_no_demand_is_refused() {
+fn invalid_demand_is_rejected() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let table = [
         (vec![(at(0), 1.0)], TraceError::TooShort(1)),
@@ -338,7 +334,7 @@ fn what_is_no_demand_is_refused() {
 }
 
 #[test]
-fn demand_changes_evenly_and_its_mean_ends_late() {
+fn demand_is_interpolated_and_its_mean_is_late() {
     let demand = demand([0.0, 60.0, 0.0], 60);
     assert_eq!((demand.steps(), demand.at(6), demand.at(18)), (25, 30.0, 30.0));
     assert_eq!(demand.mean(60, 15), (50.0 + 55.0 + 60.0) / 3.0);

@@ -1,3 +1,3 @@
-//! Verdicts of rollouts, judged against simulated ones.
+//! Verdicts of rollouts, measured on simulated rollouts.
 
 pub mod bench;

@@ -1,4 +1,4 @@
-//! Samples as JSON Lines: one metric of one look a line.
+//! Reads samples from JSON Lines, one metric of one look per line.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use poker_operator_core::rollout::analysis::{Arm, Guards, Increment, Look, counter};
 use serde_json::{Map, Number, Value};
 
-/// Times are seconds since anything; those of the Unix epoch fit in as well.
+/// Times are seconds from any origin; Unix times are below this too.
 const SECONDS_MAX: f64 = 1e11;
-/// Beyond it a number of incidents is no longer exact.
+/// Larger counts of incidents are not exact as a float.
 const BAD_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// All samples of one time.
+/// All samples with the same time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimedLook {
     /// As written in the file.
@@ -26,11 +26,10 @@ pub struct TimedLook {
 /// Both arms of a metric in the last line that had them.
 type Totals = BTreeMap<String, Increment>;
 
-/// Reads samples in order of time. `cumulative`: the numbers are totals since some start and not
-/// what was new.
+/// Reads samples in order of time. With `cumulative` the numbers are totals, not increments.
 ///
 /// # Errors
-/// The first line that cannot be used, by number; or no line at all.
+/// The number of the first line that cannot be used, or that there is no line.
 pub fn parse(text: &str, cumulative: bool) -> Result<Vec<TimedLook>> {
     let mut looks: Vec<TimedLook> = Vec::new();
     let mut totals = Totals::new();
@@ -41,7 +40,7 @@ pub fn parse(text: &str, cumulative: bool) -> Result<Vec<TimedLook>> {
         }
     }
     if looks.is_empty() {
-        bail!("no samples; write one JSON object a line, see `poker-lab analyze --help`");
+        bail!("no samples: write one JSON object per line, see `poker-lab analyze --help`");
     }
     Ok(looks)
 }
@@ -49,15 +48,18 @@ pub fn parse(text: &str, cumulative: bool) -> Result<Vec<TimedLook>> {
 fn take(looks: &mut Vec<TimedLook>, line: &str, totals: Option<&mut Totals>) -> Result<()> {
     let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
         if error.is_eof() {
-            return anyhow!("the line ends too early: complete or delete it");
+            return anyhow!("the line is incomplete: complete or delete it");
         }
         let (what, column) = (error.to_string(), error.column());
         let what = what.split(" at line ").next().unwrap_or_default();
-        anyhow!("no JSON object: {what} at column {column}; a missing number is null")
+        anyhow!("not a JSON object: {what} at column {column}; write null for a missing number")
     })?;
     let (t, at) = time(&object)?;
     if let Some(last) = looks.last().filter(|last| last.at > at) {
-        bail!("t is {t} after {} before: sort the lines by t", last.t);
+        bail!(
+            "t is {t}, less than {} on an earlier line: sort the lines by t",
+            last.t
+        );
     }
     if looks.last().is_none_or(|last| last.at < at) {
         looks.push(TimedLook {
@@ -79,7 +81,7 @@ fn take(looks: &mut Vec<TimedLook>, line: &str, totals: Option<&mut Totals>) -> 
     let metric = metric_of(&object)?;
     let (canary, stable) = (arm(&object, "canary")?, arm(&object, "stable")?);
     if current.look.samples.contains_key(metric) {
-        bail!("metric {metric} has two lines for t {}: keep one", current.t);
+        bail!("metric {metric} has two lines with t {}: keep one", current.t);
     }
     let mut sample = canary
         .zip(stable)
@@ -110,11 +112,13 @@ fn time(object: &Map<String, Value>) -> Result<(Number, Timestamp)> {
 
 fn guards_of(value: &Value) -> Result<Guards> {
     serde_json::from_value(value.clone()).map_err(|error| {
-        anyhow!("guards are not as {{\"crashLoop\": false, \"unready\": false, \"splitTeams\": 0}}: {error}")
+        anyhow!(
+            "guards must be like {{\"crashLoop\": false, \"unready\": false, \"splitTeams\": 0}}: {error}"
+        )
     })
 }
 
-/// What one line of a look saw no other takes back.
+/// A guard that tripped in one line of a look stays tripped.
 fn trip(guards: &mut Guards, more: &Guards) {
     guards.crash_loop |= more.crash_loop;
     guards.unready |= more.unready;
@@ -137,7 +141,7 @@ fn arm(object: &Map<String, Value>, name: &str) -> Result<Option<Arm>> {
         Some(other) => {
             bail!("{name} is {other}; give {{\"exposure\": team-minutes, \"bad\": incidents}}, or null")
         }
-        None => bail!("{name} is missing; when there is no data write null"),
+        None => bail!("{name} is missing; write null if there is no data"),
     };
     let exposure = number(arm, name, "exposure", "team-minutes of 0 or more")?;
     let bad = number(arm, name, "bad", "a whole number of incidents, 0 or more")?;
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_one_time_are_one_look() {
+    fn lines_with_the_same_time_are_one_look() {
         let latency = LINE.replace("errors", "latency");
         let later = LINE
             .replace("15", "30.5")
@@ -239,12 +243,12 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_left_out() {
+    fn unknown_fields_are_ignored() {
         assert!(parse(&LINE.replace("{\"t\"", "{\"pod\": \"x\", \"t\""), false).is_ok());
     }
 
     #[test]
-    fn mistakes_are_named_with_their_line_and_a_way_out() {
+    fn errors_have_the_line_number_and_a_remedy() {
         let cases = [
             (
                 LINE.replace("12.5", "-1"),
@@ -256,7 +260,7 @@ mod tests {
             ),
             (
                 LINE.replace("12.5", "NaN"),
-                "line 2: no JSON object: expected value at column",
+                "line 2: not a JSON object: expected value at column",
             ),
             (
                 LINE.replace("\"bad\": 2", "\"bad\": 2.5"),
@@ -268,11 +272,11 @@ mod tests {
             ),
             (
                 LINE.replace("stable", "old"),
-                "line 2: stable is missing; when there is no data write null",
+                "line 2: stable is missing; write null if there is no data",
             ),
             (
                 LINE.replace("15", "14"),
-                "line 2: t is 14 after 15 before: sort the lines by t",
+                "line 2: t is 14, less than 15 on an earlier line: sort the lines by t",
             ),
             (
                 LINE.replace("15", "\"now\""),
@@ -281,19 +285,19 @@ mod tests {
             (LINE.replace("15", "1.7e12"), "line 2: t is 1"),
             (
                 LINE.to_owned(),
-                "line 2: metric errors has two lines for t 15: keep one",
+                "line 2: metric errors has two lines with t 15: keep one",
             ),
             (
                 LINE[..60].to_owned(),
-                "line 2: the line ends too early: complete or delete it",
+                "line 2: the line is incomplete: complete or delete it",
             ),
             (
                 String::from("15 errors"),
-                "line 2: no JSON object: invalid type: integer `15`, expected a map",
+                "line 2: not a JSON object: invalid type: integer `15`, expected a map",
             ),
             (
                 String::from("{\"t\": 15, \"guards\": {\"crash\": 1}}"),
-                "line 2: guards are not as {\"crashLoop\": false, \"unready\": false, \"splitTeams\": 0}: unknown field `crash`, expected one of `crashLoop`, `unready`, `splitTeams`",
+                "line 2: guards must be like {\"crashLoop\": false, \"unready\": false, \"splitTeams\": 0}: unknown field `crash`, expected one of `crashLoop`, `unready`, `splitTeams`",
             ),
         ];
         for (second, expected) in cases {
@@ -336,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn guards_come_with_a_metric_or_alone() {
+    fn a_line_may_hold_guards_with_a_metric_or_alone() {
         let looks = parse("{\"t\": 15, \"guards\": {\"splitTeams\": 2}}", false).unwrap();
         assert_eq!(looks[0].look.guards.split_teams, 2);
         let text = "{\"t\": 15, \"guards\": {\"crashLoop\": true}}\n{\"t\": 15, \"guards\": {}}";

@@ -1,4 +1,4 @@
-//! `poker-lab bench faults --load DIR`: whether a broken source of metrics ever takes replicas away.
+//! `poker-lab bench faults --load DIR`: whether a faulty source of metrics causes a scale-in.
 
 use std::process::ExitCode;
 
@@ -10,43 +10,43 @@ use serde::Serialize;
 
 use super::load::{Load, LoadArgs, run_beside, run_with};
 use super::progress;
-use crate::cli::policies::{Named, WINDOWS_AFTER};
+use crate::cli::policies::{GRACE_WINDOWS, Named};
 
 /// Count the scale-ins that a faulty source of metrics causes
 ///
-/// Every file in DIR is one trace, run with the assumptions of `bench scaling`, once with a source
-/// that works and once with every kind of fault, ten minutes of each seven hours. A scale-in counts
-/// as caused by the fault when it comes during it, or up to --windows-after scale-in windows after
-/// its end, and leaves fewer replicas than there were with the source that works within a window
-/// before and after. Exits with 1 when there is any.
+/// Every file in DIR is a trace. It runs with the assumptions of `bench scaling`, once with a
+/// healthy source and once with each kind of fault, for ten minutes every seven hours. A fault
+/// causes a scale-in that happens during it, or up to --grace-windows scale-in windows after its
+/// end, and that leaves fewer replicas than the run with the healthy source has within one window
+/// before and after. The exit code is 1 if there is any.
 ///
 /// Examples:
 ///   poker-lab bench faults --load testdata/load
-///   poker-lab bench faults --load testdata/load --windows-after 2
+///   poker-lab bench faults --load testdata/load --grace-windows 2
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct FaultsArgs {
     #[command(flatten)]
     load: LoadArgs,
-    /// How many scale-in windows after a fault's end a scale-in still counts as caused by it
-    #[arg(long, value_name = "COUNT", default_value_t = WINDOWS_AFTER)]
-    windows_after: u8,
+    /// Scale-in windows after the end of a fault in which it still causes scale-ins
+    #[arg(long, value_name = "COUNT", default_value_t = GRACE_WINDOWS)]
+    grace_windows: u8,
 }
 
-/// Scale-ins caused, by trace and by kind in the order of [`Fault::ALL`].
+/// The scale-ins that faults caused on a trace, in the order of [`Fault::ALL`].
 #[derive(Serialize)]
-struct Row {
+struct TraceFaults {
     trace: String,
     scale_ins: Vec<u64>,
 }
 
 #[derive(Serialize)]
-struct Report {
+struct FaultsReport {
     kinds: Vec<&'static str>,
-    traces: Vec<Row>,
+    traces: Vec<TraceFaults>,
 }
 
-/// Exits with 1 when a fault made the policy scale in.
+/// The exit code is 1 if a fault caused a scale-in.
 ///
 /// # Errors
 /// There is no trace, or a file cannot be used.
@@ -60,10 +60,10 @@ pub fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     let bar = progress((demands.len() * Fault::ALL.len()) as u64);
     let traces = demands.par_iter().map(|(trace, demand)| {
         let setup = Setup {
-            windows_after: args.windows_after,
+            grace_windows: args.grace_windows,
             ..args.load.setup(&policy, capacity, demand)
         };
-        Row {
+        TraceFaults {
             trace: trace.clone(),
             scale_ins: scale_ins(demand, &policy, &setup, &bar),
         }
@@ -71,7 +71,7 @@ pub fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     let traces = traces.collect();
     bar.finish_and_clear();
     let kinds = Fault::ALL.map(Fault::as_str).to_vec();
-    let report = Report { kinds, traces };
+    let report = FaultsReport { kinds, traces };
     args.load.print(&report, &report.table(), None)?;
     let is_safe = report
         .traces
@@ -94,7 +94,7 @@ fn scale_ins(demand: &Demand, policy: &Named, setup: &Setup, bar: &ProgressBar) 
     Fault::ALL.par_iter().map(count).collect()
 }
 
-impl Report {
+impl FaultsReport {
     fn table(&self) -> Vec<Vec<String>> {
         let mut table = vec![vec!["trace".to_owned()]];
         table[0].extend(self.kinds.iter().map(|kind| (*kind).to_owned()));

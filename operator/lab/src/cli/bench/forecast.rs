@@ -1,4 +1,4 @@
-//! `poker-lab bench forecast`: how good forecasts are, and how fast.
+//! `poker-lab bench forecast`: the accuracy and the speed of forecasts.
 
 mod chance;
 mod faults;
@@ -15,32 +15,30 @@ use clap::{ArgGroup, Args};
 
 use crate::cli::forecast::duration;
 
-/// How good forecasts are, and how fast
+/// Measure the accuracy and the speed of forecasts
 ///
-/// --m4 scores the hourly model on the M4 competition's hourly series: sMAPE, MASE and OWA of the
-/// point forecasts, MSIS of the 95 % intervals, and the milliseconds of CPU time a series takes (of the
-/// thread that forecasts it: what else the machine does meanwhile does not count).
+/// --m4 scores the hourly model on the hourly series of the M4 competition: sMAPE, MASE and OWA of the point forecasts,
+/// MSIS of the 95 % intervals, and the milliseconds of CPU time per series (of the thread that forecasts it, so that the
+/// load of the machine does not matter).
 ///
-/// --series walks a folder and makes, every five minutes of the second half of each file, the
-/// forecasts of the next hour; errors, unused capacity and violations of the 99 % quantile stand
-/// beside those of the last value with the same scale and calibrator; `by chance` is where 95 of 100 files as
-/// long would lie if every forecast were exceeded with a chance of exactly 1 %. Each file is judged as it is
-/// and with faults: a tenth of the samples lost, two hours lost, a spike, a level shift, three days of history.
-/// A ratio is `-`, null in JSON, where only the last value is never wrong; a horizon that is no whole number of the
-/// file's steps is left out.
+/// --series walks a folder and forecasts the next hour every five minutes in the second half of each file. It compares
+/// errors, unused capacity and violations of the 99 % quantile with those of the last value with the same scale and
+/// calibrator. `by chance` is the range of 95 out of 100 files of that length if every forecast were exceeded with a
+/// probability of exactly 1 %. Each file is judged without faults and with each fault: a tenth of the samples lost, two
+/// hours lost, a spike, a level shift, three days of history. A ratio is `-`, null in JSON, if only the last value is
+/// never wrong. Horizons that are not a whole number of the file's steps are skipped.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("data").required(true), after_help = "Examples:
   poker-lab bench forecast --m4 testdata/forecast/m4_hourly
   poker-lab bench forecast --series testdata/forecast --json")]
 pub struct ForecastArgs {
-    /// Folder with hourly_train, hourly_test and hourly_naive2 (.csv or .csv.gz; one series a line,
-    /// its name first)
+    /// Folder with hourly_train, hourly_test and hourly_naive2 (.csv or .csv.gz; one series per line, its name first)
     #[arg(long, value_name = "DIR", group = "data")]
     m4: Option<PathBuf>,
-    /// Folder with series (CSV, JSON, one value a line; gzip or not); folders in it are walked
+    /// Folder with series, as of `poker-lab forecast`; subfolders are included
     #[arg(long, value_name = "DIR", group = "data")]
     series: Option<PathBuf>,
-    /// Time between the values of a file that holds one value a line
+    /// Time between the values of a file without times
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, requires = "series")]
     step: Duration,
     /// Print JSON
@@ -51,7 +49,7 @@ pub struct ForecastArgs {
     markdown: bool,
 }
 
-/// How results are printed.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Text,
@@ -76,7 +74,7 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A table with aligned columns, or in Markdown; the first column is text, the others are figures.
+/// A table with aligned columns, or in Markdown; the first column is text, the others are numbers.
 fn table(format: Format, head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows
@@ -119,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_align_their_figures() {
+    fn tables_align_their_numbers() {
         let rows = [
             vec!["a".to_owned(), "1.5".to_owned()],
             vec!["long".to_owned(), "10".to_owned()],

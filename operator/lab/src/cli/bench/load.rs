@@ -1,4 +1,4 @@
-//! Recorded demand under a policy: what `bench scaling`, `bench faults` and `simulate` share.
+//! Runs policies on recorded demand, for `bench scaling`, `bench faults` and `simulate`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,27 +16,27 @@ use crate::input::series;
 const PEAK_REPLICAS: f64 = 20.0;
 const HISTORY_SECONDS: i64 = 3 * 86_400;
 
-/// What a bench of policies is given.
+/// The arguments of a benchmark of policies.
 #[derive(Args, Debug)]
 pub struct LoadArgs {
-    /// Folder of traces (csv, csv.gz, txt, json); folders in it are walked
+    /// Folder with traces (*.csv, *.json, *.txt, also gzipped); subfolders are included
     #[arg(long, value_name = "DIR")]
     load: PathBuf,
-    /// The autoscaling block to measure as `default`, instead of the one built in
+    /// Autoscaling block to run as `default` instead of the built-in one
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Seconds from a decision until a new replica serves; at most 1740, the default policy looks a minute further, at most half an hour
+    /// Seconds from a decision until a new replica serves, at most 1740: the default policy forecasts 60 s further, at most 1800 s ahead
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=1_740))]
     start_seconds: i64,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Print Markdown tables
+    /// Print the table as Markdown
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
 }
 
-/// The policy, what one of its replicas serves, and the traces by name.
+/// The policy, the capacity of one replica, and the traces by name.
 pub struct Load {
     pub block: Autoscaling,
     pub capacity: f64,
@@ -50,12 +50,12 @@ impl LoadArgs {
         let block = match &self.policy {
             Some(path) => {
                 let block = policies::read(path)?;
-                policies::tell_short_lead(&block, self.start_seconds, policies::LATE_SECONDS);
+                policies::note_short_lead(&block, self.start_seconds, policies::LATE_SECONDS);
                 block
             }
             None => policies::default(self.start_seconds)?,
         };
-        let capacity = core_policies::capacity(&block).context("no target per replica")?;
+        let capacity = core_policies::capacity(&block).context("the policy has no target per replica")?;
         let demands = read_all(&self.load, capacity)?;
         Ok(Load {
             block,
@@ -64,15 +64,15 @@ impl LoadArgs {
         })
     }
 
-    /// What surrounds a policy on a trace.
+    /// The conditions of a policy's run on a trace.
     pub fn setup(&self, policy: &Named, capacity: f64, demand: &Demand) -> Setup {
         policy.setup(capacity, self.start_seconds, history_seconds(demand))
     }
 
-    /// Prints the report as it was asked for; `table` makes its table, `below` follows that for people.
+    /// Prints the report in the chosen format: as JSON, or as `table`, followed by `below` if it is plain text.
     ///
     /// # Errors
-    /// The report is no JSON.
+    /// The report cannot be serialized.
     pub fn print(
         &self,
         report: &impl Serialize,
@@ -91,7 +91,7 @@ impl LoadArgs {
     }
 }
 
-/// One run; with a fault beside the same run without, which tells what the fault caused.
+/// One run. A run with a fault is compared with the same run without it.
 pub fn run_with(
     demand: &Demand,
     policy: &Named,
@@ -106,7 +106,7 @@ pub fn run_with(
     run_beside(&healthy, demand, policy, setup, fault, keep_points)
 }
 
-/// The run with a fault, beside the one without.
+/// The run with a fault, compared with the healthy one.
 pub fn run_beside(
     healthy: &Run,
     demand: &Demand,
@@ -125,32 +125,35 @@ pub fn run_beside(
 /// Every trace below a folder, scaled so that its peak needs [`PEAK_REPLICAS`] of this capacity.
 ///
 /// # Errors
-/// The folder cannot be read, or holds none.
+/// The folder cannot be read, or holds no trace.
 fn read_all(dir: &Path, capacity: f64) -> anyhow::Result<Vec<(String, Demand)>> {
     let mut traces = Vec::new();
     for path in walk(dir)? {
         match read_trace(&path, capacity, PEAK_REPLICAS) {
             Ok(trace) => traces.push((trace.name, trace.demand)),
-            Err(error) => eprintln!("left out: {error:#}"),
+            Err(error) => eprintln!("skipped: {error:#}"),
         }
     }
     if traces.is_empty() {
-        bail!("no traces (*.csv, *.csv.gz, *.txt, *.json) in {}", dir.display());
+        bail!(
+            "no traces (*.csv, *.json, *.txt, also gzipped) in {}",
+            dir.display()
+        );
     }
     Ok(traces)
 }
 
-/// Demand from a file.
+/// The demand in a file.
 pub struct Trace {
     pub name: String,
     pub demand: Demand,
-    /// What its values were multiplied by.
+    /// The factor that scaled its values.
     pub factor: f64,
-    /// How the file was understood, where it leaves doubt; for people.
+    /// Assumptions where the file is ambiguous.
     pub notes: Vec<String>,
 }
 
-/// A trace scaled so that its peak needs `peak` replicas of this capacity; unscaled for 0.
+/// Reads a trace and scales it so that its peak needs `peak` replicas of this capacity; 0 keeps its values.
 ///
 /// # Errors
 /// The file cannot be read or holds no demand.
@@ -160,13 +163,13 @@ pub fn read_trace(path: &Path, capacity: f64, peak: f64) -> anyhow::Result<Trace
     series.points.retain(|(_, value)| *value >= 0.0);
     let negative = count - series.points.len();
     if negative > 0 {
-        let note = format!("{negative} negative values are left out: demand is never negative");
+        let note = format!("{negative} negative values are ignored: demand is never negative");
         series.notes.push(note);
     }
     series.points.dedup_by_key(|(at, _)| *at);
     let largest = series.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
     if largest <= 0.0 {
-        bail!("cannot use {}: it is zero all the time", path.display());
+        bail!("cannot use {}: every value is 0", path.display());
     }
     let factor = if peak > 0.0 {
         peak * capacity / largest
@@ -183,7 +186,7 @@ pub fn read_trace(path: &Path, capacity: f64, peak: f64) -> anyhow::Result<Trace
     })
 }
 
-/// Three days, when more than half a day is left to score.
+/// Three days, if more than half a day is left to score.
 pub fn history_seconds(demand: &Demand) -> i64 {
     let length = demand.second(demand.steps());
     if length > HISTORY_SECONDS + 43_200 {
@@ -226,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traces_are_scaled_and_told_from_what_lies_beside_them() {
+    fn traces_are_scaled_and_other_files_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let trace: Vec<String> = (0..900)
             .map(|i| if i % 300 < 150 { "10" } else { "40" }.to_owned())
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_traces_is_bad_input() {
+    fn a_folder_without_traces_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         assert!(read_all(dir.path(), 1.0).is_err());
         std::fs::write(dir.path().join("zero.txt"), "0\n0\n").unwrap();

@@ -1,4 +1,4 @@
-//! `poker-lab bench`: measures the decisions of this program, beside those of others.
+//! `poker-lab bench`: measures the operator's decisions and compares them with others'.
 
 mod faults;
 mod forecast;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Measure the decisions of this program beside those of others
+/// Measure the operator's decisions and compare them with others'
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     #[command(subcommand)]
@@ -29,7 +29,7 @@ enum Bench {
 }
 
 /// # Errors
-/// As the bench that runs.
+/// Those of the benchmark that runs.
 pub fn run(args: BenchArgs) -> Result<ExitCode> {
     match args.bench {
         Bench::Faults(args) => faults::run(&args),
@@ -39,7 +39,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     }
 }
 
-/// A bar on standard error; nothing where that is no terminal.
+/// A progress bar on standard error, if that is a terminal.
 fn progress(length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {eta} left") {
@@ -48,12 +48,12 @@ fn progress(length: u64) -> ProgressBar {
     bar
 }
 
-/// The files below a folder that may be series, in the order of their names.
+/// The files below a folder that may be series, sorted by path.
 fn walk(dir: &Path) -> Result<Vec<PathBuf>> {
-    let say = || format!("cannot read folder {}", dir.display());
+    let cannot_read = || format!("cannot read folder {}", dir.display());
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).with_context(say)? {
-        let path = entry.with_context(say)?.path();
+    for entry in std::fs::read_dir(dir).with_context(cannot_read)? {
+        let path = entry.with_context(cannot_read)?.path();
         if path.is_dir() {
             found.extend(walk(&path)?);
         } else if may_be_series(&path) {
@@ -64,14 +64,14 @@ fn walk(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a file of a folder with recorded data may be a series, by its name: not what tells of the others.
+/// Whether a file may be a series, by its name: not a licence or a README.
 fn may_be_series(file: &Path) -> bool {
     let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase());
     let name = name.unwrap_or_default();
-    let tells = ["license", "licence", "readme", "copying", "notice"];
+    let documents = ["license", "licence", "readme", "copying", "notice"];
     let data = [".csv", ".json", ".txt"];
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
-    data.iter().any(|end| plain.ends_with(end)) && !tells.iter().any(|start| name.starts_with(start))
+    data.iter().any(|end| plain.ends_with(end)) && !documents.iter().any(|start| name.starts_with(start))
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn series_are_told_from_what_lies_beside_them() {
+    fn series_are_recognized_by_name() {
         for (file, expected) in [
             ("load/a.csv", true),
             ("a.CSV.gz", true),

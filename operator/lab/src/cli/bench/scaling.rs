@@ -1,4 +1,4 @@
-//! `poker-lab bench scaling --load DIR`: all traces against all policies.
+//! `poker-lab bench scaling --load DIR`: runs all policies on all traces.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -13,24 +13,24 @@ use super::load::{Load, LoadArgs, run_with};
 use super::progress;
 use crate::cli::policies::{self, Named};
 
-/// What the columns of this bench and the rows of `simulate` say.
+/// Explains the columns of this benchmark and the rows of `simulate`.
 pub const LEGEND: &str = "\
-What the figures say, over the time that is scored; demand and supply count replicas:
-  cost, ÷ oracle  replica hours over those of an oracle that always has just enough; less is cheaper
-  θU, θO          how much is missing, and too much, in % of the demand; lower is better
-  τU, τO          how long too little, and too much, is there, in % of the time; lower is better
-  υ               how long they do not change in the same direction, in %; lower is better
-  η               how many times better θ and τ are than with a constant count; higher is better
-  actions         changes of count or size; reversals: back within 10 min; lower is better
-  on fault        scale-ins that a broken source of the metric caused; 0 is right
-θ, τ, υ and η are those of SPEC-RG-2016-01.
+Scores, over the time that is scored; demand and supply are counts of replicas:
+  cost, ÷ oracle  replica hours relative to an oracle that always runs just enough; lower is cheaper
+  θU, θO          missing and unused supply in % of the demand; lower is better
+  τU, τO          time with too little and with too much supply in %; lower is better
+  υ               time in which demand and supply change in different directions in %; lower is better
+  η               θ and τ relative to those of a constant count; higher is better
+  actions         changes of count or size; reversals: undone within 10 min; lower is better
+  on fault        scale-ins that a fault of the metric source caused; must be 0
+θ, τ, υ and η are defined in SPEC-RG-2016-01.
 ";
 
 /// Compare scaling policies on recorded demand
 ///
-/// Every series in DIR is one trace. A replica serves a twentieth of its peak; the metric is the mean
-/// over 60 s, 15 s late; the first three days of a longer trace are only history. It takes about a
-/// second of one core for each day of a trace.
+/// Every series in DIR is a trace. A replica serves a twentieth of its peak. The metric is the mean
+/// over 60 s and is 15 s late. The first three days of a longer trace are history and not scored. A
+/// day of a trace takes about a second on one core.
 ///
 /// Example: poker-lab bench scaling --load testdata/load
 #[derive(Args, Debug)]
@@ -38,19 +38,19 @@ What the figures say, over the time that is scored; demand and supply count repl
 pub struct ScalingArgs {
     #[command(flatten)]
     load: LoadArgs,
-    /// Break the source of the metric for ten minutes every seven hours: empty, nan, inf, stale, 5xx, slow, partial, duplicate, reset, skew, gap or flood
+    /// Inject a fault into the metric source for ten minutes every seven hours: empty, nan, inf, stale, 5xx, slow, partial, duplicate, reset, skew, gap or flood
     #[arg(long, value_name = "KIND")]
     metric_fault: Option<Fault>,
 }
 
 #[derive(Serialize)]
-struct Report {
-    traces: Vec<Row>,
+struct ScalingReport {
+    traces: Vec<TraceScore>,
     geomean: BTreeMap<String, Means>,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct TraceScore {
     trace: String,
     policy: String,
     cost_ratio: f64,
@@ -71,10 +71,10 @@ struct Means {
     tau_u: f64,
 }
 
-/// A time share below this counts as this in a geometric mean: it may be 0.
+/// Lower bound of a time share in a geometric mean: it may be 0.
 const TAU_PERCENT_MIN: f64 = 0.001;
 
-/// Exits with 1 when a fault made the default policy scale in.
+/// The exit code is 1 if a fault caused a scale-in of the default policy.
 ///
 /// # Errors
 /// There is no trace, or a file cannot be used.
@@ -91,17 +91,17 @@ pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
         .collect();
     let hours = |demand: &Demand| demand.second(demand.steps()).unsigned_abs() / 3_600 + 1;
     let bar = progress(jobs.iter().map(|((_, demand), _)| hours(demand)).sum());
-    let rows: Vec<Row> = jobs
+    let rows: Vec<TraceScore> = jobs
         .par_iter()
         .map(|((trace, demand), policy)| {
             let setup = args.load.setup(policy, capacity, demand);
             let run = run_with(demand, policy, &setup, args.metric_fault, false);
             bar.inc(hours(demand));
-            Row::new(trace, &policy.name, &run.score)
+            TraceScore::new(trace, &policy.name, &run.score)
         })
         .collect();
     bar.finish_and_clear();
-    let report = Report {
+    let report = ScalingReport {
         geomean: means(&rows),
         traces: rows,
     };
@@ -117,7 +117,7 @@ pub fn run(args: &ScalingArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// All policies; with a fault also one that takes it for the truth.
+/// All policies. With a fault also `naive`, which treats missing samples as 0.
 fn policies(block: &Autoscaling, with_naive: bool) -> anyhow::Result<Vec<Named>> {
     let mut names = vec!["hpa70", "hpa85", "reactive", "panic", "forecast", "joint"];
     names.extend(with_naive.then_some("naive"));
@@ -129,9 +129,9 @@ fn policies(block: &Autoscaling, with_naive: bool) -> anyhow::Result<Vec<Named>>
     Ok(all)
 }
 
-impl Row {
-    fn new(trace: &str, policy: &str, score: &Score) -> Row {
-        Row {
+impl TraceScore {
+    fn new(trace: &str, policy: &str, score: &Score) -> TraceScore {
+        TraceScore {
             trace: trace.to_owned(),
             policy: policy.to_owned(),
             cost_ratio: score.cost_ratio,
@@ -148,8 +148,8 @@ impl Row {
     }
 }
 
-fn means(rows: &[Row]) -> BTreeMap<String, Means> {
-    let mut of: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+fn means(rows: &[TraceScore]) -> BTreeMap<String, Means> {
+    let mut of: BTreeMap<&str, Vec<&TraceScore>> = BTreeMap::new();
     for row in rows {
         of.entry(&row.policy).or_default().push(row);
     }
@@ -165,7 +165,7 @@ fn means(rows: &[Row]) -> BTreeMap<String, Means> {
         .collect()
 }
 
-impl Report {
+impl ScalingReport {
     fn table(&self) -> Vec<Vec<String>> {
         let head = [
             "trace",
@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn the_means_are_geometric() {
-        let row = |cost_ratio, tau_u| Row {
+        let row = |cost_ratio, tau_u| TraceScore {
             cost_ratio,
-            ..Row::new(
+            ..TraceScore::new(
                 "t",
                 "p",
                 &Score {
@@ -239,9 +239,9 @@ mod tests {
     }
 
     #[test]
-    fn the_report_has_the_fields_that_are_promised() {
-        let rows = vec![Row::new("t", "p", &Score::default())];
-        let report = Report {
+    fn the_report_has_the_documented_fields() {
+        let rows = vec![TraceScore::new("t", "p", &Score::default())];
+        let report = ScalingReport {
             geomean: means(&rows),
             traces: rows,
         };
@@ -278,10 +278,10 @@ mod tests {
     }
 
     #[test]
-    fn the_legend_explains_every_figure_of_the_tables() {
-        // As wide as `--help` is.
+    fn the_legend_explains_every_column() {
+        // The width of `--help`.
         assert!(LEGEND.lines().all(|line| line.chars().count() <= 100));
-        let report = Report {
+        let report = ScalingReport {
             traces: Vec::new(),
             geomean: BTreeMap::new(),
         };

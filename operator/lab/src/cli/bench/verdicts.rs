@@ -1,22 +1,22 @@
-//! `poker-lab bench verdicts`: false rollbacks and time to detection, ours beside others'.
+//! `poker-lab bench verdicts`: false rollbacks and time to detection, of our judge and of others.
 
 use std::process::ExitCode;
 
-use crate::verdicts::bench::{self, RULES, Row, Run, Scenario};
+use crate::verdicts::bench::{self, RULES, RuleScore, Run, Scenario};
 use anyhow::Result;
 use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// Simulate rollouts of identical (A/A) and of worse versions (A/B) under our judge and others' rules
+/// Simulate rollouts of identical (A/A) and of worse versions (A/B) under our judge and other rules
 ///
-/// Half an hour each, a look every 15 s, one request in a thousand fails. The same seed gives the
-/// same figures, on any number of cores.
+/// A rollout takes half an hour with a look every 15 s, and one request in a thousand fails. The
+/// same seed gives the same results on any number of cores.
 ///
-///   false rollback   share of rollouts of an identical version that were rolled back
-///   found            median seconds until a worse version was, and the errors that the canary's
-///                    users had until then
+///   false rollback   share of the rollouts of an identical version that were rolled back
+///   found            median seconds until a worse version was rolled back, and the errors of the
+///                    canary's users until then
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub struct VerdictsArgs {
@@ -26,7 +26,7 @@ pub struct VerdictsArgs {
     /// Seed of the simulation
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Only scenarios whose name contains this
+    /// Run only scenarios whose name contains this
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// Print JSON instead of tables
@@ -43,8 +43,8 @@ const EXAMPLES: &str = "Examples:
   poker-lab bench verdicts --json | jq '.scenarios[] | select(.rule == \"e-process\")'";
 
 #[derive(Serialize)]
-struct Report {
-    scenarios: Vec<Row>,
+struct VerdictsReport {
+    scenarios: Vec<RuleScore>,
 }
 
 /// # Errors
@@ -55,10 +55,10 @@ pub fn run(args: &VerdictsArgs) -> Result<ExitCode> {
     let scenarios: Vec<Scenario> = chosen.collect();
     anyhow::ensure!(
         !scenarios.is_empty(),
-        "no scenario has {:?} in its name; run without --only to see all",
+        "no scenario has {:?} in its name: run without --only to see all",
         args.only
     );
-    let report = Report {
+    let report = VerdictsReport {
         scenarios: measure(&scenarios, args.runs, args.seed)?,
     };
     if args.json {
@@ -69,29 +69,29 @@ pub fn run(args: &VerdictsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All rows. Scenarios that differ in the regression alone share the runs of identical versions.
-fn measure(scenarios: &[Scenario], runs: u64, seed: u64) -> Result<Vec<Row>> {
-    let mut worlds: Vec<Scenario> = Vec::new();
-    for world in scenarios.iter().flat_map(|s| [s.identical(), s.clone()]) {
-        if !worlds.contains(&world) {
-            worlds.push(world);
+/// The scores of all scenarios. Scenarios that differ only in the regression share the runs of identical versions.
+fn measure(scenarios: &[Scenario], runs: u64, seed: u64) -> Result<Vec<RuleScore>> {
+    let mut distinct: Vec<Scenario> = Vec::new();
+    for scenario in scenarios.iter().flat_map(|s| [s.identical(), s.clone()]) {
+        if !distinct.contains(&scenario) {
+            distinct.push(scenario);
         }
     }
-    let bar = ProgressBar::new(worlds.len() as u64 * runs).with_style(ProgressStyle::with_template(
+    let bar = ProgressBar::new(distinct.len() as u64 * runs).with_style(ProgressStyle::with_template(
         "{bar:40} {percent:>3} %  {eta} left  {msg}",
     )?);
     let mut results: Vec<Vec<Run>> = Vec::new();
-    for world in &worlds {
-        bar.set_message(world.name());
+    for scenario in &distinct {
+        bar.set_message(scenario.name());
         let run = |n| {
             bar.inc(1);
-            bench::simulate(world, seed, n)
+            bench::simulate(scenario, seed, n)
         };
         results.push((0..runs).into_par_iter().map(run).collect::<Result<_, _>>()?);
     }
     bar.finish_and_clear();
     let of = |scenario: &Scenario| {
-        let found = worlds.iter().position(|world| world == scenario);
+        let found = distinct.iter().position(|other| other == scenario);
         found.map_or(&[][..], |n| &results[n][..])
     };
     let rows = scenarios
@@ -101,25 +101,26 @@ fn measure(scenarios: &[Scenario], runs: u64, seed: u64) -> Result<Vec<Row>> {
 }
 
 /// One table of false rollbacks and one of detections, with a column for each rule.
-fn tables(rows: &[Row], markdown: bool) -> String {
-    let scenarios: Vec<&[Row]> = rows.chunks(RULES.len()).collect();
-    let is_identical = |rows: &&&[Row]| rows.iter().all(|row| row.name.starts_with("A/A"));
-    let (identical, worse): (Vec<_>, Vec<_>) =
-        scenarios.iter().partition::<Vec<&&[Row]>, _>(|r| is_identical(r));
+fn tables(rows: &[RuleScore], markdown: bool) -> String {
+    let scenarios: Vec<&[RuleScore]> = rows.chunks(RULES.len()).collect();
+    let is_identical = |rows: &&&[RuleScore]| rows.iter().all(|row| row.name.starts_with("A/A"));
+    let (identical, worse): (Vec<_>, Vec<_>) = scenarios
+        .iter()
+        .partition::<Vec<&&[RuleScore]>, _>(|r| is_identical(r));
     let mut text = String::new();
     if !identical.is_empty() {
-        let cells = |rows: &&&[Row]| {
+        let cells = |rows: &&&[RuleScore]| {
             let mut cells: Vec<String> = rows.iter().map(|row| percent(row.false_rollback)).collect();
             cells.insert(1, percent(rows[0].promoted));
             line(&rows[0].name, cells)
         };
         let mut head: Vec<&str> = RULES.to_vec();
         head.insert(1, "(cleared)");
-        text += "Identical versions: share of rollouts that were rolled back\n\n";
+        text += "Identical versions: share of the rollouts that were rolled back\n\n";
         text += &table("false rollback", &head, identical.iter().map(cells), markdown);
     }
     if !worse.is_empty() {
-        let cells = |rows: &&&[Row]| line(&rows[0].name, rows.iter().map(found).collect());
+        let cells = |rows: &&&[RuleScore]| line(&rows[0].name, rows.iter().map(found).collect());
         if !text.is_empty() {
             text.push('\n');
         }
@@ -137,7 +138,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-fn found(row: &Row) -> String {
+fn found(row: &RuleScore) -> String {
     match (row.median_seconds, row.median_canary_errors) {
         (Some(seconds), Some(errors)) => format!("{seconds:.0} s, {errors:.0}"),
         _ => format!("missed {:.0} %", (1.0 - row.detected) * 100.0),
@@ -185,7 +186,7 @@ fn table(corner: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>, m
 mod tests {
     use super::*;
 
-    fn small() -> Vec<Row> {
+    fn small() -> Vec<RuleScore> {
         let chosen = |s: &Scenario| {
             ["A/A at 10 %, 10 req/s", "A/B 50x at 10 %, 10 req/s"].contains(&s.name().as_str())
         };
@@ -194,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_rows_whatever_the_cores_do() {
+    fn the_same_seed_gives_the_same_scores_on_any_number_of_cores() {
         assert_eq!(small(), small());
     }
 
     #[test]
-    fn rows_have_the_published_fields() {
-        let report = Report { scenarios: small() };
+    fn scores_have_the_documented_fields() {
+        let report = VerdictsReport { scenarios: small() };
         let json = serde_json::to_value(&report).unwrap();
         let rows = json["scenarios"].as_array().unwrap();
         assert_eq!(rows.len(), 2 * RULES.len());

@@ -1,13 +1,13 @@
-//! What followed the days that went like the last one: nearest neighbours by shape and level (the analogue method,
+//! The course after earlier days that resemble the last one: nearest neighbours by shape and level (the analogue method,
 //! Lorenz 1969).
 
 use super::{DAY, HORIZON, Steps};
 
-/// The importance of a day's level against its shape when days are compared.
+/// The weight of a day's level relative to its shape when days are compared.
 const LEVEL_WEIGHT: f64 = 0.3;
 
 /// Mean course after earlier windows of `window` hours at the same time of day, each weighted by
-/// exp(−`sharpness` × (its distance ÷ that of the nearest − 1)), put on the level of now.
+/// exp(−`sharpness` × (its distance ÷ that of the nearest − 1)), shifted to the current level.
 pub fn forecast(history: &[f64], window: usize, sharpness: f64) -> Steps {
     let n = history.len();
     let level = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;

@@ -4,18 +4,18 @@
 use super::{HORIZON, Steps};
 use poker_operator_core::scale::ridge::{Normal, dot};
 
-/// The ridge, as a part of the mean diagonal of the Gram matrix.
+/// The ridge, relative to the mean diagonal of the Gram matrix.
 const RIDGE: f64 = 1e-5;
-/// Residuals beyond so many times their spread count less.
+/// Residuals beyond this multiple of their spread count less.
 const HUBER: f64 = 1.0;
 
 /// Which past values explain the next one.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
-    /// Differences over so many hours are modelled; 0 for the values themselves.
+    /// The model predicts differences over this many hours; 0 for the values themselves.
     pub difference: usize,
     pub lags: &'static [usize],
-    /// The age in hours at which a value counts half; infinite for never.
+    /// The half-life of a value's weight in hours; infinite for equal weights.
     pub half_life: f64,
 }
 
@@ -35,8 +35,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Fits the values before each of `ends`, in rising order; the first fit decides how much every
-    /// row counts. `None` when there is nothing to explain.
+    /// Fits the values before each of `ends`, in ascending order; the first fit determines the weight of every row. `None`
+    /// if there is nothing to explain.
     pub fn fit(order: Order, history: &[f64], ends: &[usize]) -> Option<Vec<Model>> {
         let first = *ends.first()?;
         let differences = differences(history, order.difference);
@@ -122,14 +122,14 @@ fn differences(values: &[f64], over: usize) -> Vec<f64> {
     }
 }
 
-/// The features of hour `t`: its lags, and the 1 that is there already.
+/// Fills in the features of hour `t`: its lags. The constant 1 is present already.
 fn fill(row: &mut [f64], z: &[f64], t: usize, lags: &[usize]) {
     for (feature, lag) in row.iter_mut().zip(lags) {
         *feature = z[t - lag];
     }
 }
 
-/// How much each row from `start` counts, by its residual under rough coefficients.
+/// The weight of each row from `start` on, by its residual under preliminary coefficients.
 fn huber(z: &[f64], start: usize, lags: &[usize], rough: &[f64]) -> Vec<f64> {
     let mut row = vec![1.0; lags.len() + 1];
     let residuals: Vec<f64> = (start..z.len())

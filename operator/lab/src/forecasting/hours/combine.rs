@@ -1,4 +1,4 @@
-//! The models together: weights from a backtest, the middle of their forecasts, and its intervals.
+//! Combines the models: weights from a backtest, a trimmed mean of their forecasts, and its intervals.
 
 use super::autoregression::{Model, Order};
 use super::{DAY, HORIZON, Steps, WEEK, analogue, profile, repeat};
@@ -6,7 +6,7 @@ use super::{DAY, HORIZON, Steps, WEEK, analogue, profile, repeat};
 /// Fits for the backtest stop a week before the end; it forecasts from each of these hours on.
 const BACKTEST_HOURS: usize = WEEK;
 const ORIGINS: [usize; 6] = [168, 144, 120, 96, 72, 48];
-/// Half of the weight that is left out on both sides of the middle.
+/// The weight that is trimmed on each side of the middle.
 const TRIM: f64 = 0.3;
 /// Orders found by forward selection on the last days of the training parts of M4 Hourly.
 const ORDERS: [Order; 5] = [
@@ -40,8 +40,7 @@ const ORDERS: [Order; 5] = [
         half_life: f64::INFINITY,
     },
 ];
-/// Hours that an autoregression needs beyond its reach and the backtest; with less it is worse than
-/// the day before.
+/// Hours that an autoregression needs beyond its reach and the backtest; with fewer it is worse than the day before.
 const ROWS_COUNT_MIN: usize = 72;
 /// The middle of the smoothing of spreads over the steps, and the weight of the mean spread.
 const SMOOTH_STEPS: usize = 4;
@@ -55,13 +54,13 @@ pub struct Path {
     spreads: Vec<f64>,
     /// What is added under the logarithm.
     floor: f64,
-    /// Mean size of the backtest's errors, and that of the last value's.
+    /// Mean absolute error in the backtest, and that of the last value.
     pub errors: (f64, f64),
 }
 
 impl Path {
-    /// The quantile `level` of hour `step`: the errors are taken to be logistic, whose tails are
-    /// heavier than the normal distribution's.
+    /// The quantile `level` of hour `step`, for logistic errors: their tails are heavier than those of the normal
+    /// distribution.
     pub fn quantile(&self, step: usize, level: f64) -> Option<f64> {
         let level = level.clamp(1e-4, 1.0 - 1e-4);
         let (point, spread) = (self.points.get(step)?, self.spreads.get(step)?);
@@ -74,14 +73,14 @@ impl Path {
 /// interval score in validation.
 const INTERVAL: f64 = 0.8;
 
-/// The next hours from the last ones, all finite and ≥ 0. `None` with less than three days.
+/// The next hours from the last ones, which must be finite and ≥ 0. `None` for less than three days.
 pub fn forecast(loads: &[f64]) -> Option<Path> {
     if loads.len() < 3 * DAY {
         return None;
     }
     let mean = loads.iter().sum::<f64>() / loads.len() as f64;
     let least = loads.iter().copied().fold(f64::INFINITY, f64::min);
-    // Quiet hours do not count as wild ones: the lowest value is at least a hundredth of the mean.
+    // Hours of low load must not look volatile: the lowest value is at least a hundredth of the mean.
     let floor = (0.01 * mean - least).max(0.0) + f64::MIN_POSITIVE;
     let history: Vec<f64> = loads.iter().map(|load| (load + floor).ln()).collect();
     let most = history.iter().copied().fold(f64::NEG_INFINITY, f64::max) + 3.0_f64.ln();
@@ -151,7 +150,7 @@ fn members(history: &[f64], origins: &[usize], (low, high): (f64, f64)) -> Vec<V
     members
 }
 
-/// Mean size of the errors of the paths from the origins.
+/// Mean absolute error of the paths from the origins.
 fn error(paths: &[Steps], history: &[f64], origins: &[usize]) -> f64 {
     let errors = origins.iter().zip(paths).flat_map(|(origin, path)| {
         path.iter()
@@ -162,7 +161,7 @@ fn error(paths: &[Steps], history: &[f64], origins: &[usize]) -> f64 {
     sum / f64::from(count.max(1))
 }
 
-/// Mean size of the errors at each step and those around it, drawn to the mean over all steps.
+/// Mean absolute error at each step and those around it, shrunk to the mean over all steps.
 fn spreads(paths: &[Steps], history: &[f64], origins: &[usize]) -> Vec<f64> {
     let sizes: Vec<(f64, f64)> = (0..HORIZON)
         .map(|step| {
@@ -187,7 +186,7 @@ fn spreads(paths: &[Steps], history: &[f64], origins: &[usize]) -> Vec<f64> {
         .collect()
 }
 
-/// The mean of what is left when the outer parts of the weight are cut off on both sides.
+/// The weighted mean after trimming on both sides.
 fn weighted_middle(values: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut sorted: Vec<(f64, f64)> = values.collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -4,14 +4,14 @@
 
 use super::{HORIZON, Steps, WEEK};
 
-/// How much a week counts of the one after it, how an hour's deviation fades, and how much of a
-/// deviation is believed.
+/// The weight of a week relative to the one after it, the fading of a deviation per hour, and the share of a deviation
+/// that is applied.
 const WEEK_KEEPS: f64 = 0.85;
 const HOUR_KEEPS: f64 = 0.97;
 const BELIEF: f64 = 0.9;
 const DEVIATION_HOURS: usize = 48;
 
-/// Needs a week and two days.
+/// `None` for less than a week and two days.
 pub fn forecast(history: &[f64]) -> Steps {
     let n = history.len();
     let mean_week = |hour: usize| {

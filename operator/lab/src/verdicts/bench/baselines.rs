@@ -1,15 +1,15 @@
-//! The rules of others, as their users configure them, reduced to the decision.
+//! The decision rules of other tools, as users configure them.
 
 use super::limits::PEER_SECONDS;
 use super::mann_whitney;
-use super::simulator::{Requests, Seen};
+use super::simulator::{Look, Requests};
 
-/// A rule sees every look and says when it rolls back.
+/// A rule that sees every look and decides when to roll back.
 pub trait Rule {
-    fn rolls_back(&mut self, seen: &Seen) -> bool;
+    fn rolls_back(&mut self, look: &Look) -> bool;
 }
 
-/// The last minute, as `rate(...[1m])` asked once a minute.
+/// The last minute, as `rate(...[1m])` queried once a minute.
 #[derive(Default)]
 struct Minute {
     canary: Requests,
@@ -17,11 +17,11 @@ struct Minute {
 }
 
 impl Minute {
-    /// Both versions' requests when a minute is full.
-    fn add(&mut self, seen: &Seen) -> Option<(Requests, Requests)> {
-        self.canary.add(seen.canary);
-        self.stable.add(seen.stable);
-        if seen.second % PEER_SECONDS != 0 {
+    /// The requests of both versions at the end of a minute.
+    fn add(&mut self, look: &Look) -> Option<(Requests, Requests)> {
+        self.canary.add(look.canary);
+        self.stable.add(look.stable);
+        if look.second % PEER_SECONDS != 0 {
             return None;
         }
         let full = std::mem::take(self);
@@ -29,23 +29,22 @@ impl Minute {
     }
 }
 
-/// An Argo Rollouts analysis: a measurement a minute fails when the canary's errors exceed 1 %, and
-/// the run fails with more failures than `failureLimit` (default 0). No request, no failure: the
-/// usual guard with `isNaN`.
+/// An Argo Rollouts analysis with one measurement a minute: it fails if the canary's errors exceed 1 %, and the run fails
+/// with more failures than `failureLimit` (default 0). Without requests it does not fail: the usual guard with `isNaN`.
 #[derive(Default)]
 pub struct ArgoThreshold {
     minute: Minute,
 }
 
 impl Rule for ArgoThreshold {
-    fn rolls_back(&mut self, seen: &Seen) -> bool {
-        let minute = self.minute.add(seen);
+    fn rolls_back(&mut self, look: &Look) -> bool {
+        let minute = self.minute.add(look);
         minute.is_some_and(|(canary, _)| canary.error_share().is_some_and(|share| share > 0.01))
     }
 }
 
-/// An Argo Rollouts analysis that compares: a measurement fails when the canary has more than twice
-/// the errors of stable; `failureLimit: 3`.
+/// An Argo Rollouts analysis that compares: a measurement fails if the canary has more than twice the errors of stable;
+/// `failureLimit: 3`.
 #[derive(Default)]
 pub struct ArgoComparison {
     minute: Minute,
@@ -53,8 +52,8 @@ pub struct ArgoComparison {
 }
 
 impl Rule for ArgoComparison {
-    fn rolls_back(&mut self, seen: &Seen) -> bool {
-        if let Some((canary, stable)) = self.minute.add(seen)
+    fn rolls_back(&mut self, look: &Look) -> bool {
+        if let Some((canary, stable)) = self.minute.add(look)
             && let (Some(canary), Some(stable)) = (canary.error_share(), stable.error_share())
             && canary > 2.0 * stable
         {
@@ -64,8 +63,8 @@ impl Rule for ArgoComparison {
     }
 }
 
-/// Flagger's `request-success-rate` of at least 99 %, interval 1m, threshold 10: failed checks add
-/// up over the run, and a minute without a value is a failed check.
+/// Flagger's `request-success-rate` of at least 99 %, interval 1m, threshold 10: failed checks add up over the run, and a
+/// minute without a value is a failed check.
 #[derive(Default)]
 pub struct Flagger {
     minute: Minute,
@@ -73,8 +72,8 @@ pub struct Flagger {
 }
 
 impl Rule for Flagger {
-    fn rolls_back(&mut self, seen: &Seen) -> bool {
-        if let Some((canary, _)) = self.minute.add(seen)
+    fn rolls_back(&mut self, look: &Look) -> bool {
+        if let Some((canary, _)) = self.minute.add(look)
             && canary.error_share().is_none_or(|share| share > 0.01)
         {
             self.failed_checks += 1;
@@ -83,8 +82,7 @@ impl Rule for Flagger {
     }
 }
 
-/// A one-sided test of two proportions at p < 0.05, asked again at every look: what one gets from a
-/// dashboard and patience.
+/// A one-sided test of two proportions at p < 0.05, repeated at every look, as by watching a dashboard.
 #[derive(Default)]
 pub struct ZTest {
     canary: Requests,
@@ -94,9 +92,9 @@ pub struct ZTest {
 const Z_ONE_SIDED_5_PERCENT: f64 = 1.645;
 
 impl Rule for ZTest {
-    fn rolls_back(&mut self, seen: &Seen) -> bool {
-        self.canary.add(seen.canary);
-        self.stable.add(seen.stable);
+    fn rolls_back(&mut self, look: &Look) -> bool {
+        self.canary.add(look.canary);
+        self.stable.add(look.stable);
         let (Some(p), Some(q)) = (self.canary.error_share(), self.stable.error_share()) else {
             return false;
         };
@@ -107,7 +105,7 @@ impl Rule for ZTest {
     }
 }
 
-/// Kayenta's judge on the error share by minute, each minute from the tenth point on.
+/// Kayenta's judge on the error share by minute, every minute from the tenth on.
 #[derive(Default)]
 pub struct MannWhitney {
     minute: Minute,
@@ -118,8 +116,8 @@ pub struct MannWhitney {
 const MANN_WHITNEY_POINTS_COUNT_MIN: usize = 10;
 
 impl Rule for MannWhitney {
-    fn rolls_back(&mut self, seen: &Seen) -> bool {
-        let Some((canary, stable)) = self.minute.add(seen) else {
+    fn rolls_back(&mut self, look: &Look) -> bool {
+        let Some((canary, stable)) = self.minute.add(look) else {
             return false;
         };
         // Minutes without a value are left out of a version's points.

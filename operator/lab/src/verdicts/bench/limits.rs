@@ -1,17 +1,17 @@
 //! Sizes of the simulated rollouts.
 
-/// One rollout.
+/// The duration of a rollout.
 pub const RUN_SECONDS: i64 = 1_800;
-/// Between two looks, as in the tables that the peers' figures come from.
+/// The time between two looks.
 pub const LOOK_SECONDS: i64 = 15;
-/// A rule of a peer looks once a minute at the last minute.
+/// The rules of other tools evaluate the last minute once a minute.
 pub const PEER_SECONDS: i64 = 60;
 /// Requests of one team.
 pub const TEAM_REQUESTS_PER_SECOND: f64 = 0.1;
 /// Errors of all requests.
 pub const ERROR_SHARE: f64 = 0.001;
 pub const BURST_ERRORS_MEAN: f64 = 20.0;
-/// When both versions fail, for how long, and how many of the requests.
+/// The start and the duration of an outage of both versions, and its share of failed requests.
 pub const OUTAGE_BEGIN_SECONDS: i64 = 600;
 pub const OUTAGE_SECONDS: i64 = 120;
 pub const OUTAGE_ERROR_SHARE: f64 = 0.3;

@@ -1,8 +1,7 @@
-//! Simulated rollouts: how often a rule rolls an identical version back, and how soon it finds a
-//! worse one.
+//! Simulated rollouts: how often a rule rolls an identical version back, and how soon it finds a worse one.
 //!
-//! Every run is a function of scenario, seed and number; all rules see the same run. Seconds count
-//! from the first look; where pods warm up first, from the end of that.
+//! A run is a function of scenario, seed and number, and all rules see the same run. Seconds count from the first look;
+//! if pods warm up, from the end of that.
 
 mod baselines;
 pub mod limits;
@@ -16,12 +15,12 @@ mod simulator;
 mod tests;
 
 pub use scenarios::{Scenario, scenarios};
-pub use score::{Row, score};
+pub use score::{RuleScore, score};
 
 use baselines::{ArgoComparison, ArgoThreshold, Flagger, MannWhitney, Rule, ZTest};
 use our_judge::{EProcess, Unit};
 use random::Random;
-use simulator::World;
+use simulator::SimulatedRollout;
 
 use poker_operator_core::rollout::analysis::PolicyError;
 
@@ -36,29 +35,29 @@ pub const RULES: [&str; 7] = [
     "Mann-Whitney (Kayenta)",
 ];
 
-/// What one rule made of one run.
+/// The result of one rule in one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// When it rolled back.
+pub struct RuleResult {
+    /// The second of the rollback.
     pub second: Option<i64>,
-    /// Errors that the canary's users had until then, or to the end.
+    /// Errors of the canary's users until the rollback, or to the end.
     pub canary_errors: u64,
 }
 
-/// What all rules made of one run.
+/// The results of all rules in one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    pub outcomes: [Outcome; RULES.len()],
-    /// When our own rule cleared the version.
+    pub results: [RuleResult; RULES.len()],
+    /// The second in which our judge cleared the version.
     pub promoted: Option<i64>,
 }
 
-/// One rollout of a scenario under all rules.
+/// Simulates one rollout of a scenario under all rules.
 ///
 /// # Errors
 /// Never with the default policy.
 pub fn simulate(scenario: &Scenario, seed: u64, run: u64) -> Result<Run, PolicyError> {
-    let mut world = World::new(scenario, Random::new(seed, &scenario.setting, run));
+    let mut rollout = SimulatedRollout::new(scenario, Random::new(seed, &scenario.setting, run));
     let mut ours = EProcess::new(Unit::Team)?;
     let mut on_requests = EProcess::new(Unit::Request)?;
     let (mut threshold, mut comparison) = (ArgoThreshold::default(), ArgoComparison::default());
@@ -72,21 +71,21 @@ pub fn simulate(scenario: &Scenario, seed: u64, run: u64) -> Result<Run, PolicyE
         &mut z,
         &mut ranks,
     ];
-    let mut outcomes = [Outcome::default(); RULES.len()];
+    let mut results = [RuleResult::default(); RULES.len()];
     for _ in 0..limits::RUN_SECONDS / limits::LOOK_SECONDS {
-        let seen = world.look();
-        for (rule, outcome) in rules.iter_mut().zip(&mut outcomes) {
-            if outcome.second.is_none() {
-                outcome.canary_errors += seen.canary.bad;
-                outcome.second = rule.rolls_back(&seen).then_some(seen.second);
+        let look = rollout.look();
+        for (rule, result) in rules.iter_mut().zip(&mut results) {
+            if result.second.is_none() {
+                result.canary_errors += look.canary.bad;
+                result.second = rule.rolls_back(&look).then_some(look.second);
             }
         }
-        if outcomes.iter().all(|outcome| outcome.second.is_some()) {
+        if results.iter().all(|result| result.second.is_some()) {
             break;
         }
     }
     Ok(Run {
-        outcomes,
+        results,
         promoted: ours.promoted,
     })
 }

@@ -1,18 +1,18 @@
-//! Our own rule: the judge of production, on counts by team, and for comparison on requests.
+//! Our rule: the judge of rollouts, on counts of teams and, for comparison, of requests.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::baselines::Rule;
-use super::simulator::{Requests, Seen};
+use super::simulator::{self, Requests};
 use poker_operator_core::rollout::analysis::{
     Analysis, Arm, Guards, Increment, Judge, Look, Policy, PolicyError, Verdict,
 };
 
 const METRIC: &str = "errors";
 
-/// What counts as an incident.
+/// The unit of incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Team,
@@ -24,7 +24,7 @@ pub struct EProcess {
     unit: Unit,
     judge: Judge,
     analysis: Analysis,
-    /// The second in which the version was cleared.
+    /// The second in which the judge cleared the version.
     pub promoted: Option<i64>,
 }
 
@@ -42,7 +42,7 @@ impl EProcess {
 }
 
 impl Rule for EProcess {
-    fn rolls_back(&mut self, seen: &Seen) -> bool {
+    fn rolls_back(&mut self, seen: &simulator::Look) -> bool {
         let counted = |requests: Requests| Arm {
             exposure: requests.all as f64,
             bad: requests.bad,

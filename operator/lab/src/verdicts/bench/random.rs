@@ -1,14 +1,13 @@
-//! Seeded random numbers as a value.
+//! Seeded random numbers.
 
-/// SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): one multiplication chain a number, and every seed
-/// starts a good stream.
+/// SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): fast, and every seed starts a good stream.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
 }
 
-/// Above this mean a Poisson number is drawn from the normal distribution, 3 deviations of which
-/// still are far from zero.
+/// Above this mean a Poisson number is drawn from the normal distribution: three deviations below the mean are still far
+/// above zero.
 const POISSON_NORMAL_MEAN_MIN: f64 = 200.0;
 
 impl Random {
@@ -39,12 +38,12 @@ impl Random {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 
-    /// How often something happens that happens `mean` times on average.
+    /// A Poisson number with this mean.
     pub fn poisson(&mut self, mean: f64) -> u64 {
         if mean >= POISSON_NORMAL_MEAN_MIN {
             return (mean + mean.sqrt() * self.normal()).round().max(0.0) as u64;
         }
-        // Knuth: as many uniform numbers as keep the product above e^-mean.
+        // Knuth: the count of uniform numbers whose product stays above e^-mean.
         let (mut count, mut product, floor) = (0, self.uniform(), (-mean).exp());
         while product > floor {
             count += 1;
@@ -53,7 +52,7 @@ impl Random {
         count
     }
 
-    /// 1 or more, geometric, with this mean.
+    /// A geometric number of 1 or more with this mean.
     pub fn geometric(&mut self, mean: f64) -> u64 {
         if mean <= 1.0 {
             return 1;

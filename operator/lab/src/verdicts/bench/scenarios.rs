@@ -1,23 +1,23 @@
-//! What happens to the simulated versions.
+//! The scenarios of simulated rollouts.
 
 use super::limits::{BURST_ERRORS_MEAN, RUN_SECONDS};
 
 /// A rollout of half an hour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Share, load and what misleads: all but the regression.
+    /// Canary share, load and disturbance: everything except the regression.
     pub setting: String,
-    /// Of both versions together; 0.1 of each team.
+    /// Of both versions together; each team has 0.1.
     pub requests_per_second: f64,
-    /// From which second on the canary has which weight, in basis points.
+    /// The weight of the canary in basis points, and from which second on.
     pub weights: Vec<(i64, u16)>,
-    /// How many times the errors of stable the canary has.
+    /// The ratio of the canary's errors to those of stable.
     pub regression: f64,
     /// Mean length of a run of errors of one team; 1 is independent errors.
     pub burst: f64,
     /// Two minutes in which both versions fail.
     pub outage: bool,
-    /// The load rises and falls by a factor of nine every ten minutes.
+    /// The load swings by a factor of nine every ten minutes.
     pub swings: bool,
     /// One team in a hundred has half of all errors.
     pub flaky: bool,
@@ -35,7 +35,7 @@ impl Scenario {
         }
     }
 
-    /// The same with two identical versions.
+    /// The same scenario with two identical versions.
     #[must_use]
     pub fn identical(&self) -> Scenario {
         Scenario {
@@ -87,7 +87,7 @@ impl Scenario {
     }
 }
 
-/// All scenarios, in the order of the table.
+/// All scenarios in the order of the table.
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = identical();
     for share in [100, 500, 1_000, 2_500] {
@@ -99,7 +99,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all
 }
 
-/// Two identical versions under everything that misleads.
+/// Two identical versions under each disturbance.
 fn identical() -> Vec<Scenario> {
     let plain = || Scenario::new(200.0, 1_000);
     let low = || Scenario::new(10.0, 1_000);

@@ -1,43 +1,43 @@
-//! From runs to the figures of a table.
+//! Scores of the rules over the runs of a scenario.
 
 use serde::Serialize;
 
-use super::{Outcome, RULES, Run, Scenario};
+use super::{RULES, RuleResult, Run, Scenario};
 
-/// One rule in one scenario.
+/// The score of one rule in one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub struct RuleScore {
     pub name: String,
     pub rule: &'static str,
     /// Share of runs with identical versions that were rolled back.
     pub false_rollback: f64,
-    /// Share of runs with a worse version that were; 0 where no version is worse.
+    /// Share of runs with a worse version that were rolled back; 0 if no version is worse.
     pub detected: f64,
-    /// When half of the worse versions were found; none when fewer were.
+    /// The median second of the rollbacks of worse versions; `None` if fewer than half were rolled back.
     pub median_seconds: Option<f64>,
-    /// Errors of the canary until then, or to the end of a run that found nothing.
+    /// The median of the canary's errors until the rollback, or to the end of a run without one.
     pub median_canary_errors: Option<f64>,
     pub runs: usize,
-    /// Share of runs with identical versions that our rule cleared.
+    /// Share of runs with identical versions that our judge cleared.
     #[serde(skip)]
     pub promoted: f64,
 }
 
-/// The rows of one scenario. `identical`: runs of the same with identical versions; where the
-/// scenario has no worse version, `runs` are those.
-pub fn score(scenario: &Scenario, runs: &[Run], identical: &[Run]) -> Vec<Row> {
+/// The scores of all rules in one scenario. `identical` are the runs of the same scenario with identical versions; they
+/// are `runs` if the scenario has no worse version.
+pub fn score(scenario: &Scenario, runs: &[Run], identical: &[Run]) -> Vec<RuleScore> {
     let rows = RULES.iter().enumerate().map(|(rule, name)| {
-        let outcomes: Vec<Outcome> = runs.iter().map(|run| run.outcomes[rule]).collect();
+        let results: Vec<RuleResult> = runs.iter().map(|run| run.results[rule]).collect();
         let is_worse = !scenario.is_identical();
-        let false_rollbacks = identical.iter().filter(|run| run.outcomes[rule].second.is_some());
-        let found = outcomes
+        let false_rollbacks = identical.iter().filter(|run| run.results[rule].second.is_some());
+        let found = results
             .iter()
-            .filter(|outcome| outcome.second.is_some() && is_worse);
-        let seconds = outcomes
+            .filter(|result| result.second.is_some() && is_worse);
+        let seconds = results
             .iter()
             .map(|o| o.second.map_or(f64::INFINITY, |s| s as f64));
-        let errors = outcomes.iter().map(|o| o.canary_errors as f64);
-        Row {
+        let errors = results.iter().map(|o| o.canary_errors as f64);
+        RuleScore {
             name: scenario.name(),
             rule: name,
             false_rollback: share(false_rollbacks.count(), identical.len()),
@@ -58,7 +58,7 @@ fn share(count: usize, of: usize) -> f64 {
     count as f64 / of.max(1) as f64
 }
 
-/// The middle, or the mean of the two; none when it is infinite.
+/// The median; `None` if it is infinite.
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Teams, their requests and errors, and what the metrics show of them.
+//! Simulates teams, their requests and errors, and the metrics of them.
 
 use super::limits::{
     COLD_RATIO, COLD_SECONDS, ERROR_SHARE, FLAKY_TEAMS_ONE_IN, LOOK_SECONDS, OUTAGE_BEGIN_SECONDS,
@@ -28,20 +28,20 @@ impl Requests {
     }
 }
 
-/// What all rules see of one look.
+/// The input of all rules at one interim look.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
+pub struct Look {
     /// The end of the look.
     pub second: i64,
     pub canary: Requests,
     pub stable: Requests,
-    /// Counts by team as the exporter gives them: at most once per step, without the first minute of
-    /// new pods. `None` while there are none.
+    /// Counts of teams as the exporter reports them: each team at most once per step, without the first minute of new
+    /// pods. `None` while there are none.
     pub teams: Option<Increment>,
 }
 
-/// One rollout under way.
-pub struct World<'a> {
+/// A rollout in progress.
+pub struct SimulatedRollout<'a> {
     scenario: &'a Scenario,
     random: Random,
     second: i64,
@@ -54,13 +54,13 @@ pub struct World<'a> {
 
 #[derive(Clone, Copy)]
 struct Team {
-    /// Where the hash puts it, 0 to 9,999.
+    /// The bucket of its hash, 0 to 9,999.
     bucket: u16,
-    /// Had no incident in this step.
+    /// It had no incident in this step yet.
     at_risk: bool,
 }
 
-impl<'a> World<'a> {
+impl<'a> SimulatedRollout<'a> {
     pub fn new(scenario: &'a Scenario, mut random: Random) -> Self {
         let count = (scenario.requests_per_second / TEAM_REQUESTS_PER_SECOND)
             .round()
@@ -69,7 +69,7 @@ impl<'a> World<'a> {
             bucket: random.below(usize::from(WEIGHT_BASIS_POINTS_MAX)) as u16,
             at_risk: true,
         };
-        World {
+        SimulatedRollout {
             teams: (0..count as usize).map(team).collect(),
             scenario,
             random,
@@ -81,7 +81,7 @@ impl<'a> World<'a> {
     }
 
     /// The next look.
-    pub fn look(&mut self) -> Seen {
+    pub fn look(&mut self) -> Look {
         self.turn_to_step();
         let is_counted = !self.scenario.cold || self.second >= COLD_SECONDS;
         let seconds = LOOK_SECONDS as f64;
@@ -92,7 +92,7 @@ impl<'a> World<'a> {
         for _ in 0..self.random.poisson(incidents) {
             let index = self.pick();
             let arm = self.arm(self.teams[index]);
-            // Drawn at the canary's rate; stable has one in `ratio` of them.
+            // Drawn at the canary's rate; stable keeps one in `ratio` of them.
             if arm == STABLE && self.random.uniform() * ratio >= 1.0 {
                 continue;
             }
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
             canary: counted(CANARY),
             stable: counted(STABLE),
         });
-        Seen {
+        Look {
             second: self.second,
             canary,
             stable,
@@ -127,7 +127,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A new step counts every team anew.
+    /// Counts every team again in a new step.
     fn turn_to_step(&mut self) {
         let begun = self
             .scenario
@@ -153,7 +153,7 @@ impl<'a> World<'a> {
         if team.bucket < self.weight { CANARY } else { STABLE }
     }
 
-    /// The team that an incident happens to.
+    /// Picks the team of an incident.
     fn pick(&mut self) -> usize {
         let flaky = (self.teams.len() / FLAKY_TEAMS_ONE_IN).max(1);
         if self.scenario.flaky && self.random.uniform() < 0.5 {
@@ -182,7 +182,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The canary's errors by those of stable.
+    /// The ratio of the canary's errors to those of stable.
     fn ratio(&self) -> f64 {
         let is_cold = self.scenario.cold && self.second < COLD_SECONDS;
         self.scenario.regression * if is_cold { COLD_RATIO } else { 1.0 }

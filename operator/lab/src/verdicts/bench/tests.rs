@@ -5,7 +5,7 @@ fn scenario(name: &str) -> Scenario {
     scenarios().into_iter().find(|s| s.name() == name).unwrap()
 }
 
-fn rows(name: &str, runs: u64) -> Vec<Row> {
+fn rows(name: &str, runs: u64) -> Vec<RuleScore> {
     let scenario = scenario(name);
     let all = |s: &Scenario| (0..runs).map(|n| simulate(s, 3, n).unwrap()).collect::<Vec<_>>();
     score(&scenario, &all(&scenario), &all(&scenario.identical()))
@@ -53,9 +53,9 @@ fn a_run_is_a_function_of_its_number() {
     assert_ne!(runs, other);
 }
 
-/// What the tables claim, at a size that takes no time; bounds are far beyond chance.
+/// The claims of the tables with few runs; the bounds are far beyond chance.
 #[test]
-fn ours_finds_what_is_worse_and_leaves_the_rest() {
+fn our_judge_rolls_back_worse_versions_and_no_others() {
     let worse = &rows("A/B 50x at 5 %, 200 req/s", 60)[0];
     assert_eq!(worse.detected, 1.0);
     assert!(
@@ -66,7 +66,7 @@ fn ours_finds_what_is_worse_and_leaves_the_rest() {
     assert!(bursts[0].false_rollback <= 0.05, "{bursts:?}");
     assert!(
         bursts[1].false_rollback >= 0.2,
-        "requests of one team are no independent proofs"
+        "the requests of a team are not independent"
     );
     let cold = rows("A/A at 10 %, 200 req/s, cold start", 60);
     assert!(
@@ -76,7 +76,7 @@ fn ours_finds_what_is_worse_and_leaves_the_rest() {
 }
 
 #[test]
-fn the_rules_of_others_fail_where_theirs_do() {
+fn the_baselines_have_their_known_weaknesses() {
     let of = |name: &str, rule: usize| rows(name, 60)[rule].false_rollback;
     assert!(
         of("A/A at 10 %, 10 req/s", 2) > 0.5,
@@ -88,9 +88,9 @@ fn the_rules_of_others_fail_where_theirs_do() {
 }
 
 #[test]
-fn the_median_counts_what_was_missed() {
+fn the_median_counts_missed_versions() {
     let run = |second: Option<i64>| Run {
-        outcomes: [Outcome {
+        results: [RuleResult {
             second,
             canary_errors: 3,
         }; RULES.len()],
@@ -107,7 +107,7 @@ fn the_median_counts_what_was_missed() {
 }
 
 #[test]
-fn mann_whitney_wants_a_clear_shift() {
+fn mann_whitney_needs_a_clear_shift() {
     let y: Vec<f64> = (1..=12).map(f64::from).collect();
     let shifted = |by: f64| y.iter().map(|v| v + by).collect::<Vec<f64>>();
     assert!(mann_whitney::is_high(&shifted(10.0), &y));

@@ -1,18 +1,18 @@
-//! How far from what it promises a quantile may be found by chance alone.
+//! How far the violations of a quantile may deviate from its level by chance.
 
 /// The share of outcomes above the 99 % quantile.
 const PROMISED: f64 = 0.01;
-/// What lies below and above the middle 95 %.
+/// The levels that bound the middle 95 %.
 const BEYOND: f64 = 0.025;
 
-/// Between which shares 95 of 100 files with so many outcomes lie when each outcome is above the 99 % quantile
-/// with a chance of exactly 1 %, whatever the others are: quantiles of the binomial distribution.
+/// The range of the shares in 95 out of 100 files with so many outcomes if each outcome is above the 99 % quantile
+/// with a probability of exactly 1 %, independently: quantiles of the binomial distribution.
 pub fn shares_above(outcomes: usize) -> (f64, f64) {
     let share = |level: f64| above(outcomes, level) as f64 / outcomes as f64;
     (share(BEYOND), share(1.0 - BEYOND))
 }
 
-/// The least count that is not exceeded with a chance of `level`. In logarithms: the first chances are tiny.
+/// The smallest count that is not exceeded with a probability of `level`. In logarithms: the first probabilities are tiny.
 fn above(outcomes: usize, level: f64) -> usize {
     let mut log_chance = outcomes as f64 * (1.0 - PROMISED).ln();
     let mut sum = 0.0;
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_binomial_distribution() {
-        // From the sums of the chances; for many outcomes the normal distribution is near.
+        // From sums of the probabilities; for many outcomes close to the normal distribution.
         for (outcomes, low, high) in [(1, 0, 0), (50, 0, 2), (1_000, 4, 17)] {
             assert_eq!(
                 (above(outcomes, 0.025), above(outcomes, 0.975)),

@@ -1,10 +1,10 @@
-//! Faults that are put into a series before it is judged.
+//! Faults that are injected into a series before it is judged.
 
 use jiff::{SignedDuration, Timestamp};
 
 type Point = (Timestamp, f64);
 
-/// What happens to a series. Values that are lost to the forecaster still count as outcomes.
+/// A fault of a series. Values that the forecaster does not see still count as outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -12,9 +12,9 @@ pub enum Fault {
     Gaps,
     /// Two hours are lost in the middle of the second half.
     TwoHours,
-    /// Ten times the load for ten minutes there.
+    /// Ten times the load for ten minutes in the middle of the second half.
     Spike,
-    /// Twice the load from there on.
+    /// Twice the load from the middle of the second half on.
     Shift,
     /// Only the last three days are known.
     ThreeDays,
@@ -41,7 +41,7 @@ impl Fault {
         }
     }
 
-    /// What the forecaster sees, and what comes true.
+    /// The samples that the forecaster sees, and the outcomes.
     pub fn inject(self, points: &[Point], bin_seconds: i64) -> (Vec<Point>, Vec<Point>) {
         let (Some((first, _)), Some((last, _))) = (points.first(), points.last()) else {
             return (Vec::new(), Vec::new());
@@ -103,7 +103,7 @@ impl Fault {
     }
 }
 
-/// One in ten, without a pattern (SplitMix64 of the number).
+/// Pseudo-randomly one in ten (SplitMix64 of the number).
 fn lost(index: usize) -> bool {
     let mut z = (index as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_does_what_its_name_says() {
+    fn each_fault_changes_the_series_as_named() {
         let points: Vec<Point> = (0..14_400)
             .map(|i| (Timestamp::from_second(60 * i).unwrap(), 1.0))
             .collect();

@@ -1,5 +1,4 @@
-//! Scores on M4 Hourly, as the organisers of the competition defined them (Makridakis, Spiliotis
-//! and Assimakopoulos 2020).
+//! Scores on M4 Hourly, as defined by the organisers of the competition (Makridakis, Spiliotis and Assimakopoulos 2020).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,24 +15,24 @@ use crate::cli::bench::progress;
 use crate::input::text::read_text;
 
 const SEASON: usize = 24;
-/// The hourly model says nothing from less.
+/// The hourly model needs at least this history.
 const DAYS_COUNT_MIN: usize = 3;
 /// A value outside the 95 % interval costs 2 ÷ 0.05 times its distance.
 const PENALTY: f64 = 40.0;
 
-/// Larger values leave no room for their squares and sums.
+/// Squares and sums of larger values might overflow.
 const VALUE_MAX: f64 = 1e100;
 
-/// The series of one file by their names.
+/// The series of one file by name.
 #[derive(Debug)]
-struct Wide {
+struct SeriesFile {
     path: PathBuf,
     rows: BTreeMap<String, Vec<f64>>,
 }
 
-/// The figures over all series; milliseconds are CPU time of the thread that forecasts.
+/// The scores over all series; milliseconds are CPU time of the thread that forecasts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Report {
+struct M4Scores {
     series: usize,
     smape: f64,
     mase: f64,
@@ -50,7 +49,7 @@ struct Case<'a> {
     naive2: &'a [f64],
 }
 
-/// The scores of one series; those of Naive2 are what OWA is relative to.
+/// The scores of one series; OWA is relative to those of Naive2.
 #[derive(Clone, Copy, Debug)]
 struct Scores {
     smape: f64,
@@ -63,15 +62,15 @@ struct Scores {
 
 pub fn run(dir: &Path, format: Format) -> Result<()> {
     let (train, test, naive2) = (
-        Wide::read(dir, "hourly_train")?,
-        Wide::read(dir, "hourly_test")?,
-        Wide::read(dir, "hourly_naive2")?,
+        SeriesFile::read(dir, "hourly_train")?,
+        SeriesFile::read(dir, "hourly_test")?,
+        SeriesFile::read(dir, "hourly_naive2")?,
     );
     let mut cases = Vec::with_capacity(train.rows.len());
     for (id, values) in &train.rows {
         let values = train.history(id, values)?;
         if seasonal(values) <= 0.0 {
-            eprintln!("left out: {id:?} is the same every day, so MASE has no scale");
+            eprintln!("skipped: {id:?} is the same every day, so MASE has no scale");
             continue;
         }
         cases.push(Case {
@@ -81,10 +80,7 @@ pub fn run(dir: &Path, format: Format) -> Result<()> {
         });
     }
     if cases.is_empty() {
-        bail!(
-            "cannot use {}: it holds no series that can be judged",
-            train.path.display()
-        );
+        bail!("cannot use {}: no series can be judged", train.path.display());
     }
     let bar = progress(cases.len() as u64);
     let scores: Vec<Scores> = cases
@@ -99,10 +95,10 @@ pub fn run(dir: &Path, format: Format) -> Result<()> {
     print(&report(&scores), format)
 }
 
-fn report(scores: &[Scores]) -> Report {
+fn report(scores: &[Scores]) -> M4Scores {
     let mean = |of: fn(&Scores) -> f64| scores.iter().map(of).sum::<f64>() / scores.len() as f64;
     let (smape, mase) = (mean(|s| s.smape), mean(|s| s.mase));
-    Report {
+    M4Scores {
         series: scores.len(),
         smape,
         mase,
@@ -113,7 +109,7 @@ fn report(scores: &[Scores]) -> Report {
     }
 }
 
-/// How long this thread has computed: what other threads and programs do meanwhile does not count.
+/// The CPU time of this thread: other threads and programs do not count.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
@@ -160,7 +156,7 @@ fn score(case: &Case) -> Result<Scores> {
     })
 }
 
-fn print(report: &Report, format: Format) -> Result<()> {
+fn print(report: &M4Scores, format: Format) -> Result<()> {
     if format == Format::Json {
         println!("{}", serde_json::to_string(report)?);
         return Ok(());
@@ -179,16 +175,16 @@ fn print(report: &Report, format: Format) -> Result<()> {
     Ok(())
 }
 
-/// Mean size of the change over a day: what MASE and MSIS are measured in.
+/// The mean absolute change over a day: the unit of MASE and MSIS.
 fn seasonal(train: &[f64]) -> f64 {
     let changes = train.iter().zip(train.iter().skip(SEASON));
     let count = train.len().saturating_sub(SEASON).max(1);
     changes.map(|(a, b)| (b - a).abs()).sum::<f64>() / count as f64
 }
 
-impl Wide {
+impl SeriesFile {
     /// Reads `NAME.csv.gz` or `NAME.csv`: a name and values on each line.
-    fn read(dir: &Path, name: &str) -> Result<Wide> {
+    fn read(dir: &Path, name: &str) -> Result<SeriesFile> {
         let packed = dir.join(format!("{name}.csv.gz"));
         let path = if packed.is_file() {
             packed
@@ -197,10 +193,10 @@ impl Wide {
         };
         let text = read_text(&path)?;
         let rows = rows(&text).with_context(|| format!("cannot use {}", path.display()))?;
-        Ok(Wide { path, rows })
+        Ok(SeriesFile { path, rows })
     }
 
-    /// A series to forecast: long enough.
+    /// Checks that a series is long enough to forecast.
     fn history<'a>(&self, id: &str, values: &'a [f64]) -> Result<&'a [f64]> {
         let file = self.path.display();
         if values.len() < DAYS_COUNT_MIN * SEASON {
@@ -218,7 +214,7 @@ impl Wide {
                 row.len(),
                 hours::HORIZON
             ),
-            None => bail!("cannot use {file}: it has no {id:?}, which is in hourly_train"),
+            None => bail!("cannot use {file}: {id:?}, a series of hourly_train, is missing"),
         }
     }
 }
@@ -236,14 +232,14 @@ fn rows(text: &str) -> Result<BTreeMap<String, Vec<f64>>> {
         let id = cells.next().unwrap_or_default().to_owned();
         let value = |cell: &str| match cell.parse::<f64>() {
             Ok(value) if value.abs() <= VALUE_MAX => Ok(value),
-            _ => bail!("{id:?}: {cell:?} is no number of at most {VALUE_MAX:e}"),
+            _ => bail!("{id:?}: {cell:?} is not a number of at most {VALUE_MAX:e}"),
         };
         let values: Vec<f64> = cells
             .filter(|cell| !cell.is_empty())
             .map(value)
             .collect::<Result<_>>()?;
         if rows.contains_key(&id) {
-            bail!("{id:?} is there twice");
+            bail!("{id:?} is a duplicate");
         }
         rows.insert(id, values);
     }
@@ -274,8 +270,12 @@ mod tests {
         [file(0..200), file(200..248), file(152..200)]
     }
 
-    /// What is wrong with the damaged file, told in one line with its name; or nothing is.
-    fn is_told(files: &[Vec<u8>; 3], damaged: usize, packed: bool) -> Result<(), TestCaseError> {
+    /// The damaged file is still usable, or the error is one line with its name.
+    fn is_one_line_error_or_harmless(
+        files: &[Vec<u8>; 3],
+        damaged: usize,
+        packed: bool,
+    ) -> Result<(), TestCaseError> {
         let dir = tempfile::tempdir().unwrap();
         for (i, (name, bytes)) in FILES.iter().zip(files).enumerate() {
             let end = if packed && i == damaged { "csv.gz" } else { "csv" };
@@ -284,7 +284,7 @@ mod tests {
         if let Err(error) = run(dir.path(), Format::Json) {
             let text = format!("{error:#}");
             prop_assert!(!text.contains('\n'), "{text:?}");
-            // A name that is gone from the first file is missed in it, one that is new there in the others.
+            // A name that the first file lacks is not needed in the others; a new name there is missing in the others.
             prop_assert!(
                 FILES.iter().any(|name| text.contains(&format!("{name}.csv"))),
                 "{text}"
@@ -303,7 +303,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn any_bytes_in_any_file_are_told(
+        fn any_bytes_in_any_file_are_an_error_with_its_name(
             damaged in 0..3_usize,
             packed in any::<bool>(),
             bytes in prop_oneof![
@@ -313,11 +313,11 @@ mod tests {
         ) {
             let mut files = whole().map(String::into_bytes);
             files[damaged] = bytes;
-            is_told(&files, damaged, packed)?;
+            is_one_line_error_or_harmless(&files, damaged, packed)?;
         }
 
         #[test]
-        fn any_damage_to_a_file_is_told_or_harmless(
+        fn any_damage_to_a_file_is_an_error_or_harmless(
             damaged in 0..3_usize,
             packed in any::<bool>(),
             at in any::<prop::sample::Index>(),
@@ -334,12 +334,12 @@ mod tests {
             } else {
                 files[damaged][at] = new;
             }
-            is_told(&files, damaged, packed)?;
+            is_one_line_error_or_harmless(&files, damaged, packed)?;
         }
     }
 
     #[test]
-    fn files_that_fit_are_used_packed_or_not() {
+    fn plain_and_gzipped_files_are_used() {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in FILES.iter().zip(whole()) {
             std::fs::write(dir.path().join(format!("{name}.csv.gz")), gzip(text.as_bytes())).unwrap();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_is_the_same_every_day_is_left_out() {
+    fn a_series_that_is_the_same_every_day_is_skipped() {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in FILES.iter().zip(whole()) {
             let values = text.lines().next().unwrap().split(',').count() - 1;
@@ -362,7 +362,7 @@ mod tests {
             std::fs::write(path, text.lines().next().unwrap()).unwrap();
         }
         let error = run(dir.path(), Format::Json).unwrap_err().to_string();
-        assert!(error.contains("no series that can be judged"), "{error}");
+        assert!(error.contains("no series can be judged"), "{error}");
     }
 
     fn write(dir: &Path, name: &str, values: impl Iterator<Item = f64>) {
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_do_not_fit_are_refused() {
+    fn files_that_do_not_fit_together_are_rejected() {
         let dir = tempfile::tempdir().unwrap();
         assert!(run(dir.path(), Format::Json).is_err());
         write(

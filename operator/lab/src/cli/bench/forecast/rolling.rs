@@ -1,5 +1,5 @@
-//! The rolling-origin judge: every five minutes of the second half a forecast is made from what
-//! was known then, and compared with what came.
+//! Rolling-origin evaluation: every five minutes of the second half, a forecast from the samples until then is compared
+//! with the outcome.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use super::faults::Fault;
 
 pub const HORIZONS_MINUTES: [i64; 4] = [5, 15, 30, 60];
 const ISSUE_SECONDS: i64 = 300;
-/// With fewer outcomes a file says nothing about a horizon.
+/// A horizon with fewer outcomes is skipped.
 const OUTCOMES_COUNT_MIN: usize = 50;
 
 type Points = [(Timestamp, f64)];
 
-/// One file at one horizon. Ratios are to the last value with the same scale and calibrator: 1 where neither is ever
-/// wrong, absent where only the last value never is.
+/// One file at one horizon. Ratios are to the last value with the same scale and calibrator: 1 if neither is ever wrong,
+/// absent if only the last value never is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
     pub file: String,
@@ -33,7 +33,7 @@ pub struct Score {
     pub violations99: f64,
 }
 
-/// What one forecaster said for one horizon, summed over the outcomes.
+/// The errors of one forecaster at one horizon, summed over the outcomes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     error: f64,
@@ -59,7 +59,7 @@ struct Given {
     upper99: f64,
 }
 
-/// A forecast of the model and one of the last value for the bin `target`.
+/// A forecast by the model and one by the last value for the bin `target`.
 struct Issue {
     horizon: usize,
     target: i64,
@@ -67,7 +67,7 @@ struct Issue {
     last: Given,
 }
 
-/// Judges a series with a fault in it at every horizon that its step allows.
+/// Judges a series with a fault at every horizon that is a whole number of its steps.
 pub fn judge(file: &str, points: &Points, step: Duration, fault: Fault) -> Vec<Score> {
     let bin_seconds = Forecaster::new(step).bin_seconds();
     let (inputs, outcomes) = fault.inject(points, bin_seconds);
@@ -85,7 +85,7 @@ pub fn judge(file: &str, points: &Points, step: Duration, fault: Fault) -> Vec<S
         .collect()
 }
 
-/// Means over bins, by number.
+/// Means over bins, by bin number.
 fn means(points: &Points, bin_seconds: i64) -> BTreeMap<i64, f64> {
     let mut sums: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
     for (at, value) in points {
@@ -97,7 +97,7 @@ fn means(points: &Points, bin_seconds: i64) -> BTreeMap<i64, f64> {
         .collect()
 }
 
-/// Feeds the series and asks for forecasts in its second half, when a bin is complete.
+/// Feeds the series to the forecaster and collects its forecasts at every complete bin of the second half.
 fn issue(inputs: &Points, step: Duration, bin_seconds: i64) -> Vec<Issue> {
     let mut issues = Vec::new();
     let (Some((first, _)), Some((end, _))) = (inputs.first(), inputs.last()) else {
@@ -152,7 +152,7 @@ fn score<'a>(
 ) -> Option<Score> {
     let (mut model, mut last) = (Sums::default(), Sums::default());
     let (mut outcomes, mut load) = (0, 0.0);
-    // As the forecaster takes them: a load is never negative.
+    // The forecaster ignores negative values too: a load is never negative.
     for (issue, outcome) in pairs.filter(|(_, outcome)| *outcome >= 0.0) {
         model.add(&issue.model, outcome);
         last.add(&issue.last, outcome);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daily_cycle_is_forecast_better_than_by_its_last_value() {
+    fn a_daily_cycle_is_forecast_better_than_by_the_last_value() {
         let scores = judge("daily", &daily(), Duration::from_secs(60), Fault::None);
         assert_eq!(scores.len(), HORIZONS_MINUTES.len());
         let hour = scores.last().unwrap();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn horizons_that_are_no_whole_number_of_steps_are_left_out() {
+    fn horizons_that_are_not_a_whole_number_of_steps_are_skipped() {
         for (step_minutes, horizons) in [(30, &[30, 60][..]), (10, &[30, 60]), (15, &[15, 30, 60])] {
             let coarse: Vec<_> = daily().into_iter().step_by(step_minutes).collect();
             let step = Duration::from_secs(60 * step_minutes as u64);

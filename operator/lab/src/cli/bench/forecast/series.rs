@@ -1,4 +1,4 @@
-//! The rolling-origin judge on every file of a folder.
+//! Rolling-origin evaluation of every file in a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use super::{Format, table};
 use crate::cli::bench::{progress, walk};
 use crate::input::series::read;
 
-/// Files with several series a line, as those of M4.
+/// Files with one series per line, as those of M4.
 const WIDE_PREFIXES: [&str; 2] = ["hourly_", "published_"];
 
 #[derive(Serialize)]
-struct Report {
+struct SeriesReport {
     results: Vec<Score>,
     /// By horizon in minutes, over the files without faults.
     geomean: BTreeMap<i64, Means>,
@@ -32,19 +32,19 @@ struct Means {
     headroom99_ratio: Option<f64>,
 }
 
-/// `step`: between the values of a file that holds one value a line.
+/// Judges every series in the folder. `step` is the time between the values of a file without times.
 pub fn run(dir: &Path, step: Duration, format: Format) -> Result<()> {
     let files = files(dir)?;
     let mut loaded = Vec::new();
     for path in &files {
         match read(path, Some(step)) {
             Ok(series) => loaded.push((name(dir, path), series)),
-            Err(error) => eprintln!("left out: {error:#}"),
+            Err(error) => eprintln!("skipped: {error:#}"),
         }
     }
     if loaded.is_empty() {
         bail!(
-            "no series in {}: give a folder with CSV or JSON files of a time and a value",
+            "no series in {}: give a folder with files of times and values",
             dir.display()
         );
     }
@@ -65,16 +65,16 @@ pub fn run(dir: &Path, step: Duration, format: Format) -> Result<()> {
     bar.finish_and_clear();
     for (name, _) in &loaded {
         if !results.iter().any(|score| score.file == *name) {
-            eprintln!("left out: {name} is too short: nothing lies an hour ahead in its second half");
+            eprintln!("skipped: {name} is too short: its second half has no outcome an hour ahead");
         }
     }
     if results.is_empty() {
         bail!(
-            "no series in {} is long enough to be judged: give some days",
+            "no series in {} is long enough to be judged: give several days",
             dir.display()
         );
     }
-    let report = Report {
+    let report = SeriesReport {
         geomean: HORIZONS_MINUTES
             .iter()
             .filter_map(|h| Some((*h, means(&results, *h, Fault::None)?)))
@@ -88,7 +88,7 @@ pub fn run(dir: &Path, step: Duration, format: Format) -> Result<()> {
     Ok(())
 }
 
-/// The files below a folder, but for those with several series a line.
+/// The files below a folder, except those with one series per line.
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = walk(dir)?;
     files.retain(|path| {
@@ -97,7 +97,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
         let is_wide = WIDE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if is_wide {
             eprintln!(
-                "left out: {} holds many series a line; judge it with --m4",
+                "skipped: {} holds one series per line; judge it with --m4",
                 path.display()
             );
         }
@@ -133,7 +133,7 @@ fn means(results: &[Score], horizon_minutes: i64, fault: Fault) -> Option<Means>
     })
 }
 
-fn tables(report: &Report, format: Format) -> String {
+fn tables(report: &SeriesReport, format: Format) -> String {
     let ratio = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
     let row = |score: &Score| {
         let (low, high) = shares_above(score.outcomes);
@@ -206,7 +206,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn values_alone_are_a_step_apart_and_what_is_too_short_is_refused() {
+    fn values_without_times_are_a_step_apart_and_short_series_are_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let values: Vec<String> = (0..600).map(|i| (50 + i % 7).to_string()).collect();
         std::fs::write(dir.path().join("values.txt"), values.join("\n")).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_walked_and_what_is_no_series_left_out() {
+    fn subfolders_are_included_and_other_files_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
@@ -235,13 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn the_report_has_the_fields_that_are_promised() {
+    fn the_report_has_the_documented_fields() {
         let points: Vec<_> = (0..4_000)
             .map(|i| (jiff::Timestamp::from_second(60 * i).unwrap(), (50 + i % 7) as f64))
             .collect();
         let results = judge("load", &points, MINUTE, Fault::None);
         let means = means(&results, 15, Fault::None).unwrap();
-        let report = serde_json::to_value(Report {
+        let report = serde_json::to_value(SeriesReport {
             results,
             geomean: [(15, means)].into(),
         })
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_series_is_refused() {
+    fn a_folder_without_series_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         assert!(
             run(dir.path(), MINUTE, Format::Json)
