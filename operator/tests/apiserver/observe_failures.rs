@@ -26,8 +26,7 @@ async fn a_forbidden_secret_is_reported_until_it_may_be_read() {
         .await
         .unwrap();
     let message = degraded_message(&world).await;
-    let expected =
-        "cannot read Secret my-redis: refused by the test: give the operator's ServiceAccount the permissions";
+    let expected = "cannot read Secret my-redis: refused by the test: give the operator's ServiceAccount the permissions";
     assert!(message.starts_with(expected), "{message}");
     world
         .until_condition("demo", "Ready", "False", "CannotObserve")

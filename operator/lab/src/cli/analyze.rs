@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_example_is_rolled_back_for_its_errors() {
-        let example = "../docs/examples/rollout-samples.jsonl";
+        let example = "../../docs/examples/rollout-samples.jsonl";
         let report = report(&std::fs::read_to_string(example).unwrap());
         assert_eq!((report.verdict, report.at), (Verdict::Rollback, Number::from(75)));
     }

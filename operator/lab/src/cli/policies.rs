@@ -233,8 +233,8 @@ mod tests {
                 "spec: {shards: {autoscaling: {maxReplicas: 9}}}",
                 "give only the fields below autoscaling",
             ),
-            ("[]", "no policy"),
-            ("'", "no policy"),
+            ("[]", "not a policy"),
+            ("'", "not a policy"),
         ];
         for (text, expected) in table {
             let error = format!("{:#}", parse(&format!("{text}\n{metrics}\n")).unwrap_err());

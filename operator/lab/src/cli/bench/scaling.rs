@@ -16,10 +16,10 @@ use crate::cli::policies::{self, Named};
 /// Explains the columns of this benchmark and the rows of `simulate`.
 pub const LEGEND: &str = "\
 Scores, over the time that is scored; demand and supply are counts of replicas:
-  cost, ÷ oracle  replica hours relative to an oracle that always runs just enough; lower is cheaper
+  cost, ÷ oracle  replica hours relative to an oracle that runs just enough; lower is cheaper
   θU, θO          missing and unused supply in % of the demand; lower is better
   τU, τO          time with too little and with too much supply in %; lower is better
-  υ               time in which demand and supply change in different directions in %; lower is better
+  υ               time when demand and supply change in different directions in %; lower is better
   η               θ and τ relative to those of a constant count; higher is better
   actions         changes of count or size; reversals: undone within 10 min; lower is better
   on fault        scale-ins that a fault of the metric source caused; must be 0
