@@ -47,7 +47,7 @@ pub fn install_crypto() {
 /// Runs until `stop`, then waits for running reconciles and gives up leadership.
 ///
 /// # Errors
-/// When any part ends by itself: the process must end then, and be started again.
+/// When a task ends before `stop`. The caller then ends the process, and Kubernetes restarts it.
 pub async fn run(
     client: Client,
     options: Options,

@@ -53,7 +53,7 @@ pub struct Autoscaling {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub schedules: Vec<Schedule>,
 
-    /// Holds scale-in while true; scale-out goes on.
+    /// Holds scale-in while true; scale-out continues.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused_scale_in: bool,
 }

@@ -86,7 +86,7 @@ pub struct PokerClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
 
-    /// While true the operator changes nothing but the status; what runs goes on running.
+    /// While true, the operator writes only the status. Running pods keep running.
     #[serde(default)]
     pub paused: bool,
 }

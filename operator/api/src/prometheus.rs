@@ -16,7 +16,7 @@ pub struct Prometheus {
         .message("url must start with http:// or https:// and hold no query, e.g. http://prometheus.monitoring.svc:9090"))]
     pub url: String,
 
-    /// A bearer token sent with each query. Without the Secret nothing is scaled by metrics; all else goes on.
+    /// A bearer token sent with each query. While its Secret is missing, only scaling by metrics stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_token_secret_ref: Option<SecretKeyRef>,
 

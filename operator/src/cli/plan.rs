@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 /// Show the objects that a PokerCluster would become, without a cluster.
 ///
-/// Prints what the first pass would apply, as YAML in the order of application; later passes add routes when
+/// Prints what the first reconcile would apply, as YAML in the order of application; later ones add routes when
 /// shards are ready. Values of Secrets are not shown: they are made when applied. With servers of your own the
 /// revision in names and labels is another one on a cluster, where their Secrets can be read.
 ///

@@ -84,7 +84,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
     controller::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(serve(args));
-    runtime.shutdown_timeout(Duration::from_secs(1)); // a broker that does not answer must not keep us
+    runtime.shutdown_timeout(Duration::from_secs(1)); // a Kafka client that waits for its broker does not delay the exit
     code
 }
 

@@ -73,7 +73,7 @@ impl QueryError {
     }
 }
 
-/// The HTTP client for all queries: bounded in time, and it follows no redirect to an address that nobody configured.
+/// The HTTP client for all queries: bounded in time, and it follows no redirect: the target is not in the spec.
 ///
 /// # Errors
 /// When TLS cannot be set up.

@@ -93,7 +93,7 @@ impl ClusterMemory {
 pub struct Memories(Mutex<HashMap<ClusterKey, ClusterMemory>>);
 
 impl Memories {
-    /// Takes the memory of a cluster out; dropping the guard puts it back. Nobody misses it meanwhile: kube never runs
+    /// Takes the memory of a cluster out; dropping the guard puts it back. No other reconcile needs it meanwhile: kube never runs
     /// two reconciles of one object at the same time.
     pub fn check_out(&self, cluster: &ClusterKey) -> MemoryGuard<'_> {
         MemoryGuard {

@@ -78,7 +78,7 @@ pub enum Reason {
     AboveMaximum,
     /// A schedule asks for more.
     Schedule,
-    /// More demand is expected than is measured, or headroom stands in for a forecast.
+    /// More demand is expected than is measured, or there is no forecast and the headroom replaces it.
     Forecast,
     /// Demand jumped far above what the ready replicas serve.
     Burst,
