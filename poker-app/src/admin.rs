@@ -1,49 +1,20 @@
 //! The admin server of every role: /live /ready /metrics /drain-status.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
+use poker_service::readiness::Readiness;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// The dependencies that the process waits for. It is ready once none is pending.
-#[derive(Clone, Default)]
-pub struct Readiness {
-    pending: Arc<Mutex<BTreeSet<String>>>,
-}
-
-impl Readiness {
-    /// Not ready until `thing` is [`done`](Self::done). Shown to users, e.g. "routing table".
-    pub fn pending(&self, thing: &str) {
-        self.with(|pending| pending.insert(thing.to_owned()));
-    }
-
-    pub fn done(&self, thing: &str) {
-        self.with(|pending| pending.remove(thing));
-    }
-
-    /// The pending entries, in alphabetical order.
-    pub fn list(&self) -> Vec<String> {
-        self.with(|pending| pending.iter().cloned().collect())
-    }
-
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
-        change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// The work that a process must hand off before it can be deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -70,43 +41,16 @@ pub async fn serve(address: SocketAddr, admin: Admin, stop: CancellationToken) -
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}: choose another --admin-listen"))?;
-    let server = axum::serve(listener, router(admin));
-    server.with_graceful_shutdown(stop.cancelled_owned()).await?;
-    Ok(())
+    poker_service::admin::serve(listener, router(admin), stop).await
 }
 
 /// The admin routes.
 pub fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/live", get(|| async { "live\n" }))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
+    let common = poker_service::admin::router(admin.readiness.clone(), admin.registry.clone());
+    let own = Router::new()
         .route("/drain-status", get(drain_status))
-        .with_state(admin)
-}
-
-async fn ready(State(admin): State<Admin>) -> Response {
-    let pending = admin.readiness.list();
-    let status = match pending.is_empty() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (status, Json(serde_json::json!({ "pending": pending }))).into_response()
-}
-
-async fn metrics(State(admin): State<Admin>) -> Response {
-    let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
-        Ok(()) => (
-            [(
-                header::CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            )],
-            text,
-        )
-            .into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+        .with_state(admin);
+    common.merge(own)
 }
 
 async fn drain_status(State(admin): State<Admin>) -> Response {
@@ -131,7 +75,7 @@ mod tests {
             cluster: "demo".into(),
             revision: "abc".into(),
             pod: "demo-shard-7".into(),
-            log: crate::cli::LogFormat::Text,
+            log: poker_service::logs::LogFormat::Text,
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         let mut registry = metrics::registry(&common);
@@ -159,11 +103,11 @@ mod tests {
     #[tokio::test]
     async fn ready_lists_what_is_pending() {
         let (admin, _) = admin();
-        admin.readiness.pending("store");
-        admin.readiness.pending("routing table");
+        admin.readiness.wait_for("store", "store");
+        admin.readiness.wait_for("routing table", "routing table");
         let (status, text) = get_text(&admin, "/ready").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(text, r#"{"pending":["routing table","store"]}"#);
+        assert_eq!(text, r#"{"pending":["routing table","store"],"ready":false}"#);
         admin.readiness.done("store");
         admin.readiness.done("routing table");
         assert_eq!(get_text(&admin, "/ready").await.0, StatusCode::OK);

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use poker_service::logs::LogFormat;
 
 use crate::{load::LoadArgs, routes::RoutesSource};
 
@@ -55,15 +56,6 @@ pub enum Role {
         after_help = "Example: 100 teams of 10, 200 votes a second, for half a minute\n  poker-app load --url ws://127.0.0.1:8080 --teams 100 --participants 10 --rate 200 --seconds 30"
     )]
     Load(LoadArgs),
-}
-
-/// Log format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line, on standard output.
-    Json,
-    /// Text lines, on standard error.
-    Text,
 }
 
 /// Flags of the roles that run in a cluster.

@@ -12,6 +12,5 @@ pub mod routes;
 pub mod shard;
 pub mod standalone;
 pub mod store;
-pub mod telemetry;
 pub mod web;
 pub mod worker;

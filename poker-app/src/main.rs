@@ -2,22 +2,28 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use poker_app::{
-    cli::{Cli, LogFormat, Role},
-    gateway, load, shard, standalone, telemetry, worker,
+    cli::{Cli, Role},
+    gateway, load, shard, standalone, worker,
 };
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use poker_service::{
+    logs::{self, LogFormat},
+    shutdown,
+};
+
+/// Sets log levels, in the syntax of `RUST_LOG`.
+const LOG_FILTER: &str = "POKER_LOG_FILTER";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let Cli { role, standalone } = Cli::parse();
     let role = role.unwrap_or(Role::Standalone(standalone));
-    telemetry::init(log_format(&role))?;
+    let filter = std::env::var(LOG_FILTER).unwrap_or_default();
+    logs::install(log_format(&role), &filter).context(LOG_FILTER)?;
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signals(stop.clone()));
+    let stop = shutdown::on_signal().context("the process cannot handle signals")?;
     match role {
         Role::Standalone(args) => standalone::run(args, stop).await?,
         Role::Gateway(args) => gateway::run(args, stop).await?,
@@ -35,26 +41,5 @@ fn log_format(role: &Role) -> LogFormat {
         Role::Shard(args) => args.common.log,
         Role::Worker(args) => args.common.log,
         Role::Load(_) => LogFormat::Text,
-    }
-}
-
-/// The first SIGTERM or SIGINT stops the role gracefully, the second one at once.
-async fn stop_on_signals(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("cannot handle signals: the process can only be killed");
-        return;
-    };
-    for _ in 0..2 {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if stop.is_cancelled() {
-            std::process::exit(130);
-        }
-        tracing::info!("stopping; send the signal again to stop at once");
-        stop.cancel();
     }
 }

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Readiness;
+use poker_service::readiness::Readiness;
 
 /// The newest routing table; version 0 and no shards until the first one is known.
 pub type Routes = watch::Receiver<Arc<RoutingTable>>;
@@ -57,7 +57,7 @@ pub fn follow(
     readiness: Readiness,
     stop: CancellationToken,
 ) -> Routes {
-    readiness.pending(PENDING);
+    readiness.wait_for(PENDING, PENDING);
     let (sender, routes) = in_process(RoutingTable::default());
     let feed = Feed {
         sender,
@@ -179,7 +179,7 @@ mod tests {
             version: Gauge::default(),
             readiness: Readiness::default(),
         };
-        feed.readiness.pending(PENDING);
+        feed.readiness.wait_for(PENDING, PENDING);
         (feed, routes)
     }
 
@@ -198,7 +198,7 @@ mod tests {
     fn only_newer_and_valid_tables_are_accepted() {
         let (feed, mut routes) = feed();
         feed.offer(&table(5));
-        assert!(feed.readiness.list().is_empty());
+        assert!(feed.readiness.pending().is_empty());
         assert_eq!(routes.borrow_and_update().version, 5);
         feed.offer(&table(4));
         feed.offer("{");

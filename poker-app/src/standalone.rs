@@ -7,8 +7,10 @@ use poker_routing::{RoutingTable, ShardRoute, ShardState};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use poker_service::readiness::Readiness;
+
 use crate::{
-    admin::{self, Admin, Readiness},
+    admin::{self, Admin},
     cli::{CONNECTIONS_MAX_DEFAULT, Common, StandaloneArgs},
     events::Sink,
     gateway::{self, Gateway, GatewayConfig},

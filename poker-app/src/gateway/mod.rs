@@ -27,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::server::listen;
 use self::{http::App, hub::Hub, limits::READINESS_POLL_PERIOD, server::Sockets};
+use poker_service::readiness::Readiness;
+
 use crate::{
-    admin::{self, Admin, DrainStatus, Readiness},
+    admin::{self, Admin, DrainStatus},
     cli::GatewayArgs,
     history::{History, PostgresHistory},
     metrics::{self, GatewayMetrics},
@@ -107,7 +109,7 @@ pub async fn run(args: GatewayArgs, stop: CancellationToken) -> anyhow::Result<(
     let metrics = GatewayMetrics::register(&mut registry);
     let version = metrics::routes_version(&mut registry);
     let readiness = Readiness::default();
-    readiness.pending(PENDING_LINK);
+    readiness.wait_for(PENDING_LINK, PENDING_LINK);
     let end = CancellationToken::new();
     let namespace = args.common.namespace.clone();
     let routes = routes::follow(args.routes, namespace, version, readiness.clone(), end.clone());
@@ -136,7 +138,7 @@ pub async fn run(args: GatewayArgs, stop: CancellationToken) -> anyhow::Result<(
         () = stop.cancelled() => Ok(()),
         result = admin => result?,
     };
-    readiness.pending(PENDING_DRAIN);
+    readiness.wait_for(PENDING_DRAIN, PENDING_DRAIN);
     let window = Duration::from_secs(args.drain_window_seconds.into());
     gateway.drain(window).await;
     end.cancel();

@@ -11,10 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{LoadArgs, measure, prepare, shared::Shared, stats::Totals};
-use crate::{
-    cli::{LogFormat, StandaloneArgs},
-    standalone::Standalone,
-};
+use crate::{cli::StandaloneArgs, standalone::Standalone};
 
 #[derive(Parser)]
 struct Line {
@@ -27,7 +24,7 @@ async fn app(data: &Path) -> Standalone {
         listen: "127.0.0.1:0".parse().unwrap(),
         data: data.join("poker-data"),
         admin_listen: None,
-        log: LogFormat::Text,
+        log: poker_service::logs::LogFormat::Text,
     };
     Standalone::start(&args).await.unwrap()
 }

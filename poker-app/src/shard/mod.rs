@@ -23,8 +23,10 @@ use self::{
     limits::{HANDOFF_POLL_PERIOD, HANDOFF_QUIET, HANDOFF_TIMEOUT, MAILBOX_INPUTS_MAX},
     ownership::{LocalShard, is_first},
 };
+use poker_service::readiness::Readiness;
+
 use crate::{
-    admin::{self, Admin, DrainStatus, Readiness},
+    admin::{self, Admin, DrainStatus},
     cli::ShardArgs,
     events::{KafkaSink, Outbox, Sink},
     metrics::{self, ShardMetrics},
@@ -127,7 +129,7 @@ pub async fn run(args: ShardArgs, stop: CancellationToken) -> anyhow::Result<()>
     let version = metrics::routes_version(&mut registry);
     let metrics = ShardMetrics::register(metrics::shard_registry(&mut registry, args.shard));
     let readiness = Readiness::default();
-    readiness.pending(PENDING_STORE);
+    readiness.wait_for(PENDING_STORE, PENDING_STORE);
     let end = CancellationToken::new();
     let namespace = args.common.namespace.clone();
     let routes = routes::follow(

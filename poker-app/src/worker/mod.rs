@@ -13,8 +13,10 @@ use rdkafka::{Message, message::OwnedMessage};
 use tokio_util::sync::CancellationToken;
 
 use self::{consumer::Consumer, limits::WORKER_RETRY_DELAY};
+use poker_service::readiness::Readiness;
+
 use crate::{
-    admin::{self, Admin, Readiness},
+    admin::{self, Admin},
     cli::WorkerArgs,
     history::{HistoryError, PostgresHistory, Written},
     metrics::{self, WorkerMetrics},
@@ -46,7 +48,7 @@ pub async fn run(args: WorkerArgs, stop: CancellationToken) -> anyhow::Result<()
 
 /// Copies events until dropped.
 pub async fn copy(args: &WorkerArgs, metrics: WorkerMetrics, readiness: Readiness) -> anyhow::Result<()> {
-    readiness.pending(PENDING_DATABASE);
+    readiness.wait_for(PENDING_DATABASE, PENDING_DATABASE);
     let history = PostgresHistory::new(&args.database_url)?;
     let consumer = Consumer::new(args, metrics.clone())?;
     prepare(&history).await;

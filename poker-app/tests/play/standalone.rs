@@ -3,10 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use futures::SinkExt;
-use poker_app::{
-    cli::{LogFormat, StandaloneArgs},
-    standalone::Standalone,
-};
+use poker_app::{cli::StandaloneArgs, standalone::Standalone};
 use poker_core::{
     ErrorCode,
     limits::{MESSAGE_BYTES_MAX, STORY_TITLE_CHARS_MAX},
@@ -24,7 +21,7 @@ pub async fn start(data: &Path) -> (Standalone, SocketAddr) {
         listen: local(0),
         data: data.to_owned(),
         admin_listen: None,
-        log: LogFormat::Text,
+        log: poker_service::logs::LogFormat::Text,
     };
     let standalone = Standalone::start(&args).await.unwrap();
     let address = standalone.address;

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use poker_app::{
-    admin::Readiness,
-    cli::{Common, LogFormat, WorkerArgs},
+    cli::{Common, WorkerArgs},
     events::{KafkaSink, Sink},
     history::{History, PostgresHistory, RedbHistory},
     metrics::WorkerMetrics,
@@ -87,7 +86,7 @@ impl World {
                 cluster: String::new(),
                 revision: String::new(),
                 pod: String::new(),
-                log: LogFormat::Text,
+                log: poker_service::logs::LogFormat::Text,
                 admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             },
             kafka_brokers: self.kafka.brokers(),
@@ -98,7 +97,9 @@ impl World {
         let metrics = WorkerMetrics::register(&mut Registry::default());
         let seen = metrics.clone();
         let task = tokio::spawn(async move {
-            worker::copy(&args, metrics, Readiness::default()).await.unwrap();
+            worker::copy(&args, metrics, poker_service::readiness::Readiness::default())
+                .await
+                .unwrap();
         });
         (task, seen)
     }
