@@ -13,7 +13,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use kube::{Api, Client, ResourceExt, api::PostParams};
-use poker_operator_core::lease::{self, Decision, Election, Sighting};
+use poker_operator_core::lease::{self, Decision, Election, LeaseObservation};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -80,7 +80,7 @@ pub struct Elector {
     /// Times are measured since then.
     epoch: Instant,
     lease: Option<Lease>,
-    sighting: Option<Sighting>,
+    observation: Option<LeaseObservation>,
     renewed_at: Option<Duration>,
 }
 
@@ -110,7 +110,7 @@ impl Elector {
             metrics,
             epoch: Instant::now(),
             lease: None,
-            sighting: None,
+            observation: None,
             renewed_at: None,
         }
     }
@@ -166,16 +166,16 @@ impl Elector {
         let seen = match &self.lease {
             Some(lease) => Some(view(lease)),
             // Its holder may not know yet that it was deleted: that counts as a change of the Lease.
-            None => self.sighting.is_some().then(deleted),
+            None => self.observation.is_some().then(deleted),
         };
         let now = self.now();
-        self.sighting = seen
+        self.observation = seen
             .as_ref()
-            .map(|seen| lease::sight(self.sighting.take(), seen, now));
+            .map(|seen| lease::observe(self.observation.take(), seen, now));
         lease::evaluate(&Election {
             me: &self.identity,
             lease: seen.as_ref(),
-            sighting: self.sighting.as_ref(),
+            observation: self.observation.as_ref(),
             renewed_at: self.renewed_at,
             duration: LEASE_DURATION,
             now,

@@ -10,9 +10,9 @@ use crate::limits::{
 };
 use crate::quantity::Quantity;
 
-/// Scales a component by what is measured. The largest proposal of all metrics, the forecast, the
-/// panic window and the schedules wins, bounded by `minReplicas` and `maxReplicas` and slowed by `behavior`.
-/// Missing or old samples never scale in.
+/// Scales a component by metrics. The operator takes the largest count that a metric, the forecast, the
+/// panic window or a schedule proposes, limits it to `minReplicas` and `maxReplicas`, and slows it down by
+/// `behavior`. It never scales in on missing or stale samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas")
@@ -20,75 +20,75 @@ use crate::quantity::Quantity;
 #[x_kube(validation = Rule::new("!has(self.schedules) || self.schedules.all(s, s.minReplicas <= self.maxReplicas)")
     .message("a schedule's minReplicas must not exceed maxReplicas: lower it or raise maxReplicas"))]
 pub struct Autoscaling {
-    /// The fewest replicas ever asked for.
+    /// The lower limit of the replica count.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = GATEWAYS_MAX))]
     pub min_replicas: i32,
 
-    /// The most replicas ever asked for.
+    /// The upper limit of the replica count.
     #[schemars(range(min = 1, max = GATEWAYS_MAX))]
     pub max_replicas: i32,
 
-    /// What to scale by; each gives a proposal and the largest wins.
+    /// The metrics to scale by. Each proposes a count; the largest wins.
     #[schemars(length(min = 1, max = METRICS_MAX))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub metrics: Vec<Metric>,
 
-    /// How fast and how far a decision may go, in the shape and meaning of `behavior` of a
-    /// HorizontalPodAutoscaler (autoscaling/v2).
+    /// How fast the count may change. Same fields and meaning as `behavior` of a HorizontalPodAutoscaler
+    /// (autoscaling/v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
 
-    /// Reacts to bursts faster than `behavior.scaleDown` and metrics alone would. Absent: off.
+    /// The panic window: reacts to a sudden rise in demand at once. Absent: off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic: Option<Panic>,
 
-    /// Adds replicas for the demand that is expected before a decision takes effect. Absent: off.
+    /// Adds replicas for the demand expected by the time a new replica serves. Absent: off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictive: Option<Predictive>,
 
-    /// Times at which at least so many replicas must run, for instance before a daily meeting.
+    /// Times with a higher minimum of replicas, for instance before a daily meeting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = SCHEDULES_MAX))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub schedules: Vec<Schedule>,
 
-    /// Holds scale-in while true; scale-out continues.
+    /// If true, the operator does not scale in. Scale-out continues.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused_scale_in: bool,
 }
 
-/// One metric and its target: exactly one of `builtin` and `promql`.
+/// One metric and its target. Exactly one of `builtin` and `promql` is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.builtin) != has(self.promql)")
     .message("set exactly one of builtin (Participants or Connections) and promql ({name, query})"))]
 #[x_kube(validation = Rule::new("!has(self.builtin) || has(self.target.averageValue)")
-    .message("a builtin metric needs target.averageValue: the amount one replica should serve"))]
+    .message("a builtin metric requires target.averageValue: set it to the amount that one replica should serve"))]
 pub struct Metric {
-    /// A metric every cluster has.
+    /// A metric that every PokerCluster has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<BuiltinMetric>,
 
-    /// A query to the Prometheus of `spec.prometheus`.
+    /// A query against the Prometheus of `spec.prometheus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promql: Option<PromqlMetric>,
 
-    /// What the metric should be.
+    /// The target value of the metric.
     pub target: MetricTarget,
 }
 
-/// Metrics that need no query.
+/// Metrics for which the operator knows the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum BuiltinMetric {
-    /// Connected people in all rooms of the cluster.
+    /// People connected to the rooms of the cluster.
     Participants,
-    /// Open sockets on all gateways of the cluster.
+    /// Sockets open on the gateways of the cluster.
     Connections,
 }
 
 impl BuiltinMetric {
-    /// The name under which samples of it are kept.
+    /// The key of its samples.
     pub fn name(self) -> &'static str {
         match self {
             Self::Participants => "participants",
@@ -97,40 +97,40 @@ impl BuiltinMetric {
     }
 }
 
-/// A query that gives one number.
+/// A query with one number as its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PromqlMetric {
-    /// The metric's name in status and messages; unique in the block.
+    /// The metric's name in status and messages. Must be unique among `metrics`.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
 
-    /// An instant query that gives exactly one series or scalar. `$namespace` and `$cluster` are
-    /// replaced by those of this object.
+    /// An instant query that returns exactly one series or scalar. `$namespace` and `$cluster` are
+    /// replaced by the namespace and the name of this object.
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
 }
 
-/// The wanted value: exactly one of `averageValue` and `value`.
+/// The target value of a metric. Exactly one of `averageValue` and `value` is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.averageValue) != has(self.value)")
-    .message("set exactly one of averageValue (amount per replica) and value (amount in all)"))]
+    .message("set exactly one of averageValue (amount per replica) and value (total amount)"))]
 pub struct MetricTarget {
-    /// The amount per replica: replicas = measured ÷ averageValue.
+    /// The amount per replica: replicas = metric ÷ averageValue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_value: Option<Quantity>,
 
-    /// The wanted value itself: replicas = current replicas × measured ÷ value.
+    /// The total amount: replicas = current replicas × metric ÷ value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Quantity>,
 }
 
 impl Metric {
-    /// The name under which samples of this metric are kept: of the built-in, or the query's.
+    /// The key of its samples: the name of the query or of the built-in metric.
     pub fn name(&self) -> &str {
         match (&self.promql, self.builtin) {
             (Some(promql), _) => &promql.name,
@@ -140,47 +140,48 @@ impl Metric {
     }
 }
 
-/// Policies for both directions.
+/// Scaling rules for both directions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Behavior {
-    /// Policies for adding replicas. Absent fields: doubling or 4 replicas per 15 seconds,
-    /// whichever is more, and no stabilisation.
+    /// Rules for scale-out. Defaults: double the count or add 4 replicas per 15 seconds,
+    /// whichever is more, without a stabilization window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_up: Option<ScalingRules>,
 
-    /// Policies for removing replicas. Absent fields: all within 15 seconds, after the
-    /// recommendation has been lower for 300 seconds.
+    /// Rules for scale-in. Defaults: any number of replicas per 15 seconds, with a stabilization
+    /// window of 300 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down: Option<ScalingRules>,
 }
 
-/// Policies for one direction.
+/// Scaling rules for one direction.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingRules {
-    /// How many seconds of past recommendations count: the safest of them is taken.
+    /// The stabilization window in seconds. The operator uses the safest recommendation of this window:
+    /// the highest for scale-in, the lowest for scale-out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = STABILIZATION_SECONDS_MAX))]
     pub stabilization_window_seconds: Option<i32>,
 
-    /// Which policy decides when several allow a different change.
+    /// Which policy applies if several allow different changes. Absent: `Max`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select_policy: Option<SelectPolicy>,
 
-    /// How much may change in what time.
+    /// Limits on how much the count may change in a period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = POLICIES_MAX))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub policies: Option<Vec<ScalingPolicy>>,
 
-    /// The relative difference from the target that is left alone, for instance `50m` for 5 %.
+    /// The relative deviation from the target that causes no change, for instance `50m` for 5 %.
     /// Absent: 10 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Quantity>,
 }
 
-/// How policies combine.
+/// How several policies combine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SelectPolicy {
     /// The policy that allows the largest change.
@@ -195,94 +196,95 @@ pub enum SelectPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingPolicy {
-    /// Whether `value` counts replicas or percent of them.
+    /// Whether `value` is a number of replicas or a percentage.
     #[serde(rename = "type")]
     pub type_: PolicyType,
 
-    /// The most that may change within the period.
+    /// The largest change allowed within the period.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub value: i32,
 
-    /// The period in seconds.
+    /// The length of the period in seconds.
     #[schemars(range(min = 1, max = POLICY_PERIOD_SECONDS_MAX))]
     pub period_seconds: i32,
 }
 
-/// What a policy's value counts.
+/// The unit of a policy's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PolicyType {
     /// Replicas.
     Pods,
-    /// Percent of the replicas at the period's start.
+    /// Percent of the replicas at the start of the period.
     Percent,
 }
 
-/// Burst reaction: while demand is at or above the threshold of what the ready replicas should
-/// serve, replicas are only ever added; it ends one stable window after demand fell below.
+/// The panic window. Panic begins when the average demand over a short window reaches a threshold,
+/// relative to what the ready replicas should serve. During panic the operator only adds replicas. Panic
+/// ends once demand has been below the threshold for `stableSeconds`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Panic {
-    /// Demand in percent of what the ready replicas should serve at which panic begins.
+    /// The threshold, in percent of the demand that the ready replicas should serve.
     #[serde(default = "panic_threshold_percent")]
     #[schemars(range(min = 110, max = 1000))]
     pub threshold_percent: i32,
 
-    /// The window in seconds over which demand is averaged to detect a burst.
+    /// The length of the panic window in seconds: demand is averaged over it.
     #[serde(default = "panic_window_seconds")]
     #[schemars(range(min = 1, max = 600))]
     pub window_seconds: i32,
 
-    /// How long demand must have been below the threshold before panic ends, in seconds.
+    /// How long demand must stay below the threshold before panic ends, in seconds.
     #[serde(default = "panic_stable_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub stable_seconds: i32,
 }
 
-/// Expected demand, for metrics with `averageValue`. A forecast adds replicas to what the metrics
-/// ask for and never removes any, so `averageValue` may be all that a replica can serve: the
-/// forecast gives the headroom that a lower target would give otherwise, as large as demand is
-/// uncertain.
+/// Forecasts of demand, for metrics with `averageValue`. A forecast can raise the count that the metrics
+/// propose and never lowers it. It replaces the headroom of a lower target, and provides more of it the less
+/// certain demand is. So set `averageValue` to the full capacity of a replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Predictive {
-    /// Whether the forecast acts: `"On"`, `"Preview"` or `"Off"`, in quotes because YAML reads a bare
-    /// On or Off as a truth value.
+    /// Whether forecasts change the count: `"On"`, `"Preview"` or `"Off"`. The quotes are required because
+    /// YAML reads a bare On or Off as a boolean.
     #[serde(default)]
     pub mode: PredictiveMode,
 
-    /// How far ahead to look, in seconds: from a decision until a new replica serves, and the delay
-    /// of the metric.
+    /// How far ahead to forecast, in seconds: the time from a decision until a new replica serves, plus the
+    /// delay of the metric.
     #[serde(default = "lead_seconds")]
     #[schemars(range(min = 15, max = LEAD_SECONDS_MAX))]
     pub lead_seconds: i32,
 
-    /// How many replica hours an hour below demand is worth. Replicas are added as long as each
-    /// makes that much less likely than it costs.
+    /// The cost of one hour with too few replicas, in replica hours. The operator adds replicas as long as
+    /// each saves more shortage than it costs.
     #[serde(default = "shortage_cost")]
     #[schemars(range(min = 1, max = 100_000))]
     pub shortage_cost: i32,
 
-    /// Headroom in percent of the measured demand while there is no forecast, and for minutes after
-    /// a metric fell suddenly. Over a day forecasts cost no more than a plain autoscaler with this
-    /// headroom would: where demand cannot be predicted they give up safety, not money.
+    /// The headroom in percent of the measured demand that replaces the forecast while there is none, and
+    /// for some minutes after a sudden fall of a metric. It also limits cost: over a day, forecasts cost no
+    /// more than a plain autoscaler with this headroom. If demand is unpredictable, forecasts therefore
+    /// provide less safety rather than cost more.
     #[serde(default = "headroom_percent")]
     #[schemars(range(min = 0, max = 1000))]
     pub headroom_percent: i32,
 }
 
-/// Whether a forecast acts.
+/// Whether forecasts change the count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PredictiveMode {
-    /// No forecast.
+    /// No forecasts.
     Off,
-    /// The forecast is shown in status and changes nothing.
+    /// Forecasts appear in the status and change nothing.
     Preview,
-    /// The forecast adds replicas.
+    /// Forecasts add replicas.
     #[default]
     On,
 }
 
-/// At least so many replicas from each time the cron expression matches, for some minutes.
+/// A higher minimum of replicas for some time, starting whenever a cron expression matches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
@@ -293,11 +295,11 @@ pub struct Schedule {
     )]
     pub name: String,
 
-    /// When it begins, as `minute hour day-of-month month day-of-week`, e.g. `50 8 * * 1-5`.
+    /// When the schedule starts, as `minute hour day-of-month month day-of-week`, e.g. `50 8 * * 1-5`.
     #[schemars(length(min = 9, max = 100), regex(pattern = r"^\S+ \S+ \S+ \S+ \S+$"))]
     pub cron: String,
 
-    /// How long it lasts, in minutes.
+    /// How long the schedule lasts, in minutes.
     #[serde(default = "schedule_duration_minutes")]
     #[schemars(range(min = 1, max = 10_080))]
     pub duration_minutes: i32,
@@ -307,7 +309,7 @@ pub struct Schedule {
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: String,
 
-    /// The fewest replicas while it lasts.
+    /// The minimum of replicas during the schedule.
     #[schemars(range(min = 1, max = GATEWAYS_MAX))]
     pub min_replicas: i32,
 }
@@ -348,7 +350,7 @@ fn utc() -> String {
     "UTC".to_owned()
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's `skip_serializing_if` hands a reference
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's `skip_serializing_if` passes a reference
 fn is_false(value: &bool) -> bool {
     !value
 }

@@ -1,16 +1,18 @@
 //! The `PokerCluster` kind.
 
+use kube::core::Rule;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::common::Image;
 use crate::gateway::{Gateway, Worker};
+use crate::limits::{CLUSTER_NAME_CHARS_MAX, SHARDS_MAX};
 use crate::prometheus::Prometheus;
 use crate::servers::{Database, Kafka, Redis};
 use crate::shards::Shards;
 use crate::status::PokerClusterStatus;
 
-/// What a planning poker cluster should be. Only `version` is required.
+/// The desired state of a planning poker cluster. Only `version` is required.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -23,7 +25,7 @@ use crate::status::PokerClusterStatus;
     namespaced,
     status = "PokerClusterStatus",
     derive = "PartialEq",
-    doc = "A planning poker service: gateways, shards and the servers behind them.",
+    doc = "A planning poker service: gateways, shards, workers and the servers they need.",
     scale(
         spec_replicas_path = ".spec.shards.replicas",
         status_replicas_path = ".status.shards.replicas",
@@ -36,28 +38,26 @@ use crate::status::PokerClusterStatus;
     printcolumn(name = "Participants", type_ = "integer", json_path = ".status.participants.count"),
     printcolumn(name = "Rollout", type_ = "string", json_path = ".status.rollout.progress"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message("metadata.name must be at most 40 lowercase letters, digits and dashes and begin with a letter: Services are named after it")
+    validation = name_rule()
 )]
 #[x_kube(validation = Rule::new("has(self.prometheus) || !(has(self.gateway.autoscaling) || has(self.shards.autoscaling))")
     .message("autoscaling reads metrics from Prometheus: set prometheus.url or remove autoscaling"))]
-#[x_kube(validation = Rule::new("!has(self.shards.autoscaling) || self.shards.autoscaling.maxReplicas <= 256")
-    .message("shards.autoscaling.maxReplicas must not exceed 256: lower it, and raise the target of metrics so that each shard serves more"))]
+#[x_kube(validation = shards_rule())]
 pub struct PokerClusterSpec {
-    /// The version of the application: the tag of its image. Changing it replaces shards one after
-    /// the other without closing anybody's socket; gateways of the old version keep theirs for
-    /// `gateway.drainDeadlineSeconds`.
+    /// The version of the application, which is the tag of its image. A change starts a rollout: the operator
+    /// replaces one shard after another without closing sockets. Gateways of the old version keep their
+    /// sockets for up to `gateway.drainDeadlineSeconds`.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
     )]
     pub version: String,
 
-    /// Where the application's image comes from.
+    /// The repository of the application's image, and how to pull it.
     #[serde(default)]
     pub image: Image,
 
-    /// Gateways hold the browsers' sockets.
+    /// Gateways serve the page and hold the sockets of the browsers.
     #[serde(default)]
     pub gateway: Gateway,
 
@@ -65,11 +65,11 @@ pub struct PokerClusterSpec {
     #[serde(default)]
     pub shards: Shards,
 
-    /// Workers write history into the database.
+    /// Workers write the history of finished rounds to the database.
     #[serde(default)]
     pub worker: Worker,
 
-    /// The Redis that holds the live rooms.
+    /// The Redis that stores the live rooms.
     #[serde(default)]
     pub redis: Redis,
 
@@ -81,12 +81,35 @@ pub struct PokerClusterSpec {
     #[serde(default)]
     pub database: Database,
 
-    /// The Prometheus that scrapes this cluster. Absent: no autoscaling and no participants in
+    /// The Prometheus that scrapes this cluster. Absent: no autoscaling, and no participants in the
     /// status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
 
-    /// While true, the operator writes only the status. Running pods keep running.
+    /// If true, the operator updates only the status. Running pods keep running.
     #[serde(default)]
     pub paused: bool,
+}
+
+/// Services are named after the cluster, which limits the length and the characters of its name.
+fn name_rule() -> Rule {
+    let pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
+    let rule = format!(
+        "size(self.metadata.name) <= {CLUSTER_NAME_CHARS_MAX} && self.metadata.name.matches('{pattern}')"
+    );
+    let message = format!(
+        "metadata.name must consist of at most {CLUSTER_NAME_CHARS_MAX} lowercase letters, digits and dashes and start \
+         with a letter, because Services are named after it: choose another name"
+    );
+    Rule::new(rule).message(message.as_str())
+}
+
+fn shards_rule() -> Rule {
+    let rule =
+        format!("!has(self.shards.autoscaling) || self.shards.autoscaling.maxReplicas <= {SHARDS_MAX}");
+    let message = format!(
+        "shards.autoscaling.maxReplicas must not exceed {SHARDS_MAX}: lower it, and raise the targets of the metrics \
+         so that each shard serves more"
+    );
+    Rule::new(rule).message(message.as_str())
 }

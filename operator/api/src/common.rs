@@ -1,4 +1,4 @@
-//! Pieces that several parts of the spec share.
+//! Types that several parts of the spec share.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{APP_REPOSITORY_DEFAULT, PULL_SECRETS_MAX};
 use crate::quantity::Quantity;
 
-/// Where the image of the application comes from; its tag is `spec.version`.
+/// The image of the application. Its tag is `spec.version`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
-    /// The repository without a tag, in lower case.
+    /// The repository, in lower case and without a tag.
     #[serde(default = "repository_default")]
     #[schemars(
         length(min = 1, max = 255),
@@ -21,11 +21,11 @@ pub struct Image {
     )]
     pub repository: String,
 
-    /// When nodes pull images, also those of the managed servers.
+    /// When nodes pull the image. Also applies to the images of the managed servers.
     #[serde(default)]
     pub pull_policy: PullPolicy,
 
-    /// Secrets of type `kubernetes.io/dockerconfigjson` used for pulling.
+    /// Secrets of type `kubernetes.io/dockerconfigjson` for pulling images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = PULL_SECRETS_MAX))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -49,12 +49,12 @@ impl Default for Image {
 /// When nodes pull an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PullPolicy {
-    /// Each time a pod starts.
+    /// Whenever a pod starts.
     Always,
-    /// When the node does not have it.
+    /// If the node does not have the image.
     #[default]
     IfNotPresent,
-    /// Never; the image must be on the node.
+    /// Never: the node must already have the image.
     Never,
 }
 
@@ -91,16 +91,16 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// Computing resources of one replica.
+/// Compute resources of one replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What a replica is guaranteed. Absent: a modest default of the component.
+    /// The resources reserved for a replica. Absent: a small default that depends on the component.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub requests: BTreeMap<String, Quantity>,
 
-    /// What a replica may use at most. Absent: a default memory limit and no limit on CPU.
+    /// The most a replica may use. Absent: a default memory limit and no CPU limit.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub limits: BTreeMap<String, Quantity>,

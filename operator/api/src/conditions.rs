@@ -1,26 +1,26 @@
-//! Condition types and reasons; they are API, so they are constants.
+//! Types and reasons of conditions. They are part of the API.
 
 /// Types of conditions.
 pub mod types {
-    /// People can use the cluster: gateways, shards and Redis serve.
+    /// The cluster serves users: gateways, shards and Redis are available.
     pub const READY: &str = "Ready";
-    /// Something is on its way to the wanted state.
+    /// The operator is changing the cluster towards the desired state.
     pub const PROGRESSING: &str = "Progressing";
-    /// Something that should run does not.
+    /// A part of the cluster that should run does not.
     pub const DEGRADED: &str = "Degraded";
-    /// kstatus: the latest spec is not yet reached.
+    /// kstatus: the cluster has not reached the latest spec yet.
     pub const RECONCILING: &str = "Reconciling";
-    /// kstatus: it will not be reached without somebody's help.
+    /// kstatus: the cluster cannot reach the latest spec without a change by the user.
     pub const STALLED: &str = "Stalled";
 }
 
 /// Reasons of conditions and events.
 pub mod reasons {
     pub const AS_EXPECTED: &str = "AsExpected";
-    pub const INVALID: &str = "Invalid";
-    pub const FOREIGN_OWNED: &str = "ForeignOwned";
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    pub const NAME_CONFLICT: &str = "NameConflict";
     pub const SECRET_MISSING: &str = "SecretMissing";
-    pub const TOPIC_CANNOT_SHRINK: &str = "TopicCannotShrink";
+    pub const TOPIC_SHRINK_UNSUPPORTED: &str = "TopicShrinkUnsupported";
     pub const PAUSED: &str = "Paused";
     pub const APPLY_FAILED: &str = "ApplyFailed";
     pub const STARTING: &str = "Starting";
@@ -32,15 +32,15 @@ pub mod reasons {
     pub const GATEWAYS_UNAVAILABLE: &str = "GatewaysUnavailable";
     pub const SHARDS_UNAVAILABLE: &str = "ShardsUnavailable";
     pub const SERVERS_UNAVAILABLE: &str = "ServersUnavailable";
-    pub const CANNOT_OBSERVE: &str = "CannotObserve";
+    pub const OBSERVE_FAILED: &str = "ObserveFailed";
     pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
     pub const UNSCHEDULABLE: &str = "Unschedulable";
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
-    pub const CONTAINER_CANNOT_START: &str = "ContainerCannotStart";
-    pub const CRASH_LOOPING: &str = "CrashLooping";
+    pub const CONTAINER_START_FAILED: &str = "ContainerStartFailed";
+    pub const CRASH_LOOP_BACK_OFF: &str = "CrashLoopBackOff";
     pub const CONTAINER_NOT_READY: &str = "ContainerNotReady";
     pub const REPLICAS_IGNORED: &str = "ReplicasIgnored";
-    pub const TOPIC_REPLICATION_DIFFERS: &str = "TopicReplicationDiffers";
+    pub const TOPIC_REPLICATION_MISMATCH: &str = "TopicReplicationMismatch";
     pub const TOPIC_UNAVAILABLE: &str = "TopicUnavailable";
     pub const READY: &str = "Ready";
 }

@@ -5,22 +5,22 @@ use kube::CustomResourceExt;
 
 use crate::cluster::PokerCluster;
 
-/// Why the definition could not be written.
+/// Why the CustomResourceDefinition could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdError {
-    #[error("cannot write the resource definition as YAML")]
+    #[error("cannot serialize the CustomResourceDefinition as YAML")]
     Yaml(#[from] serde_saphyr::ser::Error),
 }
 
-/// The definition of `PokerCluster`.
+/// The CustomResourceDefinition of `PokerCluster`.
 pub fn crd() -> CustomResourceDefinition {
     PokerCluster::crd()
 }
 
-/// The definition as YAML, exactly as committed in `crds/pokerclusters.yaml`.
+/// The CustomResourceDefinition as YAML, exactly as in `crds/pokerclusters.yaml`.
 ///
 /// # Errors
-/// When the definition cannot be serialised.
+/// If it cannot be serialized.
 pub fn crd_yaml() -> Result<String, CrdError> {
     Ok(serde_saphyr::to_string(&crd())?)
 }
@@ -35,6 +35,7 @@ mod tests {
     const PATH: &str = "../../crds/pokerclusters.yaml";
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // reads and writes the committed file
     fn committed_definition_is_up_to_date() {
         let yaml = crd_yaml().unwrap();
         if std::env::var_os("UPDATE").is_some() {
@@ -43,11 +44,12 @@ mod tests {
         let committed = std::fs::read_to_string(PATH).unwrap_or_default();
         assert!(
             committed == yaml,
-            "crds/pokerclusters.yaml is out of date: run UPDATE=1 cargo test -p poker-operator-api"
+            "crds/pokerclusters.yaml is out of date: run make gen"
         );
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // reads and writes the committed file
     fn committed_reference_is_up_to_date() {
         const REFERENCE: &str = "../../docs/api.md";
         let text = reference::markdown(&serde_json::to_value(crd()).unwrap());

@@ -13,30 +13,31 @@ use crate::limits::{
     WORKERS_DEFAULT, WORKERS_MAX,
 };
 
-/// Gateways hold the browsers' sockets and pass messages to the shards.
+/// Gateways serve the page, hold the sockets of the browsers and pass messages to the shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gateway {
-    /// How many gateways run. Only the starting point when `autoscaling` is set.
+    /// The number of gateways. With `autoscaling` it is only the initial count.
     #[serde(default = "gateways_default")]
     #[schemars(range(min = 1, max = GATEWAYS_MAX))]
     pub replicas: i32,
 
-    /// Computing resources of one gateway.
+    /// Compute resources of one gateway.
     #[serde(default, skip_serializing_if = "Resources::is_empty")]
     pub resources: Resources,
 
-    /// How people reach the gateways.
+    /// How users reach the gateways.
     #[serde(default)]
     pub expose: Expose,
 
-    /// How long gateways of an old version keep their sockets after the new ones took over, in
-    /// seconds. Then the remaining sockets are closed, spread over time, and reconnect.
+    /// How long gateways of an old version keep their sockets once new gateways receive the new ones, in
+    /// seconds. Afterwards the old gateways close the remaining sockets, spread over time, and the browsers
+    /// reconnect.
     #[serde(default = "drain_deadline_default")]
     #[schemars(range(min = 0, max = DRAIN_DEADLINE_SECONDS_MAX))]
     pub drain_deadline_seconds: i32,
 
-    /// Scales the gateways by what is measured.
+    /// Scales the gateways by metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
 }
@@ -53,15 +54,15 @@ impl Default for Gateway {
     }
 }
 
-/// How people reach the gateways.
+/// How users reach the gateways.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expose {
-    /// The Service in front of the gateways; it has the cluster's name.
+    /// The Service in front of the gateways. Its name is the name of the cluster.
     #[serde(default)]
     pub service: ExposeService,
 
-    /// An Ingress to that Service. Absent: none.
+    /// An Ingress to that Service. Absent: no Ingress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<ExposeIngress>,
 }
@@ -70,18 +71,18 @@ pub struct Expose {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.nodePort) || self.type != 'ClusterIP'")
-    .message("nodePort needs type NodePort or LoadBalancer: set type, or remove nodePort"))]
+    .message("nodePort requires type NodePort or LoadBalancer: set type, or remove nodePort"))]
 pub struct ExposeService {
     /// The Service's type.
     #[serde(default, rename = "type")]
     pub type_: ServiceType,
 
-    /// The port on every node. Absent: chosen by Kubernetes.
+    /// The port on every node. Absent: Kubernetes chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535))]
     pub node_port: Option<i32>,
 
-    /// Annotations of the Service, for instance for a cloud's load balancer.
+    /// Annotations of the Service, for instance for the load balancer of a cloud provider.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub annotations: BTreeMap<String, String>,
@@ -96,7 +97,7 @@ pub enum ServiceType {
     ClusterIp,
     /// Reachable on a port of every node.
     NodePort,
-    /// Reachable through a load balancer of the cloud.
+    /// Reachable through a load balancer of the cloud provider.
     LoadBalancer,
 }
 
@@ -120,19 +121,19 @@ pub struct ExposeIngress {
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,
 
-    /// The host name people use.
+    /// The host name of the service.
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub host: String,
 
-    /// The Secret with the certificate. Absent: no TLS at the Ingress.
+    /// The Secret with the TLS certificate. Absent: no TLS at the Ingress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub tls_secret_name: Option<String>,
 
-    /// Annotations of the Ingress, for instance its timeout for idle sockets.
+    /// Annotations of the Ingress, for instance the timeout for idle sockets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub annotations: BTreeMap<String, String>,
@@ -142,12 +143,12 @@ pub struct ExposeIngress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Worker {
-    /// How many workers run.
+    /// The number of workers.
     #[serde(default = "workers_default")]
     #[schemars(range(min = 0, max = WORKERS_MAX))]
     pub replicas: i32,
 
-    /// Computing resources of one worker.
+    /// Compute resources of one worker.
     #[serde(default, skip_serializing_if = "Resources::is_empty")]
     pub resources: Resources,
 }

@@ -1,7 +1,7 @@
 //! The `PokerCluster` API: types, validation rules, condition and object names. No decisions.
 //!
-//! Doc comments of the types are the descriptions in the generated schema, so they speak to the
-//! person who writes a `PokerCluster`, not to the reader of this code.
+//! The doc comments of the types become the descriptions in the generated schema, so they address the
+//! author of a `PokerCluster` rather than the reader of this code.
 
 pub mod autoscaling;
 pub mod cluster;

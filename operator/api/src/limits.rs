@@ -1,7 +1,7 @@
-//! Bounds and defaults of the API, in one place; the schema is generated from them.
+//! Limits and defaults of the API. The schema and its CEL rules are generated from them.
 
-/// The longest name of a `PokerCluster`: names of its Services add up to 23 characters and must
-/// fit into the 63 of a DNS label.
+/// The longest name of a `PokerCluster`. The names of its Services add up to 23 characters, and a DNS label
+/// has at most 63.
 pub const CLUSTER_NAME_CHARS_MAX: usize = 40;
 
 pub const SHARDS_DEFAULT: i32 = 3;
@@ -34,10 +34,10 @@ pub const SCHEDULES_MAX: usize = 32;
 pub const PINS_MAX: usize = 256;
 pub const PULL_SECRETS_MAX: usize = 16;
 
-/// As for the HorizontalPodAutoscaler.
+/// As in the HorizontalPodAutoscaler.
 pub const STABILIZATION_SECONDS_MAX: i32 = 3_600;
-/// As for the HorizontalPodAutoscaler.
+/// As in the HorizontalPodAutoscaler.
 pub const POLICY_PERIOD_SECONDS_MAX: i32 = 1_800;
 
-/// How far a forecast looks ahead for a scaling decision, in seconds.
+/// How far ahead a scaling decision may use a forecast.
 pub const LEAD_SECONDS_MAX: i32 = 1800;

@@ -1,11 +1,11 @@
-//! Names and labels of everything the operator makes.
+//! Names and labels of all objects that the operator creates.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub const GROUP: &str = "planningpoker.dev";
-/// Guards the deletion of what owner references cannot reach: the Kafka topic.
+/// The finalizer for what owner references cannot delete: the Kafka topic.
 pub const FINALIZER: &str = "planningpoker.dev/topic";
 
 pub const APP_NAME: &str = "planning-poker";
@@ -17,12 +17,12 @@ pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const LABEL_REVISION: &str = "planningpoker.dev/revision";
 pub const LABEL_SHARD: &str = "planningpoker.dev/shard";
-/// The version a Deployment was made for; the revision says only that two differ.
+/// The version that a Deployment runs. The revision is only a hash.
 pub const ANNOTATION_VERSION: &str = "planningpoker.dev/version";
-/// Differs on pods that read different values from the same Secrets.
+/// A hash of the values that the pods read from Secrets, so that changed credentials replace the pods.
 pub const ANNOTATION_CREDENTIALS: &str = "planningpoker.dev/credentials";
 
-/// Field managers, one per concern.
+/// Field managers, one for each concern.
 pub mod managers {
     pub const WORKLOADS: &str = "poker-operator/workloads";
     pub const SCALE: &str = "poker-operator/scale";
@@ -30,7 +30,7 @@ pub mod managers {
     pub const STATUS: &str = "poker-operator/status";
 }
 
-/// The parts of a cluster.
+/// The components of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Component {
@@ -90,7 +90,7 @@ impl ClusterNames {
         format!("{}-{suffix}", self.cluster)
     }
 
-    /// The public Service, the Ingress.
+    /// The public Service and the Ingress.
     pub fn public(&self) -> String {
         self.cluster.clone()
     }
@@ -99,12 +99,12 @@ impl ClusterNames {
         self.with("routes")
     }
 
-    /// The ServiceAccount of gateways and shards, their Role and RoleBinding.
+    /// The ServiceAccount of gateways and shards, and its Role and RoleBinding.
     pub fn app(&self) -> String {
         self.with("app")
     }
 
-    /// Workloads, Services and policies of a component that has no revisions.
+    /// The workload, Service and policies of a component without revisions.
     pub fn component(&self, component: Component) -> String {
         self.with(component.as_str())
     }
@@ -117,27 +117,27 @@ impl ClusterNames {
         self.with(&format!("shard-{id}-{revision}"))
     }
 
-    /// The name of a Service as pods reach it.
+    /// The DNS name of a Service inside the Kubernetes cluster.
     pub fn host(&self, service: &str) -> String {
         format!("{service}.{}.svc", self.namespace)
     }
 
-    /// The revision of a gateway Deployment's name, if it is one of this cluster.
+    /// The revision in the name of a gateway Deployment of this cluster.
     pub fn parse_gateway<'a>(&self, name: &'a str) -> Option<&'a str> {
         let revision = name.strip_prefix(&self.cluster)?.strip_prefix("-gateway-")?;
         is_revision(revision).then_some(revision)
     }
 
-    /// Shard number and revision of a shard Deployment's name, if it is one of this cluster.
+    /// The shard number and revision in the name of a shard Deployment of this cluster.
     pub fn parse_shard<'a>(&self, name: &'a str) -> Option<(u32, &'a str)> {
         let rest = name.strip_prefix(&self.cluster)?.strip_prefix("-shard-")?;
         let (id, revision) = rest.split_once('-')?;
         let id = id.parse().ok()?;
-        // `01` is a number too, and no name of ours.
+        // `01` parses as a number, but the operator never writes it.
         (is_revision(revision) && self.shard(id, revision) == name).then_some((id, revision))
     }
 
-    /// The topic's name when the spec names none.
+    /// The default name of the topic.
     pub fn topic(&self) -> String {
         format!("{}.{}.history", self.namespace, self.cluster)
     }
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_come_back(cluster in "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", id: u32, revision in "[0-9a-f]{8}") {
+        fn names_parse_to_what_they_were_made_from(cluster in "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", id: u32, revision in "[0-9a-f]{8}") {
             let names = ClusterNames::new("poker", &cluster);
             let (gateway, shard) = (names.gateway(&revision), names.shard(id, &revision));
             prop_assert_eq!(names.parse_gateway(&gateway), Some(revision.as_str()));
@@ -175,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn only_names_of_ours_are_read(rest in "-(shard|gateway)?-?[-+0-9a-f]{0,14}|.{0,20}") {
+        fn foreign_names_do_not_parse(rest in "-(shard|gateway)?-?[-+0-9a-f]{0,14}|.{0,20}") {
             let names = ClusterNames::new("poker", "demo");
             let name = format!("demo{rest}");
             if let Some(revision) = names.parse_gateway(&name) {

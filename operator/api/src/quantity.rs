@@ -1,4 +1,4 @@
-//! Kubernetes quantities that may be written as a string or as a bare integer.
+//! Kubernetes quantities, written as a string or as a plain integer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,20 +7,20 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// What the schema asks of a quantity's text: what the API server's own parser accepts, without a sign, as no quantity
-/// of ours is negative.
+/// The pattern of a quantity in the schema: what the parser of the API server accepts, without a sign, because no
+/// quantity in the spec is negative.
 pub const PATTERN: &str = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$";
 
 /// A fixed-point number such as `500m`, `64Mi` or `100`.
 ///
-/// Kept as written: it is the person's text, and an equal text must compare equal.
+/// It keeps the text of the user, and two quantities are equal if their texts are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Quantity(pub String);
 
 impl Quantity {
-    /// The value in thousandths, rounded up as Kubernetes does; `None` when the text is not a
-    /// quantity or does not fit into an `i128`.
+    /// The value in thousandths, rounded up as in Kubernetes. `None` if the text is not a quantity or does not
+    /// fit into an `i128`.
     pub fn milli(&self) -> Option<i128> {
         let split = self
             .0
@@ -148,7 +148,7 @@ mod tests {
         }
 
         #[test]
-        fn thousandths_are_what_is_written(milli in 0_i64..) {
+        fn milli_is_exact(milli in 0_i64..) {
             let of = |text: String| Quantity(text).milli();
             prop_assert_eq!(of(format!("{milli}m")), Some(i128::from(milli)));
             prop_assert_eq!(of(milli.to_string()), Some(1_000 * i128::from(milli)));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn milli_rounds_up_and_knows_every_suffix() {
+    fn milli_rounds_up_and_supports_every_suffix() {
         let table = [
             ("0", Some(0)),
             ("1", Some(1_000)),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_reads_like_its_text() {
+    fn an_integer_equals_its_text() {
         let quantity: Quantity = serde_json::from_str("100").unwrap();
         assert_eq!(quantity, Quantity::from("100"));
     }

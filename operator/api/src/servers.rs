@@ -12,16 +12,16 @@ use crate::limits::{
 };
 use crate::quantity::Quantity;
 
-/// The Redis that holds the live rooms: `managed` (the default) or `external`.
+/// The Redis that stores the live rooms: `managed` (the default) or `external`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!(has(self.managed) && has(self.external))")
     .message("set managed or external, not both: remove redis.managed to use your own Redis"))]
 #[x_kube(validation = Rule::new("has(self.external) == has(oldSelf.external)")
-    .message("live rooms cannot move to another Redis: keep redis as it is, or make a new PokerCluster"))]
+    .message("live rooms cannot move to another Redis: keep redis as it is, or create a new PokerCluster"))]
 pub struct Redis {
-    /// A single Redis run by the operator; development grade. Its data ends with its
-    /// pod, so changed settings wait until you delete that pod.
+    /// A single Redis that the operator runs, for development. Its data is lost with its pod. The operator
+    /// therefore never restarts the pod: changed settings apply once you delete it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedRedis>,
 
@@ -30,7 +30,7 @@ pub struct Redis {
     pub external: Option<ExternalUrl>,
 }
 
-/// A single Redis run by the operator.
+/// A single Redis that the operator runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedRedis {
@@ -39,15 +39,15 @@ pub struct ManagedRedis {
     #[schemars(length(min = 1, max = 320))]
     pub image: String,
 
-    /// The most memory its data may take.
+    /// The memory limit of its data (`maxmemory`).
     #[serde(default = "redis_memory")]
     pub memory: Quantity,
 
-    /// When a write is on disk: after a second at most, or before it is acknowledged.
+    /// When a write reaches the disk: within a second, or before it is acknowledged.
     #[serde(default)]
     pub append_fsync: AppendFsync,
 
-    /// Computing resources. Absent: sized after `memory`.
+    /// Compute resources. Absent: derived from `memory`.
     #[serde(default, skip_serializing_if = "Resources::is_empty")]
     pub resources: Resources,
 }
@@ -63,7 +63,7 @@ impl Default for ManagedRedis {
     }
 }
 
-/// When Redis forces its log to the disk.
+/// When Redis flushes its append-only file to disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AppendFsync {
     /// Once a second.
@@ -73,12 +73,12 @@ pub enum AppendFsync {
     Always,
 }
 
-/// A server reached by a URL that is kept in a Secret.
+/// A server whose URL is in a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalUrl {
-    /// The Secret's key that holds the URL, with user and password if there are any. A changed
-    /// value is rolled out like a new version.
+    /// The Secret key with the URL, including user and password if required. A changed value starts a
+    /// rollout.
     pub url_secret_ref: SecretKeyRef,
 }
 
@@ -90,14 +90,15 @@ pub struct ExternalUrl {
 #[x_kube(validation = Rule::new("has(self.external) || self.topic.replicationFactor == 1")
     .message("the managed Kafka has one broker: set topic.replicationFactor to 1 or use kafka.external"))]
 #[x_kube(validation = Rule::new("self.topic.partitions >= oldSelf.topic.partitions || has(self.external) != has(oldSelf.external) || has(self.topic.name) != has(oldSelf.topic.name) || (has(self.topic.name) && self.topic.name != oldSelf.topic.name)")
-    .message("a topic cannot lose partitions: keep topic.partitions, or set another topic.name to begin a new topic"))]
+    .message("Kafka cannot remove partitions from a topic: keep topic.partitions, or set another topic.name to start a new topic"))]
 pub struct Kafka {
-    /// A single broker run by the operator; development grade. Its data ends with its
-    /// pod, so changed settings wait until you delete that pod.
+    /// A single broker that the operator runs, for development. Its data is lost with its pod. The operator
+    /// therefore never restarts the pod: changed settings apply once you delete it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedKafka>,
 
-    /// Your own Kafka. A managed one goes at once, with what workers have not stored yet.
+    /// Your own Kafka. The operator deletes the managed Kafka at once, with all events that workers have not
+    /// stored yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalKafka>,
 
@@ -106,7 +107,7 @@ pub struct Kafka {
     pub topic: Topic,
 }
 
-/// A single broker run by the operator.
+/// A single broker that the operator runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedKafka {
@@ -133,7 +134,7 @@ impl Default for ManagedKafka {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalKafka {
-    /// Brokers to start from, each as `host:port`.
+    /// The bootstrap servers, each as `host:port`.
     #[schemars(
         length(min = 1, max = 16),
         inner(length(min = 3, max = 261), regex(pattern = r"^[^\s,:]+:[0-9]{1,5}$"))
@@ -142,11 +143,11 @@ pub struct ExternalKafka {
     pub bootstrap_servers: Vec<String>,
 }
 
-/// The topic that carries the history.
+/// The topic for the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Topic {
-    /// Its name. Absent: `<namespace>.<name>.history`.
+    /// The topic's name. Absent: `<namespace>.<name>.history`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 249),
@@ -154,22 +155,22 @@ pub struct Topic {
     )]
     pub name: Option<String>,
 
-    /// How many partitions it has; they can be added but never removed.
+    /// The number of partitions. It can be raised but not lowered.
     #[serde(default = "topic_partitions")]
     #[schemars(range(min = 1, max = TOPIC_PARTITIONS_MAX))]
     pub partitions: i32,
 
-    /// On how many brokers each partition is kept. Only used when the topic is made.
+    /// The number of brokers that store each partition. Applies only when the operator creates the topic.
     #[serde(default = "topic_replication")]
     #[schemars(range(min = 1, max = 15))]
     pub replication_factor: i32,
 
-    /// How long events are kept, in hours.
+    /// How long Kafka keeps events, in hours.
     #[serde(default = "topic_retention_hours")]
     #[schemars(range(min = 1, max = TOPIC_RETENTION_HOURS_MAX))]
     pub retention_hours: i32,
 
-    /// What becomes of the topic when this object is deleted.
+    /// Whether the topic is deleted with this object.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -186,13 +187,13 @@ impl Default for Topic {
     }
 }
 
-/// What becomes of a thing outside Kubernetes when the object is deleted.
+/// Whether a resource outside Kubernetes is deleted with the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// It stays.
+    /// The resource is kept.
     #[default]
     Retain,
-    /// It is deleted first, once shards and workers have ended.
+    /// The resource is deleted before the object, once shards and workers have stopped.
     Delete,
 }
 
@@ -202,21 +203,22 @@ pub enum DeletionPolicy {
 #[x_kube(validation = Rule::new("[has(self.managed), has(self.external), has(self.none)].filter(x, x).size() <= 1")
     .message("set only one of managed, external and none: remove the others"))]
 pub struct Database {
-    /// A single PostgreSQL run by the operator; development grade. Its data ends with its
-    /// pod, so changed settings wait until you delete that pod.
+    /// A single PostgreSQL that the operator runs, for development. Its data is lost with its pod. The
+    /// operator therefore never restarts the pod: changed settings apply once you delete it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedDatabase>,
 
-    /// Your own PostgreSQL. A managed one goes at once with its history: copy it first.
+    /// Your own PostgreSQL. The operator deletes the managed PostgreSQL at once, with its history: copy the
+    /// history first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalUrl>,
 
-    /// No history: no worker runs, and the history pages say so.
+    /// No history. The operator runs no workers, and the history pages state that there is no history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub none: Option<NoDatabase>,
 }
 
-/// A single PostgreSQL run by the operator.
+/// A single PostgreSQL that the operator runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedDatabase {

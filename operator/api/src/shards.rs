@@ -10,31 +10,31 @@ use crate::limits::{
     DRAIN_DEADLINE_SECONDS_DEFAULT, DRAIN_DEADLINE_SECONDS_MAX, PINS_MAX, SHARDS_DEFAULT, SHARDS_MAX,
 };
 
-/// Shards own the rooms: each team's room is on exactly one of them.
+/// Shards own the rooms. Each team's room is on exactly one shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shards {
-    /// How many shards run; also what `kubectl scale pokercluster` sets. Only the starting point
-    /// when `autoscaling` is set.
+    /// The number of shards, also set by `kubectl scale pokercluster`. With `autoscaling` it is only the
+    /// initial count.
     #[serde(default = "shards_default")]
     #[schemars(range(min = 1, max = SHARDS_MAX))]
     pub replicas: i32,
 
-    /// Computing resources of one shard.
+    /// Compute resources of one shard.
     #[serde(default, skip_serializing_if = "Resources::is_empty")]
     pub resources: Resources,
 
-    /// Which team goes to which shard. By default teams are spread evenly by a hash, and a
-    /// change of the number of shards moves as few of them as possible.
+    /// The placement of teams on shards. By default a hash spreads teams evenly, and a change of the number
+    /// of shards moves as few teams as possible.
     #[serde(default, skip_serializing_if = "Placement::is_empty")]
     pub placement: Placement,
 
-    /// How long a shard that is removed or replaced may take to hand over its rooms, in seconds.
+    /// How long a shard may take to hand over its rooms before it is deleted, in seconds.
     #[serde(default = "drain_deadline_default")]
     #[schemars(range(min = 0, max = DRAIN_DEADLINE_SECONDS_MAX))]
     pub drain_deadline_seconds: i32,
 
-    /// Scales the shards by what is measured.
+    /// Scales the shards by metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
 }
@@ -51,11 +51,11 @@ impl Default for Shards {
     }
 }
 
-/// Which team goes to which shard.
+/// The placement of teams on shards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Placement {
-    /// Teams that belong to a certain shard as long as it serves.
+    /// Teams assigned to a fixed shard. They move only while that shard does not serve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = PINS_MAX))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["team".into()]))]
@@ -68,15 +68,15 @@ impl Placement {
     }
 }
 
-/// A team that belongs to a certain shard.
+/// A team assigned to a fixed shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pin {
-    /// The team's slug, as in its address.
+    /// The slug of the team, as in its URL.
     #[schemars(length(min = 3, max = 48), regex(pattern = r"^[a-z0-9-]+$"))]
     pub team: String,
 
-    /// The shard's number, from 0.
+    /// The number of the shard, starting at 0.
     #[schemars(range(min = 0, max = SHARDS_MAX - 1))]
     pub shard: i32,
 }

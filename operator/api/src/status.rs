@@ -1,44 +1,44 @@
-//! `status`: written by the operator alone.
+//! `status`, which only the operator writes.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the operator found and did. Values that move all the time are metrics instead.
+/// The observed state. Values that change all the time are metrics instead.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PokerClusterStatus {
-    /// The generation of the spec this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Ready, Progressing, Degraded, Reconciling and Stalled.
+    /// The conditions Ready, Progressing, Degraded, Reconciling and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 
-    /// The version that all gateways and shards run; the old one until a rollout is done.
+    /// The version that all gateways and shards run. During a rollout it is the old version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 
-    /// The rollout under way, or the last one.
+    /// The current or last rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
 
-    /// Gateways.
+    /// The state of the gateways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<ComponentStatus>,
 
-    /// Shards.
+    /// The state of the shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<ShardsStatus>,
 
-    /// Workers.
+    /// The state of the workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<ComponentStatus>,
 
-    /// Deployments that hand over what they hold before they are deleted.
+    /// Deployments that drain: they hand over their rooms or sockets before the operator deletes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["deployment".into()]))]
     pub draining: Vec<Draining>,
@@ -47,7 +47,7 @@ pub struct PokerClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<RoutesStatus>,
 
-    /// Connected people, renewed once a minute at most.
+    /// The number of connected people, updated at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub participants: Option<Participants>,
 
@@ -61,46 +61,46 @@ pub struct PokerClusterStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentStatus {
-    /// How many should run.
+    /// The desired number of replicas.
     pub desired: i32,
 
-    /// How many are ready.
+    /// The number of ready replicas.
     pub ready: i32,
 
-    /// The revision new ones are made from.
+    /// The revision of new replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
 }
 
-/// Shards.
+/// The state of the shards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShardsStatus {
-    /// How many should run: `spec.shards.replicas`, or what autoscaling decided.
+    /// The desired number of shards: `spec.shards.replicas`, or the decision of autoscaling.
     pub desired: i32,
 
-    /// How many the routing table gives teams to.
+    /// The number of shards that own teams according to the routing table.
     pub replicas: i32,
 
-    /// How many of those are ready.
+    /// The number of ready shards among those.
     pub ready: i32,
 
-    /// The revision new ones are made from.
+    /// The revision of new shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
 
-    /// Selects the pods of all shards.
+    /// The label selector for the pods of all shards.
     pub selector: String,
 }
 
-/// A Deployment that hands over what it holds.
+/// A Deployment that drains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Draining {
-    /// Its name.
+    /// The name of the Deployment.
     pub deployment: String,
 
-    /// Since when; `drainDeadlineSeconds` counts from here.
+    /// When draining began. `drainDeadlineSeconds` counts from this time.
     pub since: Time,
 }
 
@@ -108,79 +108,79 @@ pub struct Draining {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutesStatus {
-    /// Its version; it grows with each change.
+    /// The version of the routing table. Each change increases it.
     pub version: i64,
 }
 
-/// Connected people at a time.
+/// The number of connected people at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Participants {
-    /// How many.
+    /// The number of people.
     pub count: i64,
 
-    /// When that was.
+    /// When they were counted.
     pub time: Time,
 }
 
-/// A rollout: replacing gateways and shards of one revision by those of another.
+/// A rollout, which replaces the gateways and shards of one revision by those of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutStatus {
-    /// The version rolled out.
+    /// The new version.
     pub version: String,
 
-    /// The revision rolled out.
+    /// The new revision.
     pub revision: String,
 
-    /// Shards on the new revision of all shards, as `2/3`.
+    /// The number of shards on the new revision out of all shards, e.g. `2/3`.
     pub progress: String,
 }
 
-/// A scaling decision: what, why, and from which inputs.
+/// A scaling decision with its reason and inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingStatus {
-    /// gateway or shard.
+    /// `gateway` or `shard`.
     pub component: String,
 
-    /// Replicas before the decision.
+    /// The count before the decision.
     pub current: i32,
 
-    /// Replicas decided on.
+    /// The count after the decision.
     pub desired: i32,
 
-    /// `replicas` of the spec, which has no effect while autoscaling decides.
+    /// `replicas` of the spec, which has no effect with `autoscaling`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec_replicas: Option<i32>,
 
-    /// A word for why.
+    /// The reason as one CamelCase word.
     pub reason: String,
 
-    /// A sentence on why, and what would have been done otherwise.
+    /// The reason as a sentence, including what held the count.
     pub message: String,
 
-    /// When it was decided.
+    /// The time of the decision.
     pub time: Time,
 
-    /// What each metric proposed.
+    /// The proposal of each metric, forecast, panic window and schedule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub proposals: Vec<ProposalStatus>,
 }
 
-/// What one metric proposed.
+/// One proposal of a scaling decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProposalStatus {
-    /// The metric's name, or the name of the part that proposed.
+    /// The name of the metric. Other proposals have a prefix, e.g. `panic/` or `schedule/`.
     pub name: String,
 
-    /// What was measured, as text; absent when nothing usable was.
+    /// The value as text, or why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 
-    /// Replicas proposed; absent when it proposed none.
+    /// The proposed count. Absent if there is no usable value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
 }

@@ -1,20 +1,20 @@
-//! Who may write: the leader's lease, judged without trusting anybody's wall clock.
+//! Leader election: evaluates the lease without relying on the wall clock of any process.
 
 use std::time::Duration;
 
-/// A lease as last read.
+/// The lease as last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Empty or absent: released.
+    /// Empty or absent if the lease is released.
     pub holder: Option<String>,
     pub duration: Duration,
     /// Changes with each write to the lease.
     pub resource_version: String,
 }
 
-/// When this process first saw the lease in its present state, in local monotonic time.
+/// When this process first observed the current resource version of the lease, in local monotonic time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
+pub struct LeaseObservation {
     pub resource_version: String,
     pub at: Duration,
 }
@@ -22,47 +22,47 @@ pub struct Sighting {
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// There is none: create it with ourselves as holder.
+    /// There is no lease: create it with this process as the holder.
     Create,
-    /// It is free or expired: take it, with the resource version read as precondition.
+    /// The lease is released or expired: acquire it, with the observed resource version as a precondition.
     Take,
-    /// We hold it and it is time to renew.
+    /// This process holds the lease: renew it now.
     Renew,
-    /// We hold it; nothing to do for that long.
+    /// This process holds the lease: check again after this time.
     Hold(Duration),
-    /// Somebody else holds it; look again after that long.
+    /// Another process holds the lease: check again after this time.
     Wait(Duration),
-    /// We held it but could not renew it in time: stop writing and end.
+    /// This process held the lease but did not renew it in time: stop writing and exit.
     Lost,
 }
 
-/// Everything the decision looks at. Times are local and monotonic, since any fixed moment.
+/// The inputs of a decision. Times are local and monotonic, relative to any fixed moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Election<'a> {
     pub me: &'a str,
     pub lease: Option<&'a Lease>,
-    /// The sighting of the lease as read.
-    pub sighting: Option<&'a Sighting>,
-    /// When our last successful write of the lease was begun; `None` when we are no leader.
+    /// The observation of the lease as last read.
+    pub observation: Option<&'a LeaseObservation>,
+    /// The start of the last successful write of the lease by this process. `None` unless it is the leader.
     pub renewed_at: Option<Duration>,
     pub duration: Duration,
     pub now: Duration,
 }
 
-/// The sighting to remember: a new one whenever the lease was written.
-pub fn sight(known: Option<Sighting>, lease: &Lease, now: Duration) -> Sighting {
+/// The observation to store: a new one after each write of the lease.
+pub fn observe(known: Option<LeaseObservation>, lease: &Lease, now: Duration) -> LeaseObservation {
     match known {
         Some(known) if known.resource_version == lease.resource_version => known,
-        _ => Sighting {
+        _ => LeaseObservation {
             resource_version: lease.resource_version.clone(),
             at: now,
         },
     }
 }
 
-/// What to do about the lease. A holder ends at two thirds of the duration after its last renewal,
-/// others take over a whole duration after the last change they saw: two never write at once as
-/// long as clocks run at the same speed.
+/// Decides what to do with the lease. A holder gives up two thirds of the duration after its last renewal. Another
+/// process takes over a full duration after the last change it observed. So two processes never write at the same time
+/// as long as their clocks run at the same speed.
 pub fn evaluate(election: &Election) -> Decision {
     let renew_every = election.duration / 3;
     if let Some(renewed_at) = election.renewed_at {
@@ -82,15 +82,15 @@ pub fn evaluate(election: &Election) -> Decision {
         return Decision::Create;
     };
     match lease.holder.as_deref() {
-        // Left by this very process before it restarted in place: free to take at once.
+        // This process held the lease before it restarted in place and may acquire it at once.
         None | Some("") => return Decision::Take,
         Some(holder) if holder == election.me => return Decision::Take,
         Some(_) => {}
     }
-    let Some(sighting) = election.sighting else {
+    let Some(observation) = election.observation else {
         return Decision::Wait(renew_every);
     };
-    let free_at = sighting.at + lease.duration.max(election.duration);
+    let free_at = observation.at + lease.duration.max(election.duration);
     match free_at.checked_sub(election.now) {
         None | Some(Duration::ZERO) => Decision::Take,
         Some(left) => Decision::Wait(left.min(renew_every)),
@@ -111,8 +111,13 @@ mod tests {
         }
     }
 
-    fn decide(lease: Option<&Lease>, seen_at: Option<u64>, renewed_at: Option<u64>, now: u64) -> Decision {
-        let sighting = seen_at.map(|at| Sighting {
+    fn decide(
+        lease: Option<&Lease>,
+        observed_at: Option<u64>,
+        renewed_at: Option<u64>,
+        now: u64,
+    ) -> Decision {
+        let observation = observed_at.map(|at| LeaseObservation {
             resource_version: "7".into(),
             at: S(at),
         });
@@ -120,7 +125,7 @@ mod tests {
         let election = Election {
             me: "a",
             lease,
-            sighting: sighting.as_ref(),
+            observation: observation.as_ref(),
             renewed_at,
             duration: S(15),
             now: S(now),
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_waits_a_whole_duration_of_its_own_clock() {
+    fn a_standby_waits_a_full_duration_by_its_own_clock() {
         let other = lease("b");
         let table = [
             (None, None, 0, Decision::Create),
@@ -141,9 +146,9 @@ mod tests {
             (Some(other.clone()), Some(100), 115, Decision::Take),
             (Some(other), Some(100), 900, Decision::Take),
         ];
-        for (lease, seen_at, now, expected) in table {
+        for (lease, observed_at, now, expected) in table {
             assert_eq!(
-                decide(lease.as_ref(), seen_at, None, now),
+                decide(lease.as_ref(), observed_at, None, now),
                 expected,
                 "{lease:?} at {now}"
             );
@@ -151,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_renews_at_a_third_and_ends_at_two_thirds() {
+    fn a_leader_renews_at_a_third_and_gives_up_at_two_thirds() {
         let mine = lease("a");
         let table = [
             (0, Decision::Hold(S(5))),
@@ -168,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn any_write_by_the_holder_starts_the_wait_anew() {
-        let first = sight(None, &lease("b"), S(1));
-        assert_eq!(sight(Some(first.clone()), &lease("b"), S(9)), first);
+    fn any_write_by_the_holder_restarts_the_wait() {
+        let first = observe(None, &lease("b"), S(1));
+        assert_eq!(observe(Some(first.clone()), &lease("b"), S(9)), first);
         let renewed = Lease {
             resource_version: "8".into(),
             ..lease("b")
         };
-        assert_eq!(sight(Some(first), &renewed, S(9)).at, S(9));
+        assert_eq!(observe(Some(first), &renewed, S(9)).at, S(9));
     }
 }

@@ -1,10 +1,11 @@
-//! Every decision of the operator as pure functions: no IO, no clock, no randomness.
+//! The decisions of the operator as pure functions: no IO, no clock, no randomness.
 //!
-//! One pass: [`validate::validate`], then [`plan::plan`], then the shell applies, then
+//! A reconcile calls [`validate::validate`] and [`plan::plan`], then the shell applies the plan, then it calls
 //! [`status::derive`] and [`status::events::between`].
 
 mod build;
 pub mod children;
+pub mod hash;
 pub mod lease;
 pub mod limits;
 mod membership;
@@ -15,6 +16,7 @@ pub mod plan_result;
 mod revision;
 pub mod rollout;
 pub mod scale;
+pub mod servers;
 pub mod status;
 #[cfg(test)]
 mod testing;

@@ -1,4 +1,4 @@
-//! Bounds and sizes of what the operator makes, in one place.
+//! Ports, times and sizes of the objects that the operator creates, and limits of the reconcile.
 
 use std::time::Duration;
 
@@ -11,50 +11,53 @@ pub const PORT_KAFKA: i32 = 9092;
 pub const PORT_KAFKA_CONTROLLER: i32 = 9093;
 pub const PORT_POSTGRES: i32 = 5432;
 
-/// Over how long a gateway that ends closes its sockets.
+/// A terminating gateway closes its sockets spread over this time.
 pub const GATEWAY_CLOSE_WINDOW_SECONDS: i64 = 20;
-/// The window, then time to end; a kill before would close all the rest at once.
+/// The close window plus time to exit. A kill within the window would close the remaining sockets all at once.
 pub const GATEWAY_GRACE_SECONDS: i64 = GATEWAY_CLOSE_WINDOW_SECONDS + 15;
 pub const SHARD_GRACE_SECONDS: i64 = 60;
 pub const SERVER_GRACE_SECONDS: i64 = 30;
 
-/// A gateway that lost its Service may still get sockets until all nodes know: an empty one is
-/// only believed to be empty after this.
+/// A gateway without the Service still receives sockets until all nodes have updated their rules. Only after this time
+/// does a count of zero sockets mean that it is drained.
 pub const GATEWAY_SETTLE_SECONDS: i64 = 10;
 
-/// How long a Deployment may make no progress before it counts as stuck.
+/// A Deployment without progress for so long counts as stuck.
 pub const PROGRESS_DEADLINE_SECONDS: i32 = 300;
 
-/// When nothing is under way: a safety net below the watches.
-pub const RESYNC: Duration = Duration::from_secs(300);
-/// While something starts; changes of the children wake the cluster anyway.
+/// The requeue interval if nothing is in progress, in case a watch misses an event.
+pub const RESYNC_INTERVAL: Duration = Duration::from_secs(300);
+/// The requeue interval while pods start. Changes of child objects trigger a reconcile anyway.
 pub const REQUEUE_STARTING: Duration = Duration::from_secs(10);
-/// While something drains: nothing but asking tells when it is empty.
+/// The requeue interval while a Deployment drains, because no watch reports its drain status.
 pub const REQUEUE_DRAINING: Duration = Duration::from_secs(1);
-/// While gateways connect to a shard that is to enter the table.
+/// The requeue interval while gateways connect to a joining shard.
 pub const REQUEUE_JOINING: Duration = Duration::from_millis(250);
-/// A ready shard enters the table at the latest after this, whoever has connected to it.
+/// A ready shard joins the routing table after this time, even if a gateway has not connected to it.
 pub const JOIN_DEADLINE_SECONDS: i64 = 5;
-/// How old the participants in status may get.
+/// The status updates participants at this interval.
 pub const PARTICIPANTS_SECONDS: i64 = 60;
-/// After so long without a fresh sample they are no longer shown.
-pub const PARTICIPANTS_KEPT_SECONDS: i64 = 300;
+/// The status drops participants after so long without a fresh sample.
+pub const PARTICIPANTS_EXPIRY_SECONDS: i64 = 300;
 
-/// What a kubelet says of a container is told up to this length: an event carries 1024 bytes.
-pub const KUBELET_MESSAGE_CHARS: usize = 200;
-/// So many causes stand in a condition at most.
-pub const TROUBLES_TOLD_MAX: usize = 3;
-/// A container that has ended so often of late, and is not ready, ends again and again.
+/// The longest kubelet message in an event or condition. An event has at most 1024 bytes.
+pub const KUBELET_MESSAGE_CHARS_MAX: usize = 200;
+/// The most pod failures in the message of a condition.
+pub const POD_FAILURES_REPORTED_MAX: usize = 3;
+/// A container that is not ready and has restarted so often recently is in a crash loop.
 pub const CRASH_RESTARTS: i32 = 2;
-/// A container that runs so long and is not ready waits for something. Managed servers are longer in starting, but
-/// then they are what is waited for.
+/// A container that is not ready after so long waits for something. Managed servers start more slowly, but other pods
+/// then wait for them and are not reported.
 pub const NOT_READY_SECONDS: i64 = 30;
-/// For so long a pod may wait for a node before it is told.
+/// A pod may be unschedulable for so long before it is reported.
 pub const UNSCHEDULABLE_SECONDS: i64 = 15;
-/// How long an ending counts: after so long without one the kubelet forgets them too.
-pub const CRASH_KEPT_SECONDS: i64 = 600;
+/// How long an exit counts. The kubelet resets its back-off after this time, too.
+pub const CRASH_EXPIRY_SECONDS: i64 = 600;
 
-/// Events of one pass at most.
+/// The most events of one reconcile.
 pub const EVENTS_MAX: usize = 8;
+
+/// The least memory for a managed Redis.
+pub const REDIS_MEMORY_BYTES_MIN: i128 = 8 << 20;
 
 const _: () = assert!(GATEWAY_CLOSE_WINDOW_SECONDS < GATEWAY_GRACE_SECONDS);

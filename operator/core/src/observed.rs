@@ -1,49 +1,43 @@
-//! Everything a decision looks at, read once per pass.
+//! The observed state: all inputs of a plan, read once per reconcile.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use poker_operator_api::{ClusterNames, Component, PokerCluster};
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
 
-use crate::build::hex;
 use crate::children::{Children, Live};
 use crate::scale::{Forecasts, Sample, ScaleMemory};
 use crate::status::pod_failures::PodFailure;
 
-/// Children as they stand, of every kind: all with the instance label of the cluster, and all
-/// with a name the operator would use, also when they belong to somebody else.
+/// The existing child objects of every kind: those with the instance label of the cluster, and those with a name that
+/// the operator would use, even if they have another owner.
 pub type LiveChildren = Children<Live>;
 
-/// Samples by component, then by `Metric::name()`. The built-in metrics of the gateway component
-/// also stand under their names; participants are read from `Component::Shard`.
+/// Samples by component, then by `Metric::name()`. Built-in metrics are under their names, `participants` under
+/// `Component::Shard`.
 pub type MetricSamples = BTreeMap<Component, BTreeMap<String, Sample>>;
 
-/// The keys of a Secret with fingerprints of their values: equal ones for equal values. The values
-/// themselves never enter a decision.
+/// The keys of a Secret with fingerprints of their values. No decision ever has access to the values themselves.
 pub type SecretKeys = BTreeMap<String, String>;
 
-/// Tells values apart without telling them: 16 hex digits.
-pub fn fingerprint(value: &[u8]) -> String {
-    hex(&Sha256::digest(value)[..8])
-}
-
-/// What a Deployment's admin port said: `/drain-status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a draining or joining Deployment reports at `/drain-status` of its admin port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DrainStatus {
-    /// Rooms or sockets, over all pods of the Deployment.
-    pub held: u64,
-    /// Gateways connected to a shard.
-    pub links: u64,
-    /// The oldest routing table any of its pods follows.
+    /// The rooms or sockets of all pods of the Deployment.
+    pub active: u64,
+    /// The gateways connected to a shard.
+    pub gateway_links: u64,
+    /// The oldest version of the routing table that any of its pods uses.
     pub routes_version: u64,
 }
 
-/// What Kafka said about the topic.
+/// The state of the topic in Kafka.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicObserved {
-    /// Kafka could not be asked; the text says why, unless it just was not asked yet.
+    /// The operator could not describe the topic. The text is the cause; without it, it has not tried yet.
     Unknown {
         why: Option<String>,
     },
@@ -55,34 +49,34 @@ pub enum TopicObserved {
     },
 }
 
-/// Everything a decision looks at.
+/// The observed state of a cluster.
 #[derive(Clone, Debug)]
 pub struct Observed {
     pub cluster: PokerCluster,
     pub live: LiveChildren,
-    /// The referenced Secrets and the made ones, by name; a Secret that does not exist is absent.
+    /// The Secrets that the spec refers to and that the operator created, by name. Those that do not exist are absent.
     pub secrets: BTreeMap<String, SecretKeys>,
-    /// By Deployment; absent when it could not be asked, or not all of its pods could.
+    /// By Deployment. Absent unless all of its pods answered.
     pub drains: BTreeMap<String, DrainStatus>,
     pub metrics: MetricSamples,
-    /// Why the Prometheus of the spec is not asked, if so; all samples are missing then.
+    /// Why the operator does not query Prometheus, if so. All samples are missing then.
     pub metrics_error: Option<String>,
-    /// What cannot be watched any more, and what to do: what was last seen of it stands in for it.
+    /// The watches that fail, and the remedy. Until they recover, the last observed objects count.
     pub stale_caches: Option<String>,
-    /// What keeps containers of the cluster from running.
+    /// Why containers of the cluster do not run.
     pub pod_failures: Vec<PodFailure>,
-    /// By component; of metrics with a predictive block, once enough was seen.
+    /// By component, for metrics with a predictive block and enough samples.
     pub forecasts: BTreeMap<Component, Forecasts>,
     pub topic: TopicObserved,
-    /// What the process remembers of scaling; empty after a restart.
+    /// The memory of earlier scaling decisions. Empty after a restart of the operator.
     pub memory: BTreeMap<Component, ScaleMemory>,
-    /// Fresh random bytes for a password that is made once.
+    /// Random bytes for the password of a new database.
     pub random: [u8; 32],
     pub now: Timestamp,
 }
 
 impl Observed {
-    /// Names of the cluster's objects.
+    /// The names of the cluster's objects.
     pub fn names(&self) -> ClusterNames {
         let meta = &self.cluster.metadata;
         ClusterNames::new(
@@ -91,12 +85,12 @@ impl Observed {
         )
     }
 
-    /// The uid of the cluster; empty only for objects that were never stored.
+    /// The UID of the cluster. Empty only for an object that was never stored.
     pub fn uid(&self) -> &str {
         self.cluster.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// Whether an object is controlled by this very cluster.
+    /// Whether this cluster controls the object.
     pub fn owns(&self, meta: &ObjectMeta) -> bool {
         meta.owner_references
             .iter()

@@ -1,4 +1,4 @@
-//! Objects of the cluster that nothing asks for any more.
+//! Orphans: objects of the cluster that are no longer needed.
 
 use std::collections::BTreeSet;
 
@@ -7,34 +7,29 @@ use kube::ResourceExt;
 
 use crate::children::{Children, Planned};
 use crate::for_each_kind;
-use crate::observed::{LiveChildren, Observed};
+use crate::observed::Observed;
 use crate::plan_result::ObjectRef;
 
-/// Live objects that belong to this very cluster, are neither planned nor kept, and are not
-/// already being deleted. In reverse order of application, so that a Service outlives its pods.
-pub fn of(
-    live: &LiveChildren,
-    seen: &Observed,
-    planned: &Children<Planned>,
-    kept: &BTreeSet<String>,
-) -> Vec<ObjectRef> {
+/// Existing objects that this cluster controls and that are neither planned, kept nor terminating. Workloads come first,
+/// so that a Service exists longer than its pods.
+pub fn find(observed: &Observed, planned: &Children<Planned>, kept: &BTreeSet<String>) -> Vec<ObjectRef> {
     let mut by_kind = Vec::new();
     macro_rules! collect {
         ($($kind:ident: $type:ident,)*) => {
-            $(by_kind.push(of_kind(seen, &live.$kind, &planned.$kind, kept));)*
+            $(by_kind.push(find_kind(observed, &observed.live.$kind, &planned.$kind, kept));)*
         };
     }
     for_each_kind!(collect);
     by_kind.into_iter().rev().flatten().collect()
 }
 
-fn of_kind<K>(seen: &Observed, live: &[K], planned: &[K], kept: &BTreeSet<String>) -> Vec<ObjectRef>
+fn find_kind<K>(observed: &Observed, live: &[K], planned: &[K], kept: &BTreeSet<String>) -> Vec<ObjectRef>
 where
     K: ResourceExt + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
 {
     let planned: BTreeSet<String> = planned.iter().map(ResourceExt::name_any).collect();
     live.iter()
-        .filter(|object| seen.owns(object.meta()) && object.meta().deletion_timestamp.is_none())
+        .filter(|object| observed.owns(object.meta()) && object.meta().deletion_timestamp.is_none())
         .filter(|object| !planned.contains(&object.name_any()) && !kept.contains(&object.name_any()))
         .filter_map(|object| {
             Some(ObjectRef {

@@ -1,4 +1,4 @@
-//! What a plan holds, and what became of it.
+//! A plan and its outcome.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,32 +10,32 @@ use poker_operator_api::servers::Topic;
 use crate::children::{Applied, Children, Planned};
 use crate::scale::ScaleDecision;
 
-/// What to do now, and when to look again.
+/// What to do now, and when to reconcile again.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Apply `replicas` before `children`; delete `orphans` last, only when all was applied.
+    /// Apply `replicas` before `children`. Delete `orphans` last, and only if all objects were applied.
     pub children: Children<Planned>,
     pub replicas: Vec<ReplicaTarget>,
-    /// `None` when it is known to be as wanted.
+    /// `None` if the topic matches the spec, or its state is unknown.
     pub topic: Option<DesiredTopic>,
     pub orphans: Vec<ObjectRef>,
-    /// Keep each decision's memory once everything was applied.
+    /// Store the memory of each decision once all objects are applied.
     pub scale: Vec<ScaleDecision>,
     pub summary: PlanSummary,
     pub requeue_after: Duration,
 }
 
-/// Replicas of a Deployment that exists, applied as `managers::SCALE`.
+/// The replicas of an existing Deployment, applied as `managers::SCALE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaTarget {
     pub deployment: String,
     pub replicas: i32,
 }
 
-/// A live object to delete, with preconditions uid and resource version.
+/// An existing object to delete, with its UID and resource version as preconditions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectRef {
-    /// `apps/v1` and so on.
+    /// For example `apps/v1`.
     pub api_version: &'static str,
     pub kind: &'static str,
     pub name: String,
@@ -43,14 +43,14 @@ pub struct ObjectRef {
     pub resource_version: String,
 }
 
-/// How the topic should be.
+/// The desired topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredTopic {
     pub name: String,
     pub settings: Topic,
 }
 
-/// What to do with the topic.
+/// The change of the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicPlan {
     Create {
@@ -59,7 +59,7 @@ pub enum TopicPlan {
         replication_factor: i32,
         retention_ms: i64,
     },
-    /// `None` leaves a property as it is.
+    /// `None` does not change a property.
     Alter {
         name: String,
         partitions: Option<i32>,
@@ -67,56 +67,56 @@ pub enum TopicPlan {
     },
 }
 
-/// What the status says beyond the applied objects.
+/// The part of the status that the applied objects do not contain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlanSummary {
     pub paused: bool,
-    /// The revision the spec asks for.
+    /// The revision of the spec.
     pub revision: String,
-    pub gateway: GatewayFacts,
-    pub shards: ShardFacts,
-    /// Deployments that drain, and since when.
+    pub gateway: GatewaySummary,
+    pub shards: ShardSummary,
+    /// Deployments that drain, with the time at which they started.
     pub draining: BTreeMap<String, Timestamp>,
-    /// Deployments that drained until now.
+    /// Deployments that no longer drain.
     pub drained: BTreeMap<String, Drained>,
 }
 
-/// How the draining of a Deployment has ended.
+/// How the draining of a Deployment ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// It holds nothing any more.
+    /// It has no rooms or sockets left.
     Empty,
-    /// Its time is up; with what it held then, if it could be asked.
-    Deadline { held: Option<u64> },
-    /// It is to stay after all.
-    Wanted,
-    /// Somebody else deleted it.
-    Gone,
+    /// Its deadline passed, with so many rooms or sockets left, if known.
+    Deadline { active: Option<u64> },
+    /// It is needed again.
+    Kept,
+    /// Another client deleted it.
+    Deleted,
 }
 
-/// The gateways' part of [`PlanSummary`].
+/// The gateways in a [`PlanSummary`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GatewayFacts {
+pub struct GatewaySummary {
     pub desired: i32,
-    /// The revision that gets new sockets.
+    /// The revision that receives new sockets.
     pub serving: String,
 }
 
-/// The shards' part of [`PlanSummary`].
+/// The shards in a [`PlanSummary`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShardFacts {
+pub struct ShardSummary {
     pub desired: i32,
-    /// Deployments of the Active entries of the routing table.
+    /// The Deployments of the active entries in the routing table.
     pub active: Vec<String>,
-    /// Active entries on the wanted revision.
+    /// The number of active entries on the desired revision.
     pub updated: i32,
     pub routes_version: u64,
 }
 
-/// What became of a plan.
+/// The outcome of a plan.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Of the plan that was carried out; `None` when the spec is invalid.
+    /// The summary of the plan. `None` if the spec is invalid.
     pub summary: Option<PlanSummary>,
     /// The scaling decisions of the plan.
     pub scale: Vec<ScaleDecision>,
@@ -124,7 +124,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The outcome when nothing could be planned.
+    /// The outcome without a plan.
     pub fn not_planned() -> Self {
         Self {
             summary: None,
@@ -134,12 +134,12 @@ impl Outcome {
     }
 }
 
-/// Why a step could not be carried out.
+/// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// CamelCase, from a fixed set: it becomes the reason of a condition.
+    /// In CamelCase, from a fixed set. It becomes the reason of a condition.
     pub reason: &'static str,
-    /// For people; without secrets.
+    /// For users. Contains no secrets.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! A small Kubernetes for tests: applies plans, and pods become ready when told.
+//! A simulated Kubernetes cluster for tests: it applies plans, and tests decide when pods become ready.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,13 @@ use kube::ResourceExt;
 use poker_operator_api::PokerCluster;
 
 use crate::children::{Applied, Children};
-use crate::observed::{DrainStatus, Observed, SecretKeys, TopicObserved, fingerprint};
+use crate::hash::fingerprint;
+use crate::observed::{DrainStatus, Observed, SecretKeys, TopicObserved};
 use crate::plan_result::{Outcome, Plan, TopicPlan};
 use crate::validate::{Invalid, Validated, validate};
 use crate::{for_each_kind, plan, status, topic};
 
-/// A cluster of that name and spec, seen for the first time.
+/// The observed state of a new cluster with this name and spec.
 pub fn observed(name: &str, spec: &str) -> Observed {
     let spec = serde_saphyr::from_str(spec).unwrap();
     let mut cluster = PokerCluster::new(name, spec);
@@ -37,33 +38,34 @@ pub fn observed(name: &str, spec: &str) -> Observed {
     }
 }
 
-/// Keys of a Secret, each with a value.
+/// The keys of a Secret, each with a value.
 pub fn keys<'a>(names: impl IntoIterator<Item = &'a str>) -> SecretKeys {
     let key = |name: &str| (name.to_owned(), fingerprint(name.as_bytes()));
     names.into_iter().map(key).collect()
 }
 
-pub struct World {
-    pub seen: Observed,
+/// A cluster whose plans are applied at once.
+pub struct TestCluster {
+    pub observed: Observed,
     writes: u64,
 }
 
-impl World {
-    pub fn new(seen: Observed) -> Self {
-        Self { seen, writes: 0 }
+impl TestCluster {
+    pub fn new(observed: Observed) -> Self {
+        Self { observed, writes: 0 }
     }
 
     pub fn validated(&self) -> Result<Validated, Invalid> {
-        validate(&self.seen)
+        validate(&self.observed)
     }
 
-    /// One pass of the operator.
-    pub fn pass(&mut self) -> Plan {
+    /// One reconcile.
+    pub fn reconcile(&mut self) -> Plan {
         let valid = self.validated();
-        let plan = plan::plan(valid.as_ref().unwrap(), &self.seen);
+        let plan = plan::plan(valid.as_ref().unwrap(), &self.observed);
         let applied = self.apply(&plan);
         for decision in &plan.scale {
-            self.seen
+            self.observed
                 .memory
                 .insert(decision.component, decision.memory.clone());
         }
@@ -72,14 +74,14 @@ impl World {
             scale: plan.scale.clone(),
             applied: Ok(applied),
         };
-        let status = status::derive(&valid, &self.seen, &outcome);
-        self.seen.cluster.status = Some(status);
+        let status = status::derive(&valid, &self.observed, &outcome);
+        self.observed.cluster.status = Some(status);
         plan
     }
 
     fn apply(&mut self, plan: &Plan) -> Children<Applied> {
         let writes = &mut self.writes;
-        let live = &mut self.seen.live;
+        let live = &mut self.observed.live;
         for target in &plan.replicas {
             let found = live
                 .deployments
@@ -102,7 +104,7 @@ impl World {
         }
         for secret in &plan.children.secrets {
             let names = secret.data.iter().flatten().map(|(key, _)| key.as_str());
-            self.seen.secrets.insert(secret.name_any(), keys(names));
+            self.observed.secrets.insert(secret.name_any(), keys(names));
         }
         let mut children = Children::<Applied> {
             deployments,
@@ -116,17 +118,19 @@ impl World {
         }
         for_each_kind!(put_all);
         for orphan in &plan.orphans {
-            let gone = |name: String, kind: &str| orphan.kind == kind && name == orphan.name;
-            live.deployments.retain(|d| !gone(d.name_any(), "Deployment"));
-            live.services.retain(|s| !gone(s.name_any(), "Service"));
-            live.stateful_sets.retain(|s| !gone(s.name_any(), "StatefulSet"));
-            live.secrets.retain(|s| !gone(s.name_any(), "Secret"));
-            live.ingresses.retain(|i| !gone(i.name_any(), "Ingress"));
+            let is_orphan = |name: String, kind: &str| orphan.kind == kind && name == orphan.name;
+            live.deployments
+                .retain(|d| !is_orphan(d.name_any(), "Deployment"));
+            live.services.retain(|s| !is_orphan(s.name_any(), "Service"));
+            live.stateful_sets
+                .retain(|s| !is_orphan(s.name_any(), "StatefulSet"));
+            live.secrets.retain(|s| !is_orphan(s.name_any(), "Secret"));
+            live.ingresses.retain(|i| !is_orphan(i.name_any(), "Ingress"));
             live.network_policies
-                .retain(|n| !gone(n.name_any(), "NetworkPolicy"));
+                .retain(|n| !is_orphan(n.name_any(), "NetworkPolicy"));
         }
-        let wish = plan.topic.as_ref();
-        let topic = wish.and_then(|wish| topic::plan(&wish.name, &wish.settings, &self.seen.topic));
+        let desired = plan.topic.as_ref();
+        let topic = desired.and_then(|topic| topic::plan(&topic.name, &topic.settings, &self.observed.topic));
         match &topic {
             Some(TopicPlan::Create {
                 partitions,
@@ -134,24 +138,24 @@ impl World {
                 retention_ms,
                 ..
             }) => {
-                self.seen.topic = TopicObserved::Present {
+                self.observed.topic = TopicObserved::Present {
                     partitions: *partitions,
                     replication_factor: *replication_factor,
                     retention_ms: Some(*retention_ms),
                 };
             }
-            _ if matches!(self.seen.topic, TopicObserved::Unknown { .. }) => {
-                self.seen.topic = TopicObserved::Absent
+            _ if matches!(self.observed.topic, TopicObserved::Unknown { .. }) => {
+                self.observed.topic = TopicObserved::Absent
             }
             _ => {}
         }
         children
     }
 
-    /// All pods of matching Deployments and StatefulSets become ready, or none is.
+    /// Makes all pods of matching Deployments and StatefulSets ready, or none.
     pub fn set_ready(&mut self, matching: &str, is_ready: bool) {
         for deployment in self
-            .seen
+            .observed
             .live
             .deployments
             .iter_mut()
@@ -173,7 +177,7 @@ impl World {
             });
         }
         for set in self
-            .seen
+            .observed
             .live
             .stateful_sets
             .iter_mut()
@@ -188,17 +192,17 @@ impl World {
         }
     }
 
-    /// Draining Deployments say that they are empty and follow any table.
+    /// Makes draining Deployments empty and lets them use any routing table.
     pub fn drain_all(&mut self) {
-        let names = plan::drains(&self.seen.live, &self.seen.names());
-        self.seen.drains = names
+        let names = plan::drains(&self.observed.live, &self.observed.names());
+        self.observed.drains = names
             .into_iter()
             .map(|name| {
                 (
                     name,
                     DrainStatus {
-                        held: 0,
-                        links: u64::MAX,
+                        active: 0,
+                        gateway_links: u64::MAX,
                         routes_version: u64::MAX,
                     },
                 )
@@ -207,13 +211,13 @@ impl World {
     }
 
     pub fn wait(&mut self, seconds: i64) {
-        self.seen.now += SignedDuration::from_secs(seconds);
+        self.observed.now += SignedDuration::from_secs(seconds);
     }
 
-    /// Everything becomes ready and drains, until nothing is left to do.
+    /// Makes everything ready and drained until nothing changes any more.
     pub fn settle(&mut self) {
         for _ in 0..60 {
-            self.pass();
+            self.reconcile();
             self.set_ready("", true);
             self.drain_all();
             self.wait(1);
@@ -221,14 +225,14 @@ impl World {
     }
 
     pub fn condition(&self, type_: &str) -> (String, String) {
-        let status = self.seen.cluster.status.as_ref().unwrap();
+        let status = self.observed.cluster.status.as_ref().unwrap();
         let found = status.conditions.iter().find(|c| c.type_ == type_).unwrap();
         (found.status.clone(), found.reason.clone())
     }
 
     pub fn deployments(&self) -> Vec<String> {
         let mut names: Vec<String> = self
-            .seen
+            .observed
             .live
             .deployments
             .iter()
@@ -250,7 +254,7 @@ fn retype<A, B>(children: &Children<A>) -> Children<B> {
     retyped
 }
 
-/// Stores objects as an API server would: the uid stays, the resource version moves.
+/// Stores objects as the API server does: the UID stays, the resource version changes.
 fn put<K: ResourceExt + Clone>(live: &mut Vec<K>, objects: &mut [K], writes: &mut u64) {
     for object in objects {
         *writes += 1;

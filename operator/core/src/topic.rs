@@ -1,4 +1,4 @@
-//! The Kafka topic that carries the history.
+//! The Kafka topic for the history.
 
 use poker_operator_api::servers::{DeletionPolicy, Topic};
 use poker_operator_api::{ClusterNames, PokerCluster};
@@ -8,24 +8,23 @@ use crate::plan_result::{DesiredTopic, TopicPlan};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 
-/// The topic's name.
+/// The name of the topic.
 pub fn name(names: &ClusterNames, topic: &Topic) -> String {
     topic.name.clone().unwrap_or_else(|| names.topic())
 }
 
-/// What should be looked after; `None` when it is as wanted, or before anybody knows how it is: a topic that does
-/// not fit is left as it is.
-pub fn wish(name: &str, topic: &Topic, seen: &TopicObserved) -> Option<DesiredTopic> {
-    plan(name, topic, seen).map(|_| DesiredTopic {
+/// The desired topic. `None` if the topic matches it, has too many partitions, or its state is unknown.
+pub fn desired(name: &str, topic: &Topic, observed: &TopicObserved) -> Option<DesiredTopic> {
+    plan(name, topic, observed).map(|_| DesiredTopic {
         name: name.to_owned(),
         settings: topic.clone(),
     })
 }
 
-/// What to change; `None` when it is as wanted, or nobody knows how it is.
-pub fn plan(name: &str, topic: &Topic, seen: &TopicObserved) -> Option<TopicPlan> {
+/// The change of the topic. `None` if it matches the spec, or its state is unknown.
+pub fn plan(name: &str, topic: &Topic, observed: &TopicObserved) -> Option<TopicPlan> {
     let retention_ms = i64::from(topic.retention_hours) * MS_PER_HOUR;
-    match seen {
+    match observed {
         TopicObserved::Unknown { .. } => None,
         TopicObserved::Absent => Some(TopicPlan::Create {
             name: name.to_owned(),
@@ -35,11 +34,11 @@ pub fn plan(name: &str, topic: &Topic, seen: &TopicObserved) -> Option<TopicPlan
         }),
         TopicObserved::Present {
             partitions,
-            retention_ms: kept,
+            retention_ms: current,
             ..
         } => {
             let more = (*partitions < topic.partitions).then_some(topic.partitions);
-            let retention = (*kept != Some(retention_ms)).then_some(retention_ms);
+            let retention = (*current != Some(retention_ms)).then_some(retention_ms);
             (more.is_some() || retention.is_some()).then(|| TopicPlan::Alter {
                 name: name.to_owned(),
                 partitions: more,
@@ -49,17 +48,17 @@ pub fn plan(name: &str, topic: &Topic, seen: &TopicObserved) -> Option<TopicPlan
     }
 }
 
-/// The topic to delete before the cluster may go, if that is asked for. A managed Kafka goes with
-/// the cluster, and its topic with it.
-pub fn finalized(cluster: &PokerCluster) -> Option<String> {
+/// The topic to delete before the cluster, if the spec requires it. A managed Kafka is deleted with the cluster, including
+/// its topic.
+pub fn to_delete(cluster: &PokerCluster) -> Option<String> {
     let kafka = &cluster.spec.kafka;
-    let asked = kafka.topic.deletion_policy == DeletionPolicy::Delete && kafka.external.is_some();
+    let is_deleted = kafka.topic.deletion_policy == DeletionPolicy::Delete && kafka.external.is_some();
     let meta = &cluster.metadata;
     let names = ClusterNames::new(
         meta.namespace.as_deref().unwrap_or("default"),
         meta.name.as_deref().unwrap_or_default(),
     );
-    asked.then(|| name(&names, &kafka.topic))
+    is_deleted.then(|| name(&names, &kafka.topic))
 }
 
 #[cfg(test)]
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_only_what_differs() {
+    fn the_plan_changes_only_what_differs() {
         let topic = Topic {
             partitions: 6,
             retention_hours: 1,
@@ -105,10 +104,10 @@ mod tests {
             (present(6, None), alter(None, Some(MS_PER_HOUR))),
             (present(3, Some(1)), alter(Some(6), Some(MS_PER_HOUR))),
         ];
-        for (seen, expected) in table {
-            assert_eq!(plan("t", &topic, &seen), expected, "{seen:?}");
-            let wished = wish("t", &topic, &seen);
-            assert_eq!(wished.is_some(), expected.is_some(), "{seen:?}");
+        for (observed, expected) in table {
+            assert_eq!(plan("t", &topic, &observed), expected, "{observed:?}");
+            let desired = desired("t", &topic, &observed);
+            assert_eq!(desired.is_some(), expected.is_some(), "{observed:?}");
         }
     }
 }

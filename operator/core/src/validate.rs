@@ -1,4 +1,4 @@
-//! What only the operator can know about a spec: the schema has checked all else.
+//! Validates what the schema cannot: quantities, references, names and the topic.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use poker_operator_api::common::SecretKeyRef;
 use poker_operator_api::conditions::reasons;
-use poker_operator_api::servers::{ManagedDatabase, ManagedKafka, ManagedRedis};
 use poker_operator_api::{Autoscaling, ClusterNames, Component, PokerClusterSpec, Quantity};
 
 use crate::build::{Context, PASSWORD_KEY, URL_KEY};
 use crate::children::Children;
-use crate::observed::{Observed, TopicObserved, fingerprint};
+use crate::hash::fingerprint;
+use crate::limits::REDIS_MEMORY_BYTES_MIN;
+use crate::observed::{Observed, TopicObserved};
 use crate::revision::revision;
-use crate::{scale, topic};
+use crate::scale;
+use crate::servers::{DatabaseServer, KafkaServer, Servers};
 
-/// The least memory a managed Redis can do with.
-const REDIS_MEMORY_BYTES_MIN: i128 = 8 << 20;
-
-/// A spec that can be carried out.
+/// A valid spec.
 #[derive(Clone, Debug)]
 pub struct Validated {
     pub names: ClusterNames,
@@ -26,83 +25,53 @@ pub struct Validated {
     pub generation: i64,
     pub spec: PokerClusterSpec,
     pub servers: Servers,
-    /// Changes with what the pods read from Secrets of others.
+    /// A hash of the credentials that pods read from referenced Secrets.
     pub credentials: Option<String>,
-    /// Of the pods the spec asks for.
+    /// The revision of the spec.
     pub revision: String,
 }
 
-/// Where the servers are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Servers {
-    pub redis: RedisServer,
-    pub kafka: KafkaServer,
-    pub database: DatabaseServer,
-    /// The topic's name.
-    pub topic: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedisServer {
-    Managed(ManagedRedis),
-    External(SecretKeyRef),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KafkaServer {
-    Managed(ManagedKafka),
-    /// Brokers as `host:port`.
-    External(Vec<String>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseServer {
-    Managed(ManagedDatabase),
-    External(SecretKeyRef),
-    None,
-}
-
-/// Why a spec cannot be carried out. It waits for a change of the spec or of what it refers to.
+/// Why a spec is invalid. The operator waits for a change of the spec or of an object it refers to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
     pub reason: &'static str,
-    /// What is wrong and what to write instead.
+    /// The field, the cause and the remedy.
     pub message: String,
 }
 
 fn invalid(message: impl Into<String>) -> Invalid {
     Invalid {
-        reason: reasons::INVALID,
+        reason: reasons::INVALID_SPEC,
         message: message.into(),
     }
 }
 
-/// Checks a spec against what is there.
+/// Validates a spec against the observed state.
 ///
 /// # Errors
-/// The first thing that is wrong, most fundamental first.
-pub fn validate(seen: &Observed) -> Result<Validated, Invalid> {
-    let spec = &seen.cluster.spec;
-    let names = seen.names();
-    let servers = servers(spec, &names);
+/// The first problem, the most fundamental ones first.
+pub fn validate(observed: &Observed) -> Result<Validated, Invalid> {
+    let spec = &observed.cluster.spec;
+    let names = observed.names();
+    let servers = Servers::of(spec, &names);
     quantities(spec)?;
     autoscaling(spec)?;
-    servers_reachable(&servers)?;
-    foreign_names(seen, &names)?;
-    secrets(seen, &servers)?;
-    topic_fits(seen)?;
-    let credentials = credentials(seen);
+    bootstrap_servers(&servers)?;
+    name_conflicts(observed, &names)?;
+    secrets(observed, &servers)?;
+    topic_fits(observed)?;
+    let credentials = credentials(observed);
     let revision = revision(&Context {
         credentials: credentials.as_deref(),
         names: &names,
-        uid: seen.uid(),
+        uid: observed.uid(),
         spec,
         servers: &servers,
     });
     Ok(Validated {
-        uid: seen.uid().to_owned(),
-        generation: seen.cluster.metadata.generation.unwrap_or_default(),
+        uid: observed.uid().to_owned(),
+        generation: observed.cluster.metadata.generation.unwrap_or_default(),
         spec: spec.clone(),
         names,
         servers,
@@ -112,7 +81,7 @@ pub fn validate(seen: &Observed) -> Result<Validated, Invalid> {
 }
 
 impl Validated {
-    /// What all builders know.
+    /// The inputs of the builders.
     pub(crate) fn context(&self) -> Context<'_> {
         Context {
             credentials: self.credentials.as_deref(),
@@ -121,28 +90,6 @@ impl Validated {
             spec: &self.spec,
             servers: &self.servers,
         }
-    }
-}
-
-fn servers(spec: &PokerClusterSpec, names: &ClusterNames) -> Servers {
-    let redis = match &spec.redis.external {
-        Some(external) => RedisServer::External(external.url_secret_ref.clone()),
-        None => RedisServer::Managed(spec.redis.managed.clone().unwrap_or_default()),
-    };
-    let kafka = match &spec.kafka.external {
-        Some(external) => KafkaServer::External(external.bootstrap_servers.clone()),
-        None => KafkaServer::Managed(spec.kafka.managed.clone().unwrap_or_default()),
-    };
-    let database = match (&spec.database.none, &spec.database.external) {
-        (Some(_), _) => DatabaseServer::None,
-        (None, Some(external)) => DatabaseServer::External(external.url_secret_ref.clone()),
-        (None, None) => DatabaseServer::Managed(spec.database.managed.clone().unwrap_or_default()),
-    };
-    Servers {
-        redis,
-        kafka,
-        database,
-        topic: topic::name(names, &spec.kafka.topic),
     }
 }
 
@@ -158,7 +105,7 @@ fn quantities(spec: &PokerClusterSpec) -> Result<(), Invalid> {
         for (name, quantity) in resources.requests.iter().chain(&resources.limits) {
             if quantity.milli().is_none() {
                 return Err(invalid(format!(
-                    "{part}.resources: {name} is {quantity}, which is no quantity: write for instance 500m or 256Mi"
+                    "{part}.resources: {name} is {quantity}, which is not a quantity: use a value such as 500m or 256Mi"
                 )));
             }
         }
@@ -166,7 +113,7 @@ fn quantities(spec: &PokerClusterSpec) -> Result<(), Invalid> {
             let limit = resources.limits.get(name);
             if limit.is_some_and(|l| l.milli() < request.milli()) {
                 return Err(invalid(format!(
-                    "{part}.resources: the limit of {name} is below its request of {request}: raise the limit or lower the request"
+                    "{part}.resources: the limit of {name} is less than its request of {request}: raise the limit or lower the request"
                 )));
             }
         }
@@ -174,7 +121,7 @@ fn quantities(spec: &PokerClusterSpec) -> Result<(), Invalid> {
     let memory: &Quantity = &managed.memory;
     if memory.ceil().is_none_or(|bytes| bytes < REDIS_MEMORY_BYTES_MIN) {
         return Err(invalid(format!(
-            "redis.managed.memory is {memory}: write at least 8Mi"
+            "redis.managed.memory is {memory}: set it to at least 8Mi"
         )));
     }
     Ok(())
@@ -189,7 +136,7 @@ fn autoscaling(spec: &PokerClusterSpec) -> Result<(), Invalid> {
         let Some(block) = block else { continue };
         if spec.prometheus.is_none() {
             return Err(invalid(format!(
-                "{part}.autoscaling needs metrics: set prometheus.url or remove {part}.autoscaling"
+                "{part}.autoscaling requires metrics: set prometheus.url or remove {part}.autoscaling"
             )));
         }
         autoscaling_block(block).map_err(|message| invalid(format!("{part}.autoscaling.{message}")))?;
@@ -197,16 +144,18 @@ fn autoscaling(spec: &PokerClusterSpec) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// What no schema says of an `autoscaling` block.
+/// Validates what the schema cannot in an `autoscaling` block.
 ///
 /// # Errors
-/// The field, what is wrong with it and what to write instead.
+/// The field, the cause and the remedy.
 pub fn autoscaling_block(block: &Autoscaling) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for metric in &block.metrics {
         let name = metric.name();
         if !names.insert(name) {
-            return Err(format!("metrics has {name} twice: give each its own name"));
+            return Err(format!(
+                "metrics: {name} is used twice: give each metric its own name"
+            ));
         }
         let targets = [&metric.target.average_value, &metric.target.value];
         let mut given = targets.into_iter().flatten();
@@ -214,7 +163,7 @@ pub fn autoscaling_block(block: &Autoscaling) -> Result<(), String> {
             || given.any(|t| t.milli().is_none())
         {
             return Err(format!(
-                "metrics: the target of {name} must be above 0, e.g. \"50\""
+                "metrics: the target of {name} must be greater than 0, e.g. \"50\""
             ));
         }
     }
@@ -224,17 +173,17 @@ pub fn autoscaling_block(block: &Autoscaling) -> Result<(), String> {
     Ok(())
 }
 
-fn servers_reachable(servers: &Servers) -> Result<(), Invalid> {
+fn bootstrap_servers(servers: &Servers) -> Result<(), Invalid> {
     match &servers.kafka {
         KafkaServer::External(brokers) if brokers.is_empty() => Err(invalid(
-            "kafka.external.bootstrapServers is empty: write at least one host:port, or use kafka.managed",
+            "kafka.external.bootstrapServers is empty: add at least one host:port, or use kafka.managed",
         )),
         _ => Ok(()),
     }
 }
 
-/// Names the operator would use must be free or already ours: nobody else's object is taken over.
-fn foreign_names(seen: &Observed, names: &ClusterNames) -> Result<(), Invalid> {
+/// The names that the operator uses must be free or belong to this cluster. The operator never adopts other objects.
+fn name_conflicts(observed: &Observed, names: &ClusterNames) -> Result<(), Invalid> {
     let Children {
         service_accounts,
         roles,
@@ -248,7 +197,7 @@ fn foreign_names(seen: &Observed, names: &ClusterNames) -> Result<(), Invalid> {
         stateful_sets,
         deployments,
         state: _,
-    } = &seen.live;
+    } = &observed.live;
     let component = |c: Component| names.component(c);
     let (app, public) = ([names.app()], [names.public()]);
     let (shard, gateway) = (component(Component::Shard), component(Component::Gateway));
@@ -259,53 +208,53 @@ fn foreign_names(seen: &Observed, names: &ClusterNames) -> Result<(), Invalid> {
     let mut policies = servers.to_vec();
     policies.extend([shard.clone(), gateway.clone(), worker.clone()]);
     let checks = [
-        foreign(seen, "ServiceAccount", service_accounts, &app),
-        foreign(seen, "Role", roles, &app),
-        foreign(seen, "RoleBinding", role_bindings, &app),
-        foreign(seen, "Secret", secrets, &[component(Component::Database)]),
-        foreign(seen, "ConfigMap", config_maps, &[names.routes()]),
-        foreign(seen, "Service", services, &service_names),
-        foreign(seen, "NetworkPolicy", network_policies, &policies),
+        foreign(observed, "ServiceAccount", service_accounts, &app),
+        foreign(observed, "Role", roles, &app),
+        foreign(observed, "RoleBinding", role_bindings, &app),
+        foreign(observed, "Secret", secrets, &[component(Component::Database)]),
+        foreign(observed, "ConfigMap", config_maps, &[names.routes()]),
+        foreign(observed, "Service", services, &service_names),
+        foreign(observed, "NetworkPolicy", network_policies, &policies),
         foreign(
-            seen,
+            observed,
             "PodDisruptionBudget",
             pod_disruption_budgets,
             &[gateway, shard],
         ),
-        foreign(seen, "Ingress", ingresses, &public),
-        foreign(seen, "StatefulSet", stateful_sets, &servers),
-        foreign(seen, "Deployment", deployments, &[worker]),
+        foreign(observed, "Ingress", ingresses, &public),
+        foreign(observed, "StatefulSet", stateful_sets, &servers),
+        foreign(observed, "Deployment", deployments, &[worker]),
     ];
     match checks.into_iter().flatten().next() {
         None => Ok(()),
         Some((kind, name)) => Err(Invalid {
-            reason: reasons::FOREIGN_OWNED,
+            reason: reasons::NAME_CONFLICT,
             message: format!(
-                "{kind} {name} exists and belongs to somebody else: rename or delete it, or give this PokerCluster another name"
+                "{kind} {name} exists and is not controlled by this PokerCluster: rename or delete it, or choose another name for this PokerCluster"
             ),
         }),
     }
 }
 
-/// The first object of a kind that has a name of ours, or a revision's, but is not ours.
+/// The first object of a kind that this cluster does not control although it has one of its names.
 fn foreign<K: ResourceExt>(
-    seen: &Observed,
+    observed: &Observed,
     kind: &'static str,
     live: &[K],
     names: &[String],
 ) -> Option<(&'static str, String)> {
-    let cluster = seen.names();
+    let cluster = observed.names();
     let revised = |name: &str| cluster.parse_shard(name).is_some() || cluster.parse_gateway(name).is_some();
     let has_revisions = matches!(kind, "Deployment" | "Service");
     live.iter()
         .map(|object| object.meta())
-        .filter(|meta: &&ObjectMeta| !seen.owns(meta))
+        .filter(|meta: &&ObjectMeta| !observed.owns(meta))
         .filter_map(|meta| meta.name.as_deref())
         .find(|name| names.iter().any(|n| n == name) || has_revisions && revised(name))
         .map(|name| (kind, name.to_owned()))
 }
 
-/// The Secrets of others that pods read, each with its field.
+/// The Secrets that the spec refers to, each with its field.
 pub fn referenced(spec: &PokerClusterSpec) -> impl Iterator<Item = (&'static str, &SecretKeyRef)> {
     let redis = spec.redis.external.as_ref();
     let database = spec.database.external.as_ref();
@@ -314,9 +263,9 @@ pub fn referenced(spec: &PokerClusterSpec) -> impl Iterator<Item = (&'static str
     redis.into_iter().chain(database)
 }
 
-fn secrets(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
-    for (field, reference) in referenced(&seen.cluster.spec) {
-        let keys = seen.secrets.get(&reference.name);
+fn secrets(observed: &Observed, servers: &Servers) -> Result<(), Invalid> {
+    for (field, reference) in referenced(&observed.cluster.spec) {
+        let keys = observed.secrets.get(&reference.name);
         if !keys.is_some_and(|keys| keys.contains_key(&reference.key)) {
             return Err(Invalid {
                 reason: reasons::SECRET_MISSING,
@@ -324,64 +273,66 @@ fn secrets(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
             });
         }
     }
-    made_secret(seen, servers)
+    database_secret(observed, servers)
 }
 
-/// 8 hex digits that change with what the pods read from Secrets of others. The made one never
-/// changes. Salted with the cluster's uid: equal credentials of two clusters do not show.
-fn credentials(seen: &Observed) -> Option<String> {
-    let read = referenced(&seen.cluster.spec)
-        .filter_map(|(field, SecretKeyRef { name, key })| Some((field, seen.secrets.get(name)?.get(key)?)));
+/// A hash of the credentials that pods read from referenced Secrets: 8 hex digits. The Secret that the operator creates
+/// never changes. The salt is the UID of the cluster, so that equal credentials of two clusters have different hashes.
+fn credentials(observed: &Observed) -> Option<String> {
+    let read = referenced(&observed.cluster.spec).filter_map(|(field, SecretKeyRef { name, key })| {
+        Some((field, observed.secrets.get(name)?.get(key)?))
+    });
     let read: Vec<_> = read.collect();
-    let salted = format!("{} {read:?}", seen.uid());
+    let salted = format!("{} {read:?}", observed.uid());
     (!read.is_empty()).then(|| fingerprint(salted.as_bytes())[..8].to_owned())
 }
 
-/// What to say when a Secret, or the key in it, that `field` refers to is not there.
+/// The message for a missing Secret, or a missing key, that `field` refers to.
 pub fn secret_missing(field: &str, SecretKeyRef { name, key }: &SecretKeyRef, exists: bool) -> String {
-    let what = if exists {
+    let problem = if exists {
         format!("has no key {key}")
     } else {
         "does not exist".to_owned()
     };
-    format!("{field}: Secret {name} {what}: create it with the key {key}, or correct the reference")
+    format!("{field}: Secret {name} {problem}: create it with the key {key}, or correct the reference")
 }
 
-/// The database's Secret is never written again, so it must be whole, and there while a database has its password.
-fn made_secret(seen: &Observed, servers: &Servers) -> Result<(), Invalid> {
+/// The operator writes the Secret of the managed database only once. So it must be complete, and it must exist as long as
+/// the database does.
+fn database_secret(observed: &Observed, servers: &Servers) -> Result<(), Invalid> {
     if !matches!(servers.database, DatabaseServer::Managed(_)) {
         return Ok(());
     }
-    let name = seen.names().component(Component::Database);
+    let name = observed.names().component(Component::Database);
     let runs = || {
-        let mut sets = seen.live.stateful_sets.iter();
+        let mut sets = observed.live.stateful_sets.iter();
         sets.any(|set| set.metadata.name.as_ref() == Some(&name))
     };
-    let lost = match seen.secrets.get(&name) {
+    let problem = match observed.secrets.get(&name) {
         Some(keys) => [URL_KEY, PASSWORD_KEY]
             .into_iter()
             .find(|key| !keys.contains_key(*key))
-            .map(|key| format!("lost its key {key}")),
-        None => runs().then(|| "is gone, and with it the password of the database".to_owned()),
+            .map(|key| format!("no longer has the key {key}")),
+        None => runs().then(|| "was deleted, and with it the password of the database".to_owned()),
     };
-    match lost {
+    match problem {
         None => Ok(()),
-        Some(what) => Err(Invalid {
+        Some(problem) => Err(Invalid {
             reason: reasons::SECRET_MISSING,
             message: format!(
-                "Secret {name} {what}: restore it, or delete the StatefulSet {name} and what is left of the Secret to begin with an empty database, and then restart gateways and worker (kubectl rollout restart)"
+                "Secret {name} {problem}: restore it. To start with an empty database instead, delete the StatefulSet {name} and the Secret, then restart gateways and workers (kubectl rollout restart)"
             ),
         }),
     }
 }
 
-fn topic_fits(seen: &Observed) -> Result<(), Invalid> {
-    let wanted = seen.cluster.spec.kafka.topic.partitions;
-    match seen.topic {
-        TopicObserved::Present { partitions, .. } if partitions > wanted => Err(Invalid {
-            reason: reasons::TOPIC_CANNOT_SHRINK,
+fn topic_fits(observed: &Observed) -> Result<(), Invalid> {
+    let desired = observed.cluster.spec.kafka.topic.partitions;
+    match observed.topic {
+        TopicObserved::Present { partitions, .. } if partitions > desired => Err(Invalid {
+            reason: reasons::TOPIC_SHRINK_UNSUPPORTED,
             message: format!(
-                "the topic has {partitions} partitions and cannot lose any: set kafka.topic.partitions to {partitions} or more, or name another topic"
+                "the topic has {partitions} partitions, and Kafka cannot remove any: set kafka.topic.partitions to {partitions} or more, or set another kafka.topic.name"
             ),
         }),
         _ => Ok(()),

@@ -24,7 +24,7 @@ pub fn any_changed<K: ResourceExt>(before: &K, after: &K) -> bool {
 
 /// For pods: why they do not run. The workload's status covers the rest.
 pub fn pod_failure_changed(before: &Pod, after: &Pod) -> bool {
-    pod_failures::signs(before) != pod_failures::signs(after)
+    pod_failures::fingerprint(before) != pod_failures::fingerprint(after)
 }
 
 /// For clusters: not the status, which the operator writes itself.

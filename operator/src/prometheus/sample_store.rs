@@ -5,7 +5,7 @@ use super::limits;
 use crate::cluster_key::ClusterKey;
 use jiff::Timestamp;
 use poker_operator_core::{
-    observed::fingerprint,
+    hash::fingerprint,
     scale::{Sample, stale_after},
 };
 use std::{

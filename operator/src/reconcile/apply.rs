@@ -183,7 +183,7 @@ impl Apply<'_> {
             return Ok(());
         }
         Err(Error::Failed(Failure {
-            reason: reasons::FOREIGN_OWNED,
+            reason: reasons::NAME_CONFLICT,
             message: format!(
                 "{} {} exists and belongs to another owner: rename this PokerCluster or delete the object",
                 kind::<K>(),

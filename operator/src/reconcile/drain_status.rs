@@ -11,7 +11,6 @@ use poker_operator_core::{
     observed::{DrainStatus, LiveChildren},
     plan,
 };
-use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
 
 /// A pod that has not answered after this time is asked again in the next reconcile.
@@ -26,15 +25,6 @@ pub fn http_client() -> reqwest::Result<reqwest::Client> {
         .timeout(DRAIN_STATUS_TIMEOUT)
         .no_proxy()
         .build()
-}
-
-/// PodDrainStatus of `/drain-status`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PodDrainStatus {
-    active: u64,
-    gateway_links: u64,
-    routes_version: u64,
 }
 
 /// By Deployment that joins or leaves; absent when not all of its pods answered. Also why pods cannot be listed, where
@@ -73,8 +63,8 @@ async fn of_deployment(ctx: &Context, deployment: &Deployment) -> Result<Option<
     let answers = join_all(running.map(|pod| of_pod(ctx, pod))).await;
     let answers: Option<Vec<_>> = answers.into_iter().collect();
     Ok(answers.map(|answers| DrainStatus {
-        held: answers.iter().map(|answer| answer.active).sum(),
-        links: answers.iter().map(|answer| answer.gateway_links).sum(),
+        active: answers.iter().map(|answer| answer.active).sum(),
+        gateway_links: answers.iter().map(|answer| answer.gateway_links).sum(),
         // Without pods nothing is active, whatever the table.
         routes_version: answers
             .iter()
@@ -89,7 +79,7 @@ fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-async fn of_pod(ctx: &Context, pod: &Pod) -> Option<PodDrainStatus> {
+async fn of_pod(ctx: &Context, pod: &Pod) -> Option<DrainStatus> {
     let ip = pod.status.as_ref()?.pod_ip.as_ref()?;
     let host = if ip.contains(':') {
         format!("[{ip}]")

@@ -48,7 +48,7 @@ enum Step {
 
 /// Decides from the object and whether Deployments of shards or workers still have pods.
 fn step(cluster: &PokerCluster, has_writers: bool, now: Timestamp) -> Step {
-    let desired = topic::finalized(cluster).is_some();
+    let desired = topic::to_delete(cluster).is_some();
     let present = cluster
         .finalizers()
         .iter()

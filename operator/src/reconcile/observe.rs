@@ -29,7 +29,7 @@ pub async fn observe(
     let now = Timestamp::now();
     Ok(Observed {
         cluster: cluster.clone(),
-        pod_failures: pod_failures::of(&ctx.stores.pods(key), now),
+        pod_failures: pod_failures::find(&ctx.stores.pods(key), now),
         stale_caches: stale_caches(ctx, forbidden),
         metrics: subscribed.metrics,
         metrics_error: subscribed.metrics_error,

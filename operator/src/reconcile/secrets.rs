@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use poker_operator_api::{PokerCluster, common::SecretKeyRef};
 use poker_operator_core::{
-    observed::{LiveChildren, SecretKeys, fingerprint},
+    hash::fingerprint,
+    observed::{LiveChildren, SecretKeys},
     validate::referenced,
 };
 use std::collections::BTreeMap;

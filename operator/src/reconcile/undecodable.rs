@@ -45,7 +45,7 @@ async fn report(ctx: &Context, invalid: &InvalidObject, key: &ClusterKey) -> Res
     );
     let message = format!("the object cannot be decoded: {}: correct it", invalid.error);
     let condition = json!({
-        "type": types::READY, "status": "False", "reason": reasons::INVALID, "message": message,
+        "type": types::READY, "status": "False", "reason": reasons::INVALID_SPEC, "message": message,
         "lastTransitionTime": Timestamp::now().to_string(),
         "observedGeneration": invalid.metadata.generation,
     });

@@ -167,7 +167,7 @@ async fn an_object_of_another_owner_is_left_alone_and_blocks_no_other_cluster() 
     world.create("taken", minimal()).await.unwrap();
     world.create("free", minimal()).await.unwrap();
     world
-        .until_condition("taken", "Ready", "False", "ForeignOwned")
+        .until_condition("taken", "Ready", "False", "NameConflict")
         .await;
     world.until::<ConfigMap>("free-routes", "there", |_| true).await;
 
@@ -180,8 +180,8 @@ async fn an_object_of_another_owner_is_left_alone_and_blocks_no_other_cluster() 
             .message
             .contains("taken-routes")
     );
-    let notes = world.events("ForeignOwned").await;
-    assert!(notes.len() == 1 && notes[0].contains("taken-routes"), "{notes:?}");
+    let told = world.events("NameConflict").await;
+    assert!(told.len() == 1 && told[0].contains("taken-routes"), "{told:?}");
 
     world
         .api::<ConfigMap>()

@@ -6,7 +6,7 @@ use serde_json::json;
 
 async fn degraded_message(world: &World) -> String {
     world
-        .until_condition("demo", "Degraded", "True", "CannotObserve")
+        .until_condition("demo", "Degraded", "True", "ObserveFailed")
         .await;
     world.condition_message("demo", "Degraded").await
 }
@@ -29,7 +29,7 @@ async fn a_forbidden_secret_is_reported_until_it_may_be_read() {
     let expected = "cannot read Secret my-redis: refused by the test: give the operator's ServiceAccount the permissions";
     assert!(message.starts_with(expected), "{message}");
     world
-        .until_condition("demo", "Ready", "False", "CannotObserve")
+        .until_condition("demo", "Ready", "False", "ObserveFailed")
         .await;
 
     faults.allow();

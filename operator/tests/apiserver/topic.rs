@@ -136,16 +136,16 @@ async fn a_topic_is_created_grown_retained_and_deleted_as_the_spec_says() {
     let smaller = json!({"name": "own", "partitions": 2, "retentionHours": 3});
     world.create("second", spec(&kafka, &smaller)).await.unwrap();
     world
-        .until_condition("second", "Stalled", "True", "TopicCannotShrink")
+        .until_condition("second", "Stalled", "True", "TopicShrinkUnsupported")
         .await;
     world
-        .until_condition("second", "Ready", "False", "TopicCannotShrink")
+        .until_condition("second", "Ready", "False", "TopicShrinkUnsupported")
         .await;
     let cluster: PokerCluster = world.api().get("second").await.unwrap();
-    let message = &condition(&cluster, "Stalled").unwrap().message;
-    assert!(message.starts_with("the topic has 4 partitions"), "{message}");
-    let events = world.events("TopicCannotShrink").await;
-    assert!(events.len() == 1 && events[0].starts_with(message), "{events:?}");
+    let told = &condition(&cluster, "Stalled").unwrap().message;
+    assert!(told.starts_with("the topic has 4 partitions"), "{told}");
+    let events = world.events("TopicShrinkUnsupported").await;
+    assert!(events.len() == 1 && events[0].starts_with(told), "{events:?}");
     assert_eq!(kafka.partitions("own"), Some(4));
     assert_ne!(
         kafka.setting("own", "retention.ms"),

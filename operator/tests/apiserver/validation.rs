@@ -125,7 +125,12 @@ async fn a_change_that_a_topic_cannot_follow_is_rejected() {
     let fewer = world
         .patch("demo", json!({"spec": {"kafka": {"topic": {"partitions": 3}}}}))
         .await;
-    assert!(fewer.unwrap_err().to_string().contains("cannot lose partitions"));
+    assert!(
+        fewer
+            .unwrap_err()
+            .to_string()
+            .contains("cannot remove partitions")
+    );
 }
 
 fn secret() -> Value {

@@ -1,4 +1,4 @@
-//! ServiceAccount, Role and RoleBinding of gateways and shards: they watch the routing table.
+//! The ServiceAccount, Role and RoleBinding of gateways and shards, which watch the routing table.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
@@ -8,7 +8,7 @@ use super::meta::{Context, Labels};
 pub fn service_accounts(context: &Context) -> Vec<ServiceAccount> {
     vec![ServiceAccount {
         metadata: context.meta(context.names.app(), Labels::new()),
-        automount_service_account_token: Some(false), // pods that need it say so
+        automount_service_account_token: Some(false), // pods that need the token mount it
         ..ServiceAccount::default()
     }]
 }
@@ -18,7 +18,7 @@ pub fn roles(context: &Context) -> Vec<Role> {
         api_groups: Some(vec![String::new()]),
         resources: Some(vec!["configmaps".to_owned()]),
         resource_names: Some(vec![context.names.routes()]),
-        // A list by name is what a watch begins with.
+        // A watch starts with a list, restricted to this name.
         verbs: ["get", "list", "watch"].map(str::to_owned).to_vec(),
         non_resource_urls: None,
     };

@@ -11,7 +11,7 @@ use super::meta::{Context, Labels};
 use super::template::{gateway_template, shard_template, worker_template};
 use crate::limits::PROGRESS_DEADLINE_SECONDS;
 
-/// The gateways of a revision. `replicas` is absent when autoscaling owns it.
+/// The gateways of a revision. `replicas` is absent if autoscaling owns the count.
 pub fn gateway(context: &Context, revision: &str, replicas: Option<i32>) -> Deployment {
     let labels = context.revision_selector(Component::Gateway, revision, None);
     let template = gateway_template(context, revision);
@@ -25,7 +25,7 @@ pub fn gateway(context: &Context, revision: &str, replicas: Option<i32>) -> Depl
     )
 }
 
-/// One shard of a revision: never two pods of it at once.
+/// One shard of a revision. Two pods of a shard never run at the same time.
 pub fn shard(context: &Context, id: u32, revision: &str) -> Deployment {
     let labels = context.revision_selector(Component::Shard, revision, Some(id));
     let strategy = DeploymentStrategy {
@@ -43,7 +43,7 @@ pub fn shard(context: &Context, id: u32, revision: &str) -> Deployment {
     )
 }
 
-/// The workers; they have no revisions: a new version replaces them in place.
+/// The workers. They have no revisions: a rolling update replaces them.
 pub fn worker(context: &Context, revision: &str) -> Deployment {
     let labels = context.selector(Component::Worker);
     let name = context.names.component(Component::Worker);

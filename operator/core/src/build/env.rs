@@ -1,4 +1,4 @@
-//! Environment variables: how the operator tells the app its settings.
+//! Environment variables with the settings of the app.
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use poker_operator_api::Component;
@@ -6,7 +6,7 @@ use poker_operator_api::Component;
 use super::meta::Context;
 use super::secrets::URL_KEY;
 use crate::limits::{GATEWAY_CLOSE_WINDOW_SECONDS, PORT_ADMIN, PORT_HTTP, PORT_KAFKA, PORT_LINK, PORT_REDIS};
-use crate::validate::{DatabaseServer, KafkaServer, RedisServer};
+use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 
 pub fn plain(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar {
@@ -31,7 +31,7 @@ pub fn secret(name: &str, secret: &str, key: &str) -> EnvVar {
     )
 }
 
-/// A field of the pod itself.
+/// A field of the pod (downward API).
 fn field(name: &str, path: &str) -> EnvVar {
     let field = ObjectFieldSelector {
         field_path: path.to_owned(),
@@ -54,7 +54,7 @@ fn from(name: &str, source: EnvVarSource) -> EnvVar {
     }
 }
 
-/// Variables of every role of the app.
+/// The variables of all roles of the app.
 fn common(context: &Context, revision: &str) -> Vec<EnvVar> {
     vec![
         plain("POKER_NAMESPACE", &context.names.namespace),

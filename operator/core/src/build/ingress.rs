@@ -10,7 +10,7 @@ use poker_operator_api::gateway::ExposeIngress;
 
 use super::meta::Context;
 
-/// One when the spec asks for it.
+/// The Ingress, if the spec has one.
 pub fn ingresses(context: &Context) -> Vec<Ingress> {
     context
         .spec

@@ -1,4 +1,4 @@
-//! Names, labels and owner of every child.
+//! The metadata of all child objects.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use poker_operator_api::names::{
 };
 use poker_operator_api::{ClusterNames, Component, PokerClusterSpec};
 
-use crate::validate::Servers;
+use crate::servers::Servers;
 
-/// What all builders know.
+/// The common inputs of all builders.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub names: &'a ClusterNames,
     pub uid: &'a str,
     pub spec: &'a PokerClusterSpec,
     pub servers: &'a Servers,
-    /// Changes with the credentials that the pods read when they start.
+    /// A hash of the credentials that the pods read when they start.
     pub credentials: Option<&'a str>,
 }
 
 pub type Labels = BTreeMap<String, String>;
 
 impl Context<'_> {
-    /// Labels that select the pods of a component.
+    /// The labels that select the pods of a component.
     pub fn selector(&self, component: Component) -> Labels {
         Labels::from([
             (LABEL_NAME.to_owned(), APP_NAME.to_owned()),
@@ -41,7 +41,7 @@ impl Context<'_> {
         }
     }
 
-    /// The selector of one revision of a component, and of one shard.
+    /// The labels that select the pods of one revision of a component, or of one shard.
     pub fn revision_selector(&self, component: Component, revision: &str, shard: Option<u32>) -> Labels {
         let mut labels = self.selector(component);
         labels.insert(LABEL_REVISION.to_owned(), revision.to_owned());
@@ -51,7 +51,7 @@ impl Context<'_> {
         labels
     }
 
-    /// Metadata of a child with the labels given, owned by the cluster.
+    /// The metadata of a child object with these labels, owned by the cluster.
     pub fn meta(&self, name: String, mut labels: Labels) -> ObjectMeta {
         labels.insert(LABEL_NAME.to_owned(), APP_NAME.to_owned());
         labels.insert(LABEL_INSTANCE.to_owned(), self.names.cluster.clone());

@@ -1,5 +1,5 @@
-//! The child objects, one file per kind. Builders set exactly what is meant: no nulls, no
-//! defaults of the API server, so that applying twice changes nothing.
+//! Builds the child objects, one file for each kind. The objects contain neither nulls nor defaults of the API server,
+//! so that a second apply changes nothing.
 
 mod access;
 mod deployments;
@@ -22,7 +22,7 @@ pub use meta::Context;
 pub use network::network_policies;
 pub use policies::pod_disruption_budgets;
 pub use routes::{ROUTES_KEY, routes};
-pub use secrets::{PASSWORD_KEY, URL_KEY, database_secret, hex};
+pub use secrets::{PASSWORD_KEY, URL_KEY, database_secret};
 pub use services::{public_service, server_services, shard_service};
 pub use stateful_sets::stateful_sets;
 pub use template::{gateway_template, shard_template};

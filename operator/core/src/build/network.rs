@@ -1,4 +1,4 @@
-//! NetworkPolicies: who may connect to what.
+//! NetworkPolicies: the connections that pods accept.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use poker_operator_api::names::{LABEL_NAME, MANAGED_BY};
 
 use super::meta::Context;
 use crate::limits::{PORT_ADMIN, PORT_HTTP, PORT_KAFKA, PORT_LINK, PORT_POSTGRES, PORT_REDIS};
-use crate::validate::{DatabaseServer, KafkaServer, RedisServer};
+use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 
 pub fn network_policies(context: &Context) -> Vec<NetworkPolicy> {
     use Component::{Database, Gateway, Kafka, Redis, Shard, Worker};
@@ -37,7 +37,7 @@ pub fn network_policies(context: &Context) -> Vec<NetworkPolicy> {
     }
     if let KafkaServer::Managed(_) = context.servers.kafka {
         let mut peers = from(&[Shard, Worker]);
-        peers.push(operator()); // it makes the topic
+        peers.push(operator()); // it creates the topic
         policies.push(policy(context, Kafka, vec![allow(PORT_KAFKA, Some(peers))]));
     }
     if let DatabaseServer::Managed(_) = context.servers.database {
@@ -62,7 +62,7 @@ fn policy(context: &Context, component: Component, ingress: Vec<NetworkPolicyIng
     }
 }
 
-/// `None`: from everywhere.
+/// `None` allows connections from everywhere.
 fn allow(port: i32, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngressRule {
     let port = NetworkPolicyPort {
         port: Some(IntOrString::Int(port)),
@@ -75,7 +75,7 @@ fn allow(port: i32, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngres
     }
 }
 
-/// The admin port is for the operator and for a Prometheus, which may run in any namespace.
+/// The operator and Prometheus use the admin port. Prometheus may run in any namespace.
 fn admin() -> NetworkPolicyIngressRule {
     let anywhere = NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),

@@ -1,4 +1,4 @@
-//! Parts of pods that all components share, within the restricted Pod Security Standard.
+//! Common parts of all pods, within the restricted Pod Security Standard.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use poker_operator_api::common::{Image, Resources};
 
 use super::meta::Labels;
 
-/// A user that runs a container: the app's own, and those of the public server images.
+/// The user of a container: of the app, or of a public server image.
 #[derive(Clone, Copy, Debug)]
 pub struct User(pub i64);
 
@@ -67,14 +67,14 @@ pub fn port(name: &str, number: i32) -> ContainerPort {
     }
 }
 
-/// How a probe asks.
+/// The kind of a probe.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask<'a> {
     Http { path: &'a str, port: &'a str },
     Tcp { port: &'a str },
 }
 
-/// A probe; `failures` in a row, `period` seconds apart, count.
+/// A probe every `period` seconds that fails after `failures` consecutive failures.
 pub fn probe(ask: Ask, period: i32, failures: i32) -> Probe {
     let named = |port: &str| IntOrString::String(port.to_owned());
     let (http_get, tcp_socket) = match ask {
@@ -104,7 +104,7 @@ pub fn probe(ask: Ask, period: i32, failures: i32) -> Probe {
     }
 }
 
-/// What the spec says, or else the defaults as (cpu, memory, memory limit).
+/// The resources of the spec, or the defaults as (CPU, memory, memory limit).
 pub fn resources(given: &Resources, defaults: (&str, &str, &str)) -> ResourceRequirements {
     let (cpu, memory, memory_limit) = defaults;
     let list = |entries: &[(&str, &str)]| -> BTreeMap<String, Quantity> {
@@ -131,7 +131,7 @@ pub fn resources(given: &Resources, defaults: (&str, &str, &str)) -> ResourceReq
     }
 }
 
-/// Spread over nodes and zones where there are several; never a reason not to run.
+/// Spreads pods over nodes and zones if possible.
 pub fn spread(selector: &Labels) -> Vec<TopologySpreadConstraint> {
     ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
         .into_iter()
@@ -148,7 +148,7 @@ pub fn spread(selector: &Labels) -> Vec<TopologySpreadConstraint> {
         .collect()
 }
 
-/// A writable folder that ends with the pod.
+/// A writable directory that is deleted with the pod.
 pub fn scratch(name: &str) -> Volume {
     Volume {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets: a node drain takes one gateway and one shard at a time.
+//! PodDisruptionBudgets: a node drain evicts one gateway and one shard at a time.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -18,7 +18,7 @@ fn budget(context: &Context, component: Component) -> PodDisruptionBudget {
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(context.label_selector(component)),
-            // A pod that is not ready serves nobody and must not hold up a node.
+            // A pod that is not ready serves no user and must not block a node drain.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),

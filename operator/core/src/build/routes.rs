@@ -7,7 +7,7 @@ use poker_routing::RoutingTable;
 
 use super::meta::{Context, Labels};
 
-/// The key of the table, for everybody who reads it.
+/// The key of the routing table.
 pub const ROUTES_KEY: &str = "routes.json";
 
 pub fn routes(context: &Context, table: &RoutingTable) -> ConfigMap {

@@ -1,7 +1,6 @@
-//! The Secret of the managed database: made once, never changed.
+//! The Secret of the managed database. It is created once and never changed.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -9,6 +8,7 @@ use poker_operator_api::Component;
 use sha2::{Digest, Sha256};
 
 use super::meta::Context;
+use crate::hash::hex;
 use crate::limits::PORT_POSTGRES;
 
 pub const URL_KEY: &str = "url";
@@ -16,7 +16,7 @@ pub const PASSWORD_KEY: &str = "password";
 pub const DATABASE_USER: &str = "poker";
 pub const DATABASE_NAME: &str = "poker";
 
-/// A Secret with a fresh password. `random` is never used for anything else.
+/// A Secret with a new password. `random` must not be used for anything else.
 pub fn database_secret(context: &Context, random: &[u8; 32]) -> Secret {
     let password = hex(&Sha256::digest(random)[..16]);
     let name = context.names.component(Component::Database);
@@ -32,12 +32,4 @@ pub fn database_secret(context: &Context, random: &[u8; 32]) -> Secret {
         data: Some(data),
         ..Secret::default()
     }
-}
-
-/// Lowercase hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-        text
-    })
 }

@@ -9,7 +9,7 @@ use poker_operator_api::Component;
 
 use super::meta::{Context, Labels};
 use crate::limits::{PORT_ADMIN, PORT_HTTP, PORT_KAFKA, PORT_LINK, PORT_POSTGRES, PORT_PUBLIC, PORT_REDIS};
-use crate::validate::{DatabaseServer, KafkaServer, RedisServer};
+use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 
 fn port(name: &str, number: i32, target: i32) -> ServicePort {
     ServicePort {
@@ -40,7 +40,7 @@ fn internal(
     }
 }
 
-/// The Service people reach; it selects the gateways of one revision.
+/// The public Service. It selects the gateways of one revision.
 pub fn public_service(context: &Context, serving: &str) -> Service {
     let expose = &context.spec.gateway.expose.service;
     let labels = context.selector(Component::Gateway);
@@ -81,7 +81,7 @@ pub fn shard_service(context: &Context, id: u32, revision: &str) -> Service {
     )
 }
 
-/// Services of the managed servers.
+/// The Services of the managed servers.
 pub fn server_services(context: &Context) -> Vec<Service> {
     let server = |component: Component, name: &str, number: i32| {
         let selector = context.selector(component);

@@ -1,4 +1,4 @@
-//! StatefulSets of the managed servers: one pod each, data in the pod, for development.
+//! StatefulSets of the managed servers, for development: each has one pod, which also stores the data.
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
@@ -13,9 +13,9 @@ use super::meta::Context;
 use super::pod::{self, Ask, USER_KAFKA, USER_POSTGRES, USER_REDIS, User};
 use super::secrets::{DATABASE_NAME, DATABASE_USER, PASSWORD_KEY};
 use crate::limits::{PORT_KAFKA, PORT_KAFKA_CONTROLLER, PORT_POSTGRES, PORT_REDIS, SERVER_GRACE_SECONDS};
-use crate::validate::{DatabaseServer, KafkaServer, RedisServer};
+use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 
-/// Any valid id does: a broker only compares it with the one on its own disk.
+/// Any valid id works, because a broker only compares it with the id on its own disk.
 const KAFKA_CLUSTER_ID: &str = "5L6g3nShT-eMCtK--X86sw";
 
 struct Server<'a> {
@@ -26,7 +26,7 @@ struct Server<'a> {
     env: Vec<EnvVar>,
     port: ContainerPort,
     resources: ResourceRequirements,
-    /// Writable folders as (volume, path).
+    /// Writable directories as (volume, path).
     folders: &'a [(&'a str, &'a str)],
 }
 
@@ -71,7 +71,7 @@ fn redis_server(redis: &ManagedRedis) -> Server<'_> {
         "--maxmemory-policy",
         "noeviction",
     ];
-    // Rewriting the log forks: at worst every page is copied once.
+    // Redis forks to rewrite its append-only file, which copies every page in the worst case.
     let request = format!("{}Mi", bytes / MEBIBYTE + 16);
     let limit = format!("{}Mi", 2 * bytes / MEBIBYTE + 64);
     Server {
@@ -111,7 +111,7 @@ fn kafka_server<'a>(context: &Context, kafka: &'a ManagedKafka) -> Server<'a> {
         env::plain("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1"),
         env::plain("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1"),
         env::plain("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1"),
-        // The operator makes the topic with its partitions; a client must not make it first.
+        // The operator creates the topic with its partitions; a client must not create it before.
         env::plain("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false"),
         env::plain("KAFKA_LOG_DIRS", "/var/lib/kafka/data"),
         env::plain("KAFKA_HEAP_OPTS", "-Xmx256m -Xms64m"),
@@ -124,7 +124,7 @@ fn kafka_server<'a>(context: &Context, kafka: &'a ManagedKafka) -> Server<'a> {
         env,
         port: pod::port("kafka", PORT_KAFKA),
         resources: pod::resources(&kafka.resources, ("50m", "256Mi", "768Mi")),
-        // The public image writes its settings and logs below /opt/kafka.
+        // The public image writes settings and logs below /opt/kafka.
         folders: &[
             ("data", "/var/lib/kafka/data"),
             ("config", "/opt/kafka/config"),
@@ -212,7 +212,7 @@ fn stateful_set(context: &Context, server: Server) -> StatefulSet {
             service_name: Some(name),
             selector: context.label_selector(server.component),
             template,
-            // Its data ends with the pod: a changed setting waits until somebody deletes the pod.
+            // The data is lost with the pod, so a changed setting applies only once the user deletes the pod.
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("OnDelete".to_owned()),
                 rolling_update: None,

@@ -1,4 +1,4 @@
-//! Pod templates of the app's roles.
+//! The pod templates of the roles of the app.
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,10 +19,10 @@ struct Role<'a> {
     env: Vec<EnvVar>,
     ports: Vec<ContainerPort>,
     resources: &'a Resources,
-    /// (cpu, memory, memory limit) when the spec gives none.
+    /// The default resources as (CPU, memory, memory limit).
     defaults: (&'a str, &'a str, &'a str),
     grace_seconds: i64,
-    /// Reads the routing table through the API.
+    /// Whether the role watches the routing table through the API server.
     watches_routes: bool,
 }
 
@@ -139,7 +139,7 @@ fn template(context: &Context, role: Role) -> PodTemplateSpec {
     }
 }
 
-/// Where a Prometheus that discovers pods scrapes, and what makes new pods when a Secret changes.
+/// Annotations for the pod discovery of Prometheus, and the hash of the credentials, so that a changed Secret replaces the pods.
 fn annotations(context: &Context) -> Labels {
     let mut annotations = Labels::from([
         ("prometheus.io/scrape".to_owned(), "true".to_owned()),

@@ -1,4 +1,4 @@
-//! Which revision of the gateways gets new sockets, and when an old one may go.
+//! Which revision of the gateways receives new sockets, and when an old one is deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,71 +6,60 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::limits::GATEWAY_SETTLE_SECONDS;
 
-/// A gateway Deployment as it stands.
+/// The observed Deployment of a gateway revision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct GatewayDeployment {
     pub desired: i32,
     pub ready: i32,
-    /// Pods that exist, ready or not.
+    /// All pods, ready or not.
     pub pods: i32,
-    /// All were ready once.
+    /// Whether all pods were ever ready.
     pub ever_ready: bool,
 }
 
-/// Everything the choice depends on.
+/// The inputs of a step.
 #[derive(Clone, Debug)]
 pub struct GatewayRollout<'a> {
-    /// The revision the Service selects; `None` before there is a Service.
+    /// The revision that the Service selects. `None` before the Service exists.
     pub serving: Option<&'a str>,
     pub revision: &'a str,
-    pub deployments: BTreeMap<String, Seen>,
-    /// Sockets held, by revision.
-    pub held: BTreeMap<String, u64>,
+    pub deployments: BTreeMap<String, GatewayDeployment>,
+    /// Open sockets by revision.
+    pub sockets: BTreeMap<String, u64>,
     pub draining: BTreeMap<String, Timestamp>,
     pub deadline: SignedDuration,
     pub now: Timestamp,
 }
 
-/// What should be.
+/// The next step of the rollout.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatewayStep {
-    /// The revision the Service should select.
+    /// The revision for the Service to select.
     pub serving: String,
-    /// Old revisions to leave as they are.
+    /// Old revisions that stay. All other old revisions are orphans.
     pub kept: BTreeSet<String>,
-    pub deleted: BTreeSet<String>,
+    /// Revisions that drain, with the time at which they started.
     pub draining: BTreeMap<String, Timestamp>,
 }
 
-/// The next step of the handover.
-pub fn next(handover: &GatewayRollout) -> GatewayStep {
-    let serving = handover.choose();
+/// Plans the next step of the rollout.
+pub fn next(rollout: &GatewayRollout) -> GatewayStep {
+    let serving = rollout.choose_serving();
     let mut next = GatewayStep {
         serving: serving.to_owned(),
         ..GatewayStep::default()
     };
-    for (revision, seen) in &handover.deployments {
-        if revision == handover.revision {
-            continue; // applied anyway
-        }
-        if revision == serving || handover.serving == Some(revision) {
-            // One that is just losing the Service drains from the next pass on.
+    let old = rollout.deployments.iter();
+    for (revision, deployment) in old.filter(|(revision, _)| *revision != rollout.revision) {
+        if revision == serving {
             next.kept.insert(revision.clone());
-            if revision != serving {
-                next.draining.insert(revision.clone(), handover.now);
-            }
             continue;
         }
-        let since = handover.draining.get(revision).copied().unwrap_or(handover.now);
-        let age = handover.now.duration_since(since);
-        let held = handover.held.get(revision);
-        let settled = age >= SignedDuration::from_secs(GATEWAY_SETTLE_SECONDS);
-        let is_empty = held == Some(&0) && settled;
-        // One that never served, or has no pod, holds no socket.
-        let is_gone = settled && (seen.pods == 0 || held.is_none() && seen.ready == 0 && !seen.ever_ready);
-        if is_empty || is_gone || age >= handover.deadline {
-            next.deleted.insert(revision.clone());
-        } else {
+        let since = rollout.draining.get(revision).copied().unwrap_or(rollout.now);
+        // The Service still selects it until this step is applied.
+        let is_losing_service = rollout.serving == Some(revision);
+        if is_losing_service || !rollout.is_drained(revision, deployment, since) {
+            let since = if is_losing_service { rollout.now } else { since };
             next.kept.insert(revision.clone());
             next.draining.insert(revision.clone(), since);
         }
@@ -79,7 +68,17 @@ pub fn next(handover: &GatewayRollout) -> GatewayStep {
 }
 
 impl GatewayRollout<'_> {
-    fn choose(&self) -> &str {
+    /// Whether an old revision has no sockets left, or its deadline passed.
+    fn is_drained(&self, revision: &str, deployment: &GatewayDeployment, since: Timestamp) -> bool {
+        let age = self.now.duration_since(since);
+        let is_settled = age >= SignedDuration::from_secs(GATEWAY_SETTLE_SECONDS);
+        let sockets = self.sockets.get(revision);
+        let never_served = sockets.is_none() && deployment.ready == 0 && !deployment.ever_ready;
+        let is_empty = sockets == Some(&0) || deployment.pods == 0 || never_served;
+        is_settled && is_empty || age >= self.deadline
+    }
+
+    fn choose_serving(&self) -> &str {
         let Some(serving) = self.serving else {
             return self.revision;
         };

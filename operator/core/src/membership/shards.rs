@@ -1,11 +1,12 @@
-//! Shard membership: from the routing table as it is to the next one, and to the Deployments.
+//! Shard membership: the next routing table, and the Deployments of shards.
 //!
-//! Rules. A shard enters the table when it is ready and the gateways have connected to it, so that no
-//! team waits for a connection. One that must go is first marked Draining (or
-//! replaced in its entry), leaves the table when it holds nothing, and its Deployment is deleted in
-//! a later pass: never in the pass that changed the table. A new revision replaces shard after
-//! shard. A shard that dies changes nothing: its Deployment brings it back, and until then the
-//! gateways ask the next shard.
+//! Rules:
+//! - A shard joins the table once it is ready and the gateways have connected to it, so that no team waits for a
+//!   connection.
+//! - A shard that is no longer needed first drains: its entry becomes Draining, or another revision replaces it. It leaves
+//!   the table once it is empty. A later reconcile deletes its Deployment, never the one that changed the table.
+//! - A rollout replaces one shard after another.
+//! - A shard that is not ready changes nothing. Its Deployment restarts it, and meanwhile the gateways use the next shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,60 +17,58 @@ use poker_routing::{RoutingTable, ShardRoute, ShardState, Strategy};
 use crate::limits::{JOIN_DEADLINE_SECONDS, PORT_LINK};
 use crate::observed::DrainStatus;
 
-/// Shard number and revision: what names a shard's Deployment.
-pub type Key = (u32, String);
+/// Shard number and revision, which identify the Deployment of a shard.
+pub type ShardKey = (u32, String);
 
-/// A shard's Deployment as it stands.
+/// The observed Deployment of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ShardDeployment {
     pub ready: bool,
-    /// Since when, as far as the Deployment says.
+    /// When it became ready, if the Deployment reports it.
     pub ready_since: Option<Timestamp>,
-    /// Was ready once; only such a shard can have got rooms.
+    /// Whether it was ever ready. Only then can it have rooms.
     pub ever_ready: bool,
 }
 
-/// Everything membership depends on.
+/// The inputs of a step.
 #[derive(Clone, Debug)]
 pub struct MembershipInput<'a> {
     pub names: &'a ClusterNames,
-    /// The table in use; `None` before the first one, or when it was lost or made unreadable.
+    /// The current table. `None` before the first one, or if it was deleted or is unreadable.
     pub table: Option<&'a RoutingTable>,
-    /// The highest version ever written, as far as the status knows.
+    /// The highest version in the status.
     pub version_floor: u64,
-    /// How many shards there should be; at least 1.
+    /// The desired number of shards. At least 1.
     pub desired: u32,
     pub revision: &'a str,
     pub pins: BTreeMap<String, u32>,
-    pub deployments: BTreeMap<Key, Seen>,
-    pub held: BTreeMap<Key, DrainStatus>,
-    /// Gateways that should be connected to a shard before it enters the table.
+    pub deployments: BTreeMap<ShardKey, ShardDeployment>,
+    pub drain_statuses: BTreeMap<ShardKey, DrainStatus>,
+    /// The number of gateways that must be connected to a shard before it joins the table.
     pub gateways: u64,
-    pub draining: BTreeMap<Key, Timestamp>,
+    pub draining: BTreeMap<ShardKey, Timestamp>,
     pub deadline: SignedDuration,
     pub now: Timestamp,
 }
 
-/// What should be.
+/// The next step of membership.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MembershipStep {
     pub table: RoutingTable,
-    /// Deployments of the wanted revision to apply.
-    pub wanted: BTreeSet<u32>,
-    /// Deployments to leave as they are.
-    pub kept: BTreeSet<Key>,
-    /// Deployments to delete.
-    pub deleted: BTreeSet<Key>,
-    /// Deployments on their way out, and since when.
-    pub draining: BTreeMap<Key, Timestamp>,
+    /// The shards whose Deployments of the desired revision are applied.
+    pub desired: BTreeSet<u32>,
+    /// Other Deployments that stay. All the rest are orphans.
+    pub kept: BTreeSet<ShardKey>,
+    /// Deployments that drain, with the time at which they started.
+    pub draining: BTreeMap<ShardKey, Timestamp>,
 }
 
-/// The link address of a shard, as in the table.
+/// The link address of a shard in the table.
 pub fn address(names: &ClusterNames, id: u32, revision: &str) -> String {
     format!("{}:{PORT_LINK}", names.host(&names.shard(id, revision)))
 }
 
-/// The next step of membership.
+/// Plans the next step of membership.
 pub fn next(membership: &MembershipInput) -> MembershipStep {
     let mut entries = membership.current_entries();
     membership.revive_and_add(&mut entries);
@@ -79,12 +78,12 @@ pub fn next(membership: &MembershipInput) -> MembershipStep {
     let joining = membership.joining(&entries, &replacing);
     let table = membership.table_of(entries, joining);
     let mut next = MembershipStep {
-        wanted: membership.wanted(&table, &replacing),
+        desired: membership.desired_shards(&table, &replacing),
         table,
         ..MembershipStep::default()
     };
-    for (key, seen) in &membership.deployments {
-        membership.dispose(key, *seen, &mut next);
+    for (key, deployment) in &membership.deployments {
+        membership.classify(key, *deployment, &mut next);
     }
     next
 }
@@ -106,41 +105,42 @@ impl MembershipInput<'_> {
         }
     }
 
-    fn seen(&self, id: u32, revision: &str) -> Option<Seen> {
+    fn deployment(&self, id: u32, revision: &str) -> Option<ShardDeployment> {
         self.deployments.get(&(id, revision.to_owned())).copied()
     }
 
     fn is_ready(&self, id: u32, revision: &str) -> bool {
-        self.seen(id, revision).is_some_and(|s| s.ready)
+        self.deployment(id, revision).is_some_and(|d| d.ready)
     }
 
-    /// Whether teams may move to a shard of the wanted revision: all gateways are connected to it, or
-    /// had their time to.
-    fn may_enter(&self, id: u32) -> bool {
+    /// Whether a shard of the desired revision can join the table: all gateways are connected to it, or the deadline
+    /// passed.
+    fn can_join(&self, id: u32) -> bool {
         let key = (id, self.revision.to_owned());
-        let Some(seen) = self.deployments.get(&key).filter(|s| s.ready) else {
+        let Some(deployment) = self.deployments.get(&key).filter(|d| d.ready) else {
             return false;
         };
-        let connected = self.held.get(&key).is_some_and(|h| h.links >= self.gateways);
-        let had_its_time = |at: Timestamp| self.now.duration_since(at).as_secs() >= JOIN_DEADLINE_SECONDS;
-        self.gateways == 0 || connected || seen.ready_since.is_none_or(had_its_time)
+        let status = self.drain_statuses.get(&key);
+        let is_connected = status.is_some_and(|s| s.gateway_links >= self.gateways);
+        let deadline_passed = |at: Timestamp| self.now.duration_since(at).as_secs() >= JOIN_DEADLINE_SECONDS;
+        self.gateways == 0 || is_connected || deployment.ready_since.is_none_or(deadline_passed)
     }
 
-    /// Addresses of shards that are ready and wait for gateways to connect.
+    /// The addresses of joining shards: they are ready and wait for gateways to connect.
     fn joining(&self, entries: &Entries, replacing: &BTreeSet<u32>) -> Vec<String> {
         let is_new = |id: &u32| !entries.contains_key(id) || replacing.contains(id);
-        let waits = |id: &u32| {
-            let entered = entries.get(id).is_some_and(|e| e.revision == self.revision);
-            is_new(id) && !entered && self.is_ready(*id, self.revision)
+        let is_joining = |id: &u32| {
+            let has_joined = entries.get(id).is_some_and(|e| e.revision == self.revision);
+            is_new(id) && !has_joined && self.is_ready(*id, self.revision)
         };
-        let joining = self.targets().filter(waits);
+        let joining = self.targets().filter(is_joining);
         joining.map(|id| address(self.names, id, self.revision)).collect()
     }
 
-    /// The entries of the table, or the first ones: those a lost table most likely had.
+    /// The entries of the table, or the first ones: those that a deleted table most likely had.
     fn current_entries(&self) -> Entries {
         if let Some(table) = self.table {
-            // Only slot, revision and state are kept: whatever else was edited is put right.
+            // Restores all but number, revision and state, in case the table was edited.
             let entry = |s: &ShardRoute| ShardRoute {
                 state: s.state,
                 ..self.entry(s.id, &s.revision)
@@ -151,31 +151,28 @@ impl MembershipInput<'_> {
             let running = self
                 .deployments
                 .iter()
-                .find(|((i, _), seen)| *i == id && seen.ready);
-            let wanted = self.seen(id, self.revision);
-            match (wanted, running) {
-                (None | Some(Seen { ready: false, .. }), Some(((_, revision), _))) => {
-                    self.entry(id, revision)
-                }
+                .find(|((i, _), deployment)| *i == id && deployment.ready);
+            match running {
+                Some(((_, revision), _)) if !self.is_ready(id, self.revision) => self.entry(id, revision),
                 _ => self.entry(id, self.revision),
             }
         });
         first.map(|entry| (entry.id, entry)).collect()
     }
 
-    /// Shards that are wanted again stop draining; new ones enter when they are ready.
+    /// Stops draining shards that are needed again, and adds new shards that can join.
     fn revive_and_add(&self, entries: &mut Entries) {
         for id in self.targets() {
             match entries.get_mut(&id) {
                 Some(entry) if entry.state == ShardState::Draining => {
-                    if self.seen(id, &entry.revision).is_some() {
+                    if self.deployment(id, &entry.revision).is_some() {
                         entry.state = ShardState::Active;
                     } else if self.is_ready(id, self.revision) {
                         *entry = self.entry(id, self.revision);
                     }
                 }
                 Some(_) => {}
-                None if self.may_enter(id) => {
+                None if self.can_join(id) => {
                     entries.insert(id, self.entry(id, self.revision));
                 }
                 None => {}
@@ -183,7 +180,7 @@ impl MembershipInput<'_> {
         }
     }
 
-    /// Switches at most one entry to the wanted revision; gives the shards to make ready for it.
+    /// Switches at most one entry to the desired revision. Returns the shards to start with that revision.
     fn replace(&self, entries: &mut Entries) -> BTreeSet<u32> {
         let old: Vec<(u32, bool)> = self
             .targets()
@@ -191,23 +188,23 @@ impl MembershipInput<'_> {
             .filter(|entry| entry.revision != self.revision)
             .map(|entry| (entry.id, self.is_ready(entry.id, &entry.revision)))
             .collect();
-        // Those that serve nobody need not wait for each other.
+        // Shards that are not ready need not wait for each other.
         let broken = old.iter().filter(|(_, serving)| !serving).map(|(id, _)| *id);
         let mut preparing: BTreeSet<u32> = broken.collect();
-        let begun = |id: &u32| self.seen(*id, self.revision).is_some();
+        let is_started = |id: &u32| self.deployment(*id, self.revision).is_some();
         let serving = || old.iter().filter(|(_, serving)| *serving).map(|(id, _)| *id);
         let in_flight = self.is_replaced_one_draining(entries);
         if let Some(id) = serving()
-            .find(begun)
+            .find(is_started)
             .or_else(|| serving().next().filter(|_| !in_flight))
         {
             preparing.insert(id);
         }
-        let ready = |id: &&u32| self.may_enter(**id);
+        let can_join = |id: &&u32| self.can_join(**id);
         let serves = |id: u32| old.contains(&(id, true));
         let switch = preparing
             .iter()
-            .filter(ready)
+            .filter(can_join)
             .find(|id| !in_flight || !serves(**id))
             .copied();
         if let Some(id) = switch {
@@ -216,13 +213,13 @@ impl MembershipInput<'_> {
         preparing
     }
 
-    /// Whether a shard that was replaced still hands over.
+    /// Whether a replaced shard still drains.
     fn is_replaced_one_draining(&self, entries: &Entries) -> bool {
-        self.deployments.iter().any(|((id, revision), seen)| {
+        self.deployments.iter().any(|((id, revision), deployment)| {
             let replaced = entries
                 .get(id)
                 .is_some_and(|e| e.revision == self.revision && *revision != self.revision);
-            replaced && (seen.ever_ready || seen.ready)
+            replaced && (deployment.ever_ready || deployment.ready)
         })
     }
 
@@ -243,7 +240,7 @@ impl MembershipInput<'_> {
         }
     }
 
-    /// Takes entries out that hold nothing any more, or had their time.
+    /// Removes entries that are drained, or whose deadline passed.
     fn remove_drained(&self, entries: &mut Entries) {
         let was_draining = |id: &u32| {
             let entry = self.table.and_then(|t| t.shard(*id));
@@ -251,18 +248,19 @@ impl MembershipInput<'_> {
         };
         entries.retain(|id, entry| {
             let key = (*id, entry.revision.clone());
-            let holds = self.deployments.contains_key(&key) && !self.may_go(&key);
-            entry.state == ShardState::Active || !was_draining(id) || holds
+            let is_draining = self.deployments.contains_key(&key) && !self.is_drained(&key);
+            entry.state == ShardState::Active || !was_draining(id) || is_draining
         });
     }
 
-    /// Whether a shard holds nothing, or had its time. It only counts as empty when it follows the
-    /// table in use: before, it may still get rooms.
-    fn may_go(&self, key: &Key) -> bool {
+    /// Whether a shard has no rooms left, or its deadline passed. A shard counts as empty only once it uses the current
+    /// table, because with an older one it may still receive rooms.
+    fn is_drained(&self, key: &ShardKey) -> bool {
         let version = self.table.map_or(0, |t| t.version);
-        let is_empty = |h: &DrainStatus| h.held == 0 && h.routes_version >= version;
-        let had_its_time = |at: &Timestamp| self.now.duration_since(*at) >= self.deadline;
-        self.held.get(key).is_some_and(is_empty) || self.draining.get(key).is_some_and(had_its_time)
+        let is_empty = |s: &DrainStatus| s.active == 0 && s.routes_version >= version;
+        let deadline_passed = |at: &Timestamp| self.now.duration_since(*at) >= self.deadline;
+        self.drain_statuses.get(key).is_some_and(is_empty)
+            || self.draining.get(key).is_some_and(deadline_passed)
     }
 
     fn table_of(&self, entries: Entries, joining: Vec<String>) -> RoutingTable {
@@ -274,27 +272,27 @@ impl MembershipInput<'_> {
             pins: self.pins.clone(),
             joining,
         };
-        // Rooms in a Redis that outlived the cluster, or its status, remember the versions of then: the
-        // first table is later than those.
-        let begun = u64::try_from(self.now.as_second()).unwrap_or_default();
-        let known = self.table.map_or(begun, |t| t.version);
-        table.version = known;
-        if self.table != Some(&table) || known < self.version_floor {
-            table.version = known.max(self.version_floor) + 1;
+        // A Redis may outlive the cluster or its status, and its rooms store the versions of that time. The first
+        // table must have a higher version.
+        let first = u64::try_from(self.now.as_second()).unwrap_or_default();
+        let current = self.table.map_or(first, |t| t.version);
+        table.version = current;
+        if self.table != Some(&table) || current < self.version_floor {
+            table.version = current.max(self.version_floor) + 1;
         }
         table
     }
 
-    fn wanted(&self, table: &RoutingTable, replacing: &BTreeSet<u32>) -> BTreeSet<u32> {
-        let wanted = |id: &u32| match table.shard(*id) {
+    fn desired_shards(&self, table: &RoutingTable, replacing: &BTreeSet<u32>) -> BTreeSet<u32> {
+        let is_desired = |id: &u32| match table.shard(*id) {
             Some(entry) => entry.revision == self.revision || replacing.contains(id),
             None => true,
         };
-        self.targets().filter(wanted).collect()
+        self.targets().filter(is_desired).collect()
     }
 
-    /// What becomes of a Deployment that exists.
-    fn dispose(&self, key: &Key, seen: Seen, next: &mut MembershipStep) {
+    /// Classifies an existing Deployment: desired, kept, draining or, without an entry in `next`, an orphan.
+    fn classify(&self, key: &ShardKey, deployment: ShardDeployment, next: &mut MembershipStep) {
         let entry = |table: &RoutingTable| {
             table
                 .shard(key.0)
@@ -302,17 +300,17 @@ impl MembershipInput<'_> {
                 .map(|e| e.state)
         };
         let (was, becomes) = (self.table.and_then(entry), entry(&next.table));
-        let is_wanted = key.1 == self.revision && next.wanted.contains(&key.0);
-        if is_wanted || becomes == Some(ShardState::Active) {
-            if !is_wanted {
+        let is_desired = key.1 == self.revision && next.desired.contains(&key.0);
+        if is_desired || becomes == Some(ShardState::Active) {
+            if !is_desired {
                 next.kept.insert(key.clone());
             }
             return;
         }
-        let untouched = was.is_none() && becomes.is_none();
-        let never_used = !seen.ready && !seen.ever_ready && self.held.get(key).is_none_or(|h| h.held == 0);
-        if untouched && (never_used || self.may_go(key)) {
-            next.deleted.insert(key.clone());
+        let is_outside = was.is_none() && becomes.is_none();
+        let has_rooms = self.drain_statuses.get(key).is_some_and(|s| s.active > 0);
+        let never_used = !deployment.ready && !deployment.ever_ready && !has_rooms;
+        if is_outside && (never_used || self.is_drained(key)) {
             return;
         }
         next.kept.insert(key.clone());
@@ -324,6 +322,6 @@ impl MembershipInput<'_> {
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod tests;
+mod simulation;
 #[cfg(test)]
-mod world;
+mod tests;

@@ -1,4 +1,4 @@
-//! What the objects that are there say of themselves.
+//! Reads the state from existing objects.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -7,10 +7,10 @@ use poker_operator_api::names::LABEL_REVISION;
 use poker_routing::{RoutingTable, ShardState};
 
 use crate::build::ROUTES_KEY;
-use crate::membership::shards::Key;
+use crate::membership::shards::ShardKey;
 use crate::observed::{LiveChildren, Observed};
 
-/// Deployments whose admin port should be asked what they hold.
+/// The Deployments whose drain status the operator needs.
 pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {
     let named = live.deployments.iter().filter_map(|d| d.metadata.name.clone());
     let table = live_table(live, names).unwrap_or_default();
@@ -22,7 +22,7 @@ pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {
         .collect()
 }
 
-/// The routing table in use, if there is one that can be read.
+/// The current routing table, if it exists and can be parsed.
 pub(crate) fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<RoutingTable> {
     let name = names.routes();
     let map = live
@@ -32,7 +32,7 @@ pub(crate) fn live_table(live: &LiveChildren, names: &ClusterNames) -> Option<Ro
     RoutingTable::parse(map.data.as_ref()?.get(ROUTES_KEY)?).ok()
 }
 
-/// The revision the public Service selects.
+/// The revision that the public Service selects.
 pub(crate) fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Option<&'a str> {
     let name = names.public();
     let service = live
@@ -48,14 +48,14 @@ pub(crate) fn active(names: &ClusterNames, table: &RoutingTable) -> Vec<String> 
     active.map(|e| names.shard(e.id, &e.revision)).collect()
 }
 
-pub(super) fn shard_key(names: &ClusterNames, name: &str) -> Option<Key> {
+pub(super) fn shard_key(names: &ClusterNames, name: &str) -> Option<ShardKey> {
     names
         .parse_shard(name)
         .map(|(id, revision)| (id, revision.to_owned()))
 }
 
-pub(super) fn draining(seen: &Observed) -> impl Iterator<Item = (&str, Timestamp)> {
-    let draining = seen.cluster.status.iter().flat_map(|s| &s.draining);
+pub(super) fn draining(observed: &Observed) -> impl Iterator<Item = (&str, Timestamp)> {
+    let draining = observed.cluster.status.iter().flat_map(|s| &s.draining);
     draining.map(|d| (d.deployment.as_str(), d.since.0))
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn ready(deployment: &Deployment) -> i32 {
         .unwrap_or(0)
 }
 
-/// Since when the Deployment has had its pods.
+/// When the Deployment became available.
 pub(super) fn available_since(deployment: &Deployment) -> Option<Timestamp> {
     let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
     let available = conditions
@@ -76,7 +76,7 @@ pub(super) fn available_since(deployment: &Deployment) -> Option<Timestamp> {
     Some(available.last_transition_time.as_ref()?.0)
 }
 
-/// Whether all pods were ready at some time: the Deployment controller never takes that back.
+/// Whether all pods were ever ready. The Deployment controller never resets this reason.
 pub(super) fn ever_ready(deployment: &Deployment) -> bool {
     let conditions = deployment
         .status
@@ -86,4 +86,8 @@ pub(super) fn ever_ready(deployment: &Deployment) -> bool {
         || conditions
             .into_iter()
             .any(|c| c.type_ == "Progressing" && c.reason.as_deref() == Some("NewReplicaSetAvailable"))
+}
+
+pub(super) fn count(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
 }

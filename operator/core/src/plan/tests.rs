@@ -1,13 +1,16 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use serde_json::Value;
 
 use super::*;
-use crate::observed::fingerprint;
+use crate::children::Planned;
+use crate::hash::fingerprint;
+use crate::limits::REQUEUE_STARTING;
 use crate::scale::Sample;
-use crate::testing::{World, keys, observed};
+use crate::testing::{TestCluster, keys, observed};
 use crate::validate::validate;
 
 const MINIMAL: &str = "{version: '1.0.0'}";
@@ -39,14 +42,14 @@ database: {external: {urlSecretRef: {name: postgres, key: dsn}}}
 ";
 
 fn external() -> Observed {
-    let mut seen = observed("big-estimates", EXTERNAL);
-    seen.secrets.insert("redis".into(), keys(["url"]));
-    seen.secrets.insert("postgres".into(), keys(["dsn"]));
-    seen
+    let mut state = observed("big-estimates", EXTERNAL);
+    state.secrets.insert("redis".into(), keys(["url"]));
+    state.secrets.insert("postgres".into(), keys(["dsn"]));
+    state
 }
 
-fn planned(seen: &Observed) -> Plan {
-    plan(&validate(seen).unwrap(), seen)
+fn planned(state: &Observed) -> Plan {
+    plan(&validate(state).unwrap(), state)
 }
 
 fn documents(children: &Children<Planned>) -> Vec<Value> {
@@ -83,14 +86,15 @@ fn documents(children: &Children<Planned>) -> Vec<Value> {
 }
 
 #[test]
-fn children_are_as_committed() {
+#[allow(clippy::disallowed_methods)] // reads and writes the golden files
+fn children_match_the_golden_files() {
     let clusters = [
         ("minimal", observed("demo", MINIMAL)),
         ("scaled", observed("demo", SCALED)),
         ("external", external()),
     ];
-    for (name, seen) in clusters {
-        let plan = planned(&seen);
+    for (name, state) in clusters {
+        let plan = planned(&state);
         let texts = documents(&plan.children)
             .iter()
             .map(|d| serde_saphyr::to_string(d).unwrap())
@@ -104,14 +108,14 @@ fn children_are_as_committed() {
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             committed == yaml,
-            "testdata/{name}.yaml is out of date: run UPDATE=1 cargo test -p poker-operator-core, and read the difference"
+            "testdata/{name}.yaml is out of date: run make gen and review the diff"
         );
     }
 }
 
-/// Applied as they are, objects must hold exactly what is meant.
+/// The objects are applied as they are.
 #[test]
-fn children_hold_no_nulls_and_nothing_empty_that_means_nothing() {
+fn children_contain_no_nulls_and_no_meaningless_empty_values() {
     fn check(path: &str, value: &Value) {
         match value {
             Value::Null => panic!("{path} is null"),
@@ -123,7 +127,7 @@ fn children_hold_no_nulls_and_nothing_empty_that_means_nothing() {
                     .for_each(|(i, item)| check(&format!("{path}[{i}]"), item));
             }
             Value::Object(fields) => {
-                // An empty selector means "all", an empty volume source "an empty folder".
+                // An empty selector selects everything, and an empty `emptyDir` is a volume source.
                 let may_be_empty = path.ends_with("namespaceSelector") || path.ends_with("emptyDir");
                 assert!(!fields.is_empty() || may_be_empty, "{path} is empty");
                 fields
@@ -133,8 +137,8 @@ fn children_hold_no_nulls_and_nothing_empty_that_means_nothing() {
             _ => {}
         }
     }
-    for seen in [observed("demo", MINIMAL), observed("demo", SCALED), external()] {
-        for document in documents(&planned(&seen).children) {
+    for state in [observed("demo", MINIMAL), observed("demo", SCALED), external()] {
+        for document in documents(&planned(&state).children) {
             assert!(document.get("status").is_none());
             check(document["kind"].as_str().unwrap(), &document);
         }
@@ -142,9 +146,9 @@ fn children_hold_no_nulls_and_nothing_empty_that_means_nothing() {
 }
 
 #[test]
-fn pods_keep_the_restricted_standard() {
-    for seen in [observed("demo", SCALED), external()] {
-        for document in documents(&planned(&seen).children) {
+fn pods_meet_the_restricted_pod_security_standard() {
+    for state in [observed("demo", SCALED), external()] {
+        for document in documents(&planned(&state).children) {
             let pod = &document["spec"]["template"]["spec"];
             if pod.is_null() {
                 continue;
@@ -164,16 +168,17 @@ fn pods_keep_the_restricted_standard() {
 }
 
 #[test]
-fn the_longest_names_fit() {
+fn the_longest_names_are_valid() {
     let name = "a".repeat(poker_operator_api::limits::CLUSTER_NAME_CHARS_MAX);
-    let mut seen = observed(&name, MINIMAL);
-    seen.cluster.spec.shards.replicas = poker_operator_api::limits::SHARDS_MAX;
-    let plan = planned(&seen);
-    assert_eq!(plan.summary.shards.active.len(), 256);
+    let mut state = observed(&name, MINIMAL);
+    state.cluster.spec.shards.replicas = poker_operator_api::limits::SHARDS_MAX;
+    let plan = planned(&state);
+    let shards = usize::try_from(poker_operator_api::limits::SHARDS_MAX).unwrap();
+    assert_eq!(plan.summary.shards.active.len(), shards);
     let mut names = BTreeSet::new();
     for document in documents(&plan.children) {
         let name = document["metadata"]["name"].as_str().unwrap();
-        assert!(name.len() <= 63, "{name} is no DNS label");
+        assert!(name.len() <= 63, "{name} is not a DNS label");
         assert!(
             names.insert((document["kind"].to_string(), name.to_owned())),
             "{name} twice"
@@ -184,95 +189,99 @@ fn the_longest_names_fit() {
 }
 
 #[test]
-fn the_same_view_gives_the_same_plan_and_a_settled_cluster_rests() {
-    for seen in [observed("demo", MINIMAL), observed("demo", SCALED), external()] {
-        let (first, second) = (planned(&seen), planned(&seen));
+fn plans_are_deterministic_and_a_settled_cluster_does_not_change() {
+    for state in [observed("demo", MINIMAL), observed("demo", SCALED), external()] {
+        let (first, second) = (planned(&state), planned(&state));
         assert_eq!(documents(&first.children), documents(&second.children));
-        let mut world = World::new(seen);
-        world.settle();
-        let before = planned(&world.seen);
+        let mut cluster = TestCluster::new(state);
+        cluster.settle();
+        let before = planned(&cluster.observed);
         assert!(
             before.orphans.is_empty() && before.topic.is_none(),
             "{:?} {:?}",
             before.orphans,
             before.topic
         );
-        assert!(before.children.secrets.is_empty(), "a password is made once");
-        world.pass();
+        assert!(before.children.secrets.is_empty(), "the password is created once");
+        cluster.reconcile();
         assert_eq!(
             documents(&before.children),
-            documents(&planned(&world.seen).children)
+            documents(&planned(&cluster.observed).children)
         );
     }
 }
 
 #[test]
-fn what_is_not_ready_is_looked_at_again_soon() {
-    let mut world = World::new(observed("demo", MINIMAL));
-    world.settle();
-    assert!(planned(&world.seen).requeue_after > REQUEUE_STARTING);
+fn a_pod_that_is_not_ready_shortens_the_requeue_interval() {
+    let mut cluster = TestCluster::new(observed("demo", MINIMAL));
+    cluster.settle();
+    assert!(planned(&cluster.observed).requeue_after > REQUEUE_STARTING);
     for of in ["worker", "redis", "kafka", "database"] {
-        world.set_ready(of, false);
-        assert_eq!(planned(&world.seen).requeue_after, REQUEUE_STARTING, "{of}");
-        world.set_ready(of, true);
+        cluster.set_ready(of, false);
+        assert_eq!(planned(&cluster.observed).requeue_after, REQUEUE_STARTING, "{of}");
+        cluster.set_ready(of, true);
     }
 }
 
 #[test]
-fn any_way_to_a_spec_ends_with_the_same_objects() {
+fn any_sequence_of_specs_ends_with_the_objects_of_the_last() {
     let reference = |spec: &str| {
-        let mut world = World::new(observed("demo", spec));
-        world.settle();
-        world.deployments()
+        let mut cluster = TestCluster::new(observed("demo", spec));
+        cluster.settle();
+        cluster.deployments()
     };
-    let walk = [
+    let specs = [
         "{version: v1, shards: {replicas: 3}}",
         "{version: v1, shards: {replicas: 1}}",
         "{version: v2, shards: {replicas: 5}}",
         "{version: v1, shards: {replicas: 3}}",
     ];
-    let mut world = World::new(observed("demo", walk[0]));
-    world.settle();
-    for spec in walk {
-        world.seen.cluster.spec = serde_saphyr::from_str(spec).unwrap();
+    let mut cluster = TestCluster::new(observed("demo", specs[0]));
+    cluster.settle();
+    for spec in specs {
+        cluster.observed.cluster.spec = serde_saphyr::from_str(spec).unwrap();
         for _ in 0..3 {
-            world.pass(); // not long enough to get there
+            cluster.reconcile(); // too few to settle
         }
     }
-    world.settle();
-    assert_eq!(world.deployments(), reference(walk[3]));
+    cluster.settle();
+    assert_eq!(cluster.deployments(), reference(specs[3]));
 }
 
 #[test]
-fn an_upgrade_keeps_old_gateways_until_they_are_empty() {
-    let mut world = World::new(observed("demo", MINIMAL));
-    world.settle();
-    let old = serving(&world.seen.live, &world.seen.names()).unwrap().to_owned();
-    world.seen.cluster.spec.version = "2.0.0".to_owned();
-    world.pass();
-    world.set_ready("gateway", true);
-    world.pass();
-    let new = serving(&world.seen.live, &world.seen.names()).unwrap().to_owned();
+fn a_rollout_keeps_old_gateways_until_they_are_empty() {
+    let mut cluster = TestCluster::new(observed("demo", MINIMAL));
+    cluster.settle();
+    let old = serving(&cluster.observed.live, &cluster.observed.names())
+        .unwrap()
+        .to_owned();
+    cluster.observed.cluster.spec.version = "2.0.0".to_owned();
+    cluster.reconcile();
+    cluster.set_ready("gateway", true);
+    cluster.reconcile();
+    let new = serving(&cluster.observed.live, &cluster.observed.names())
+        .unwrap()
+        .to_owned();
     assert_ne!(old, new);
-    let gateway = world.seen.names().gateway(&old);
-    world.seen.drains.insert(
+    let gateway = cluster.observed.names().gateway(&old);
+    cluster.observed.drains.insert(
         gateway.clone(),
         crate::observed::DrainStatus {
-            links: 0,
-            held: 1,
+            gateway_links: 0,
+            active: 1,
             routes_version: 9,
         },
     );
-    world.wait(300);
-    world.pass();
-    assert!(world.deployments().contains(&gateway), "it still holds a socket");
-    world.seen.drains.get_mut(&gateway).unwrap().held = 0;
-    world.pass();
-    assert!(!world.deployments().contains(&gateway));
+    cluster.wait(300);
+    cluster.reconcile();
+    assert!(cluster.deployments().contains(&gateway), "it still has a socket");
+    cluster.observed.drains.get_mut(&gateway).unwrap().active = 0;
+    cluster.reconcile();
+    assert!(!cluster.deployments().contains(&gateway));
 }
 
 #[test]
-fn only_what_changes_pods_makes_a_new_revision() {
+fn only_changes_of_pods_give_a_new_revision() {
     let revision = |spec: &str| validate(&observed("demo", spec)).unwrap().revision;
     let base = revision("{version: v1}");
     for same in [
@@ -293,44 +302,44 @@ fn only_what_changes_pods_makes_a_new_revision() {
 }
 
 #[test]
-fn other_credentials_make_a_new_revision_and_say_nothing_of_themselves() {
-    let revision = |seen: &Observed| validate(seen).unwrap().revision;
-    let mut seen = external();
-    let base = revision(&seen);
+fn changed_credentials_give_a_new_revision() {
+    let revision = |state: &Observed| validate(state).unwrap().revision;
+    let mut state = external();
+    let base = revision(&state);
     for (secret, key) in [("redis", "url"), ("postgres", "dsn")] {
-        let mut changed = seen.clone();
+        let mut changed = state.clone();
         let keys = changed.secrets.get_mut(secret).unwrap();
         keys.insert(key.to_owned(), fingerprint(b"another"));
         assert_ne!(revision(&changed), base, "{secret}");
     }
-    let keys = seen.secrets.get_mut("redis").unwrap();
+    let keys = state.secrets.get_mut("redis").unwrap();
     keys.insert("unread".to_owned(), fingerprint(b"another"));
-    assert_eq!(revision(&seen), base, "a key that no pod reads");
+    assert_eq!(revision(&state), base, "a key that no pod reads");
 
     let mut other = external();
     other.cluster.metadata.uid = Some("of another cluster".to_owned());
-    let annotation = |seen: &Observed| validate(seen).unwrap().credentials.unwrap();
+    let annotation = |state: &Observed| validate(state).unwrap().credentials.unwrap();
     assert_ne!(
         annotation(&other),
         annotation(&external()),
-        "equal passwords do not show"
+        "equal credentials of two clusters have different hashes"
     );
 }
 
 #[test]
-fn participants_scale_the_shards_and_the_spec_stays() {
-    let mut world = World::new(observed("demo", SCALED));
-    world.settle();
-    let at = world.seen.now;
-    world
-        .seen
+fn participants_scale_the_shards_and_not_the_spec() {
+    let mut cluster = TestCluster::new(observed("demo", SCALED));
+    cluster.settle();
+    let at = cluster.observed.now;
+    cluster
+        .observed
         .metrics
         .entry(Component::Shard)
         .or_default()
         .insert("participants".into(), Sample::fresh(200.0, at));
-    world.pass();
-    assert_eq!(world.seen.cluster.spec.shards.replicas, 2);
-    let status = world.seen.cluster.status.clone().unwrap();
+    cluster.reconcile();
+    assert_eq!(cluster.observed.cluster.spec.shards.replicas, 2);
+    let status = cluster.observed.cluster.status.clone().unwrap();
     assert_eq!(
         (
             status.shards.unwrap().desired,
@@ -343,37 +352,37 @@ fn participants_scale_the_shards_and_the_spec_stays() {
         ),
         (4, 4)
     );
-    world.seen.metrics.clear();
-    world.settle();
-    let names = world.deployments();
+    cluster.observed.metrics.clear();
+    cluster.settle();
+    let names = cluster.deployments();
     assert_eq!(
         names.iter().filter(|n| n.contains("-shard-")).count(),
         4,
-        "missing samples scale nothing in"
+        "missing samples never scale in"
     );
 }
 
 #[test]
-fn status_tells_what_would_have_been_done_without_what_held_it() {
-    let mut world = World::new(observed("demo", SCALED));
+fn the_status_shows_the_recommendation_that_was_held() {
+    let mut cluster = TestCluster::new(observed("demo", SCALED));
     for load in [200.0, 100.0] {
-        world.settle();
-        let at = world.seen.now;
-        let of = world.seen.metrics.entry(Component::Shard).or_default();
+        cluster.settle();
+        let at = cluster.observed.now;
+        let of = cluster.observed.metrics.entry(Component::Shard).or_default();
         of.insert("participants".into(), Sample::fresh(load, at));
-        world.pass();
+        cluster.reconcile();
     }
-    let status = world.seen.cluster.status.unwrap();
+    let status = cluster.observed.cluster.status.unwrap();
     let shards = status.scaling.iter().find(|s| s.component == "shard").unwrap();
     assert_eq!((shards.desired, shards.reason.as_str()), (4, "Stabilized"));
-    let told = "keeping 4 shards; 2 asked for, held by higher recent recommendations";
-    assert!(shards.message.ends_with(told), "{}", shards.message);
+    let held = "keeping 4 shards; 2 recommended, held by higher recent recommendations";
+    assert!(shards.message.ends_with(held), "{}", shards.message);
     assert_eq!(shards.proposals[0].replicas, Some(2));
 }
 
 #[test]
-fn replicas_of_scaled_gateways_are_seeded_once_and_then_left_to_their_manager() {
-    let mut world = World::new(observed("demo", SCALED));
+fn replicas_of_autoscaled_gateways_move_to_their_own_field_manager() {
+    let mut cluster = TestCluster::new(observed("demo", SCALED));
     let replicas = |plan: &Plan| {
         plan.children
             .deployments
@@ -385,26 +394,26 @@ fn replicas_of_scaled_gateways_are_seeded_once_and_then_left_to_their_manager() 
             .unwrap()
             .replicas
     };
-    let first = world.pass();
+    let first = cluster.reconcile();
     assert_eq!((replicas(&first), first.replicas.len()), (Some(2), 0));
-    let second = world.pass();
+    let second = cluster.reconcile();
     assert_eq!((replicas(&second), second.replicas[0].replicas), (None, 2));
 }
 
 #[test]
-fn gateways_that_somebody_scaled_to_zero_come_back_though_nothing_measures() {
-    let mut world = World::new(observed("demo", SCALED));
-    world.settle();
-    let gateway = world
-        .seen
+fn gateways_scaled_to_zero_return_to_the_minimum_without_metrics() {
+    let mut cluster = TestCluster::new(observed("demo", SCALED));
+    cluster.settle();
+    let gateway = cluster
+        .observed
         .names()
-        .gateway(&validate(&world.seen).unwrap().revision);
+        .gateway(&validate(&cluster.observed).unwrap().revision);
     let find = |d: &&mut Deployment| d.name_any() == gateway;
-    let live = world.seen.live.deployments.iter_mut().find(find).unwrap();
+    let live = cluster.observed.live.deployments.iter_mut().find(find).unwrap();
     live.spec.as_mut().unwrap().replicas = Some(0);
-    world.set_ready("gateway", true);
-    world.seen.metrics.clear();
-    let plan = world.pass();
+    cluster.set_ready("gateway", true);
+    cluster.observed.metrics.clear();
+    let plan = cluster.reconcile();
     assert_eq!(plan.replicas[0].replicas, 2);
     assert_eq!(
         plan.scale[0].message,
@@ -413,16 +422,16 @@ fn gateways_that_somebody_scaled_to_zero_come_back_though_nothing_measures() {
 }
 
 #[test]
-fn without_the_token_of_its_prometheus_nothing_scales_and_all_else_goes_on() {
-    let mut world = World::new(observed("demo", SCALED));
-    world.settle();
+fn a_missing_prometheus_token_stops_only_scaling_by_metrics() {
+    let mut cluster = TestCluster::new(observed("demo", SCALED));
+    cluster.settle();
     let why = "prometheus.bearerTokenSecretRef: Secret t does not exist";
-    world.seen.metrics_error = Some(why.to_owned());
+    cluster.observed.metrics_error = Some(why.to_owned());
     let missing = || Sample::missing(why);
-    let of = world.seen.metrics.entry(Component::Gateway).or_default();
+    let of = cluster.observed.metrics.entry(Component::Gateway).or_default();
     of.insert("connections".into(), missing());
-    world.seen.cluster.spec.worker.replicas = 3;
-    let plan = world.pass();
+    cluster.observed.cluster.spec.worker.replicas = 3;
+    let plan = cluster.reconcile();
     assert!(!plan.children.deployments.is_empty());
     let gateway = plan
         .scale
@@ -431,24 +440,24 @@ fn without_the_token_of_its_prometheus_nothing_scales_and_all_else_goes_on() {
         .unwrap();
     assert_eq!((gateway.current, gateway.replicas), (2, 2));
     assert!(gateway.message.contains(why), "{}", gateway.message);
-    world.set_ready("", true);
-    world.pass();
-    assert_eq!(world.condition("Ready").0, "True");
-    let told = ("True".to_owned(), "MetricsUnavailable".to_owned());
-    assert_eq!(world.condition("Degraded"), told);
-    world.seen.metrics_error = None;
-    world.pass();
-    assert_eq!(world.condition("Degraded").0, "False");
+    cluster.set_ready("", true);
+    cluster.reconcile();
+    assert_eq!(cluster.condition("Ready").0, "True");
+    let degraded = ("True".to_owned(), "MetricsUnavailable".to_owned());
+    assert_eq!(cluster.condition("Degraded"), degraded);
+    cluster.observed.metrics_error = None;
+    cluster.reconcile();
+    assert_eq!(cluster.condition("Degraded").0, "False");
 }
 
 #[test]
-fn a_paused_cluster_is_left_alone() {
-    let mut world = World::new(observed("demo", MINIMAL));
-    world.settle();
-    world.seen.cluster.spec.paused = true;
-    world.seen.cluster.spec.version = "2.0.0".to_owned();
-    world.seen.cluster.spec.shards.replicas = 1;
-    let plan = world.pass();
+fn a_paused_cluster_is_not_changed() {
+    let mut cluster = TestCluster::new(observed("demo", MINIMAL));
+    cluster.settle();
+    cluster.observed.cluster.spec.paused = true;
+    cluster.observed.cluster.spec.version = "2.0.0".to_owned();
+    cluster.observed.cluster.spec.shards.replicas = 1;
+    let plan = cluster.reconcile();
     assert!(
         documents(&plan.children).is_empty()
             && plan.orphans.is_empty()
@@ -456,22 +465,22 @@ fn a_paused_cluster_is_left_alone() {
             && plan.topic.is_none()
     );
     assert_eq!(
-        world.condition("Progressing"),
+        cluster.condition("Progressing"),
         ("False".to_owned(), "Paused".to_owned())
     );
-    assert_eq!(world.condition("Ready").0, "True");
+    assert_eq!(cluster.condition("Ready").0, "True");
 }
 
 #[test]
-fn going_external_deletes_the_managed_server_and_nothing_of_others() {
-    let mut world = World::new(observed("demo", MINIMAL));
-    world.settle();
-    let mut foreign = world.seen.live.services[0].clone();
+fn removing_a_managed_server_deletes_only_its_objects() {
+    let mut cluster = TestCluster::new(observed("demo", MINIMAL));
+    cluster.settle();
+    let mut foreign = cluster.observed.live.services[0].clone();
     foreign.metadata.name = Some("somebody-elses".to_owned());
     foreign.metadata.owner_references = None;
-    world.seen.live.services.push(foreign);
-    world.seen.cluster.spec.database = serde_saphyr::from_str("{none: {}}").unwrap();
-    let plan = world.pass();
+    cluster.observed.live.services.push(foreign);
+    cluster.observed.cluster.spec.database = serde_saphyr::from_str("{none: {}}").unwrap();
+    let plan = cluster.reconcile();
     let mut orphans: Vec<String> = plan
         .orphans
         .iter()

@@ -1,8 +1,8 @@
-//! Which version serves a team: monotone cohorts.
+//! Which version serves a team: monotone cohorts. The operator does not use this module yet.
 //!
-//! A team's bucket is a hash of the rollout's salt and the team; the canary serves the buckets below
-//! its weight. So raising the weight from w1 to w2 moves exactly the teams with buckets in
-//! `w1..w2`, none ever back, and every rollout draws its cohorts anew.
+//! The bucket of a team is a hash of the rollout's salt and the team. The canary serves the buckets below its weight. So
+//! raising the weight from w1 to w2 moves exactly the teams with buckets in `w1..w2` and none back. Every rollout has new
+//! cohorts.
 
 use std::collections::BTreeMap;
 
@@ -19,15 +19,15 @@ pub enum Side {
     Canary,
 }
 
-/// Who is served by the canary.
+/// The teams that the canary serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cohort {
-    /// Differs from rollout to rollout.
+    /// Different for each rollout.
     pub salt: String,
-    /// The canary's share in basis points; more than 10,000 is all.
+    /// The share of the canary in basis points. More than 10,000 is all.
     pub weight: u16,
-    /// Teams that stay on one side at every weight.
+    /// Teams with a fixed version at every weight.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pins: BTreeMap<String, Side>,
 }
@@ -45,12 +45,12 @@ impl Cohort {
     }
 }
 
-/// The salt of one run of a rollout; a retry is a run of its own.
+/// The salt of one run of a rollout. A retry is a new run.
 pub fn salt(cluster_uid: &str, revision: &str, run: u64) -> String {
     format!("{cluster_uid}/{revision}/{run}")
 }
 
-/// 0 to 9,999, uniform over teams, independent of the shard that owns the team.
+/// The bucket of a team: 0 to 9,999, uniform over teams, and independent of the shard that owns the team.
 pub fn bucket(salt: &str, team: &str) -> u16 {
     let hash = Sha256::new()
         .chain_update("cohort")
@@ -60,7 +60,7 @@ pub fn bucket(salt: &str, team: &str) -> u16 {
         .finalize();
     let mut head = [0; 8];
     head.copy_from_slice(&hash[..8]);
-    // The high half of the product: no bias of a remainder.
+    // The high half of the product, which has no modulo bias.
     ((u128::from(u64::from_be_bytes(head)) * u128::from(WEIGHT_BASIS_POINTS_MAX)) >> 64) as u16
 }
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_is_the_weight() {
+    fn the_share_of_teams_is_the_weight() {
         for weight in [0, 100, 500, 2_500, 5_000, 9_900, 10_000] {
             let cohort = cohort("uid/r2/1", weight);
             let share = teams().filter(|team| cohort.side(team) == Side::Canary).count() as f64 / 20_000.0;
@@ -118,20 +118,20 @@ mod tests {
     }
 
     #[test]
-    fn another_salt_draws_the_teams_anew() {
+    fn another_salt_gives_other_cohorts() {
         let (one, two) = (cohort("uid/r2/1", 5_000), cohort("uid/r2/2", 5_000));
         let same = teams().filter(|team| one.side(team) == two.side(team)).count();
         assert!((9_700..10_300).contains(&same), "{same}");
     }
 
     #[test]
-    fn a_salt_that_ends_in_the_team_is_another_one() {
+    fn salt_and_team_are_separated() {
         assert_ne!(bucket("ab", "c"), bucket("a", "bc"));
     }
 
     proptest! {
         #[test]
-        fn raising_the_weight_moves_exactly_the_cohort_between(
+        fn raising_the_weight_moves_exactly_the_teams_between(
             salt in ".{0,20}", team in "[a-z0-9-]{3,48}", a in 0..=10_000_u16, b in 0..=10_000_u16,
         ) {
             let (low, high) = (a.min(b), a.max(b));
@@ -142,13 +142,13 @@ mod tests {
         }
 
         #[test]
-        fn the_ends_are_none_and_all(salt in ".{0,20}", team in ".{0,60}") {
+        fn weight_zero_is_no_team_and_full_weight_is_all(salt in ".{0,20}", team in ".{0,60}") {
             prop_assert_eq!(cohort(&salt, 0).side(&team), Side::Stable);
             prop_assert_eq!(cohort(&salt, 10_000).side(&team), Side::Canary);
         }
 
         #[test]
-        fn pins_win_at_every_weight(team in "[a-z0-9-]{3,48}", weight in 0..=10_000_u16, to_canary in any::<bool>()) {
+        fn pins_override_the_weight(team in "[a-z0-9-]{3,48}", weight in 0..=10_000_u16, to_canary in any::<bool>()) {
             let side = if to_canary { Side::Canary } else { Side::Stable };
             let mut cohort = cohort("s", weight);
             cohort.pins.insert(team.clone(), side);

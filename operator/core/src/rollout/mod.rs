@@ -1,7 +1,7 @@
 //! Canary, blue-green, rolling and A/B rollouts, with the team as the unit.
 //!
-//! [`cohort`] says which teams the new version serves, [`analysis`] what the counts of both versions
-//! prove, [`steps`] what to do next.
+//! [`cohort`] decides which teams the new version serves, [`analysis`] gives the verdict on it, and [`steps`] decides what
+//! to do next. The operator does not call `cohort` and `steps` yet.
 
 pub mod analysis;
 pub mod cohort;

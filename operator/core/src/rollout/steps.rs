@@ -1,13 +1,13 @@
-//! What a rollout does next: a state machine over steps, observations and verbs.
+//! What a rollout does next: a state machine over steps, observations and commands. The operator does not use this module
+//! yet.
 //!
-//! [`advance`] takes the state and what is observed and gives the next state; [`command`] does the
-//! same for what a person asks; [`Rollout::orders`] says what should be. Repeating either with the
-//! same input changes nothing, so a settled rollout writes nothing, and a crash at any point costs
-//! nothing.
+//! [`advance`] returns the next state for an observation, [`command`] for a command of the user, and [`Rollout::orders`]
+//! returns the desired state. Repeating a call with the same input changes nothing, so a settled rollout causes no writes,
+//! and a crash at any point does no harm.
 //!
-//! What always holds: the stable version stays until another has taken all teams; teams go back to
-//! it only when it can take all of them; a version that was rolled back is not tried again until the
-//! wanted version changes or somebody asks.
+//! Invariants: The stable version stays until another one serves all teams. Teams move back to it only if it has the
+//! capacity for all of them. A version that was rolled back is not tried again until the desired version changes or the
+//! user retries it.
 
 mod advance;
 #[cfg(test)]
@@ -31,15 +31,15 @@ use super::limits::WEIGHT_BASIS_POINTS_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Step {
-    /// Full size without a team: the preview of blue-green.
+    /// Full capacity without teams, as the preview of blue-green.
     Preview,
     /// A share of the teams, in basis points.
     SetWeight { weight: u16 },
-    /// A pause that ends by itself.
+    /// A pause for a fixed time.
     Wait { seconds: i64 },
-    /// A pause that ends with `promote`.
+    /// A pause until `promote`.
     Pause,
-    /// Until the analysis clears the version.
+    /// Waits until the analysis clears the version.
     Clear,
 }
 
@@ -47,15 +47,15 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// After the last one all teams move.
+    /// After the last step all teams move.
     pub steps: Vec<Step>,
-    /// Metrics decide nothing; guards still roll back.
+    /// Ignores the metrics. Guards still roll back.
     pub skip_analysis: bool,
-    /// How long the pods of an aborted version stay, from when it serves nobody.
+    /// How long the pods of an aborted version stay once it serves no team.
     pub abort_scale_down_seconds: i64,
-    /// The newest so many earlier versions are gone back to at once, without steps and analysis.
+    /// The number of newest earlier versions to which a rollback has neither steps nor analysis.
     pub rollback_window: usize,
-    /// Earlier versions that keep their pods.
+    /// The number of earlier versions that keep their pods.
     pub retained: usize,
 }
 
@@ -70,7 +70,7 @@ impl Plan {
         }
     }
 
-    /// Weights in turn, each for a while, and at last only with a verdict.
+    /// Increasing weights, each for some time, then promotion after a verdict.
     pub fn canary(weights: &[u16], seconds: i64) -> Self {
         let steps = weights.iter().flat_map(|weight| {
             let weight = (*weight).min(WEIGHT_BASIS_POINTS_MAX);
@@ -79,8 +79,8 @@ impl Plan {
         Plan::with(steps.chain([Step::Clear]).collect())
     }
 
-    /// A full preview, then everybody at once; `automatic`: after so many seconds, else on `promote`.
-    /// The old version stays beside it for `keep_seconds`.
+    /// A full preview, then all teams at once: after `automatic` seconds, or on `promote`. The old version stays for
+    /// `keep_seconds`.
     pub fn blue_green(automatic: Option<i64>, keep_seconds: i64) -> Self {
         let gate = automatic.map_or(Step::Pause, |seconds| Step::Wait { seconds });
         Plan::with(vec![
@@ -95,12 +95,12 @@ impl Plan {
         ])
     }
 
-    /// Shard after shard, without a share of teams to compare.
+    /// One shard after another, without a share of teams to compare.
     pub fn rolling() -> Self {
         Plan::with(Vec::new())
     }
 
-    /// A fixed share for a fixed time; somebody decides.
+    /// A fixed share for a fixed time. The user decides.
     pub fn ab_test(weight: u16, seconds: i64) -> Self {
         let weight = weight.min(WEIGHT_BASIS_POINTS_MAX);
         Plan::with(vec![
@@ -111,50 +111,50 @@ impl Plan {
     }
 }
 
-/// Where a rollout stands.
+/// The phase of a rollout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// All teams are on the stable version, and nothing else is wanted.
+    /// All teams are on the stable version, which is the desired one.
     #[default]
     Stable,
-    /// In the steps.
+    /// The rollout is in its steps.
     Progressing,
     /// All teams move to the new version.
     Promoting,
     /// All teams move back.
     Aborting,
-    /// All teams are back; the wanted version is not the stable one.
+    /// All teams are back on the stable version, which is not the desired one.
     Aborted,
 }
 
-/// Why a rollout waits for somebody.
+/// Why a rollout waits for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PauseReason {
-    /// By the verb.
+    /// The user paused it.
     Asked,
-    /// By the plan.
+    /// A step of the plan.
     Step,
     /// The analysis could not decide.
     Inconclusive,
 }
 
-/// Why a version was left.
+/// Why a version was aborted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AbortCause {
     Asked,
     Guard(Guard),
-    /// The analysis found it worse.
+    /// The analysis found that it is worse.
     Verdict,
-    /// Another version is wanted.
+    /// Another version is desired.
     Superseded,
 }
 
-/// The version that is rolled out.
+/// The version being rolled out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     pub revision: String,
-    /// The plan it began or went on with; another one finds its place anew.
+    /// The steps of the plan. If the plan changes, the rollout finds its position in the new one.
     pub steps: Vec<Step>,
     pub step: usize,
     pub step_began_at: Timestamp,
@@ -162,15 +162,15 @@ pub struct Candidate {
     pub paused: Option<PauseReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<AbortCause>,
-    /// When it got no more teams after an abort.
+    /// When it served no team any more after an abort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_at: Option<Timestamp>,
-    /// `None` when it is not judged.
+    /// `None` if there is no analysis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
 }
 
-/// The whole state; it goes into the status.
+/// The state of a rollout, stored in the status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
@@ -180,7 +180,7 @@ pub struct Rollout {
     pub phase: Phase,
     /// The candidate's share of the teams, in basis points.
     pub weight: u16,
-    /// Runs so far; part of the salt of the cohorts, so that each run draws its teams anew.
+    /// The number of runs so far. Part of the salt, so that each run has new cohorts.
     pub runs: u64,
     /// Earlier stable versions, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -201,29 +201,29 @@ impl Rollout {
     }
 }
 
-/// What the operator sees.
+/// What the operator observes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed<'a> {
     /// The revision of the spec.
-    pub wanted: &'a str,
-    /// `spec.paused`: no step is taken, but guards and verdicts still roll back.
+    pub desired: &'a str,
+    /// `spec.paused`: the rollout takes no step, but guards and verdicts still roll back.
     pub spec_paused: bool,
-    /// The share of all teams that the ready pods of each version could serve, in basis points.
+    /// The share of all teams that the ready pods of each version can serve, in basis points.
     pub stable_capacity: u16,
     pub canary_capacity: u16,
-    /// The weight that all gateways and shards follow.
+    /// The weight that all gateways and shards use.
     pub routed: u16,
-    /// Of the state's candidate, as is the capacity of the canary.
+    /// The guards of the candidate.
     pub guards: Guards,
-    /// What was measured since the last time, when something was.
+    /// The data since the last look, if any.
     pub look: Option<Look>,
 }
 
-/// What should be, in basis points of all teams.
+/// The desired state, in basis points of all teams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orders {
     pub stable: String,
-    /// The stable version is always large enough for all teams: a rollback waits for nobody.
+    /// The stable version always has capacity for all teams, so that a rollback need not wait.
     pub stable_capacity: u16,
     pub canary: Option<String>,
     pub canary_capacity: u16,
@@ -233,7 +233,7 @@ pub struct Orders {
 }
 
 impl Rollout {
-    /// What should be now.
+    /// The desired state now.
     pub fn orders(&self, plan: &Plan, now: Timestamp) -> Orders {
         let canary = self.candidate.as_ref();
         Orders {
@@ -266,7 +266,7 @@ impl Rollout {
 }
 
 impl Candidate {
-    /// The size that the steps up to the current one ask for.
+    /// The capacity that the steps up to the current one require.
     fn largest_weight(&self) -> u16 {
         let reached = self.steps.iter().take(self.step + 1);
         let size = reached.map(|step| match step {
@@ -278,7 +278,7 @@ impl Candidate {
     }
 }
 
-/// What happened, in order; each becomes an event of the cluster.
+/// What happened, in order. Each becomes an event of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Began { revision: String },

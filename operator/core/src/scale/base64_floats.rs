@@ -1,5 +1,5 @@
-//! Arrays of numbers as base64 of their little-endian bytes, so that a stored state is small and
-//! exact in every format.
+//! Serializes arrays of numbers as base64 of their little-endian bytes, so that a stored state is small and exact in
+//! every format.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::de::Error;
@@ -47,12 +47,12 @@ where
     let text = String::deserialize(deserializer)?;
     let bytes = BASE64_STANDARD.decode(text).map_err(D::Error::custom)?;
     if bytes.len() % T::BYTES != 0 {
-        return Err(D::Error::custom("a packed array is cut off"));
+        return Err(D::Error::custom("the base64 array is truncated"));
     }
     Ok(bytes.chunks_exact(T::BYTES).filter_map(T::get).collect())
 }
 
-/// One number by its bits: a decimal text does not always come back as the same number.
+/// Serializes one number by its bits, because a decimal text does not always parse to the same number.
 pub mod bits {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -87,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back_bit_by_bit(
+        fn numbers_survive_serialization_bit_by_bit(
             wide in vec(any::<u64>().prop_map(f64::from_bits), 0..20),
             narrow in vec(any::<u16>(), 0..20),
             one in any::<u64>().prop_map(f64::from_bits),
@@ -101,7 +101,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_whole_numbers_or_an_error(text in "[A-Za-z0-9+/=]{0,40}|.{0,20}") {
+        fn any_text_gives_whole_numbers_or_an_error(text in "[A-Za-z0-9+/=]{0,40}|.{0,20}") {
             let stored = serde_json::json!({"wide": text, "narrow": "", "one": 0});
             if let Ok(read) = serde_json::from_value::<Stored>(stored) {
                 let padding = text.chars().rev().take_while(|c| *c == '=').count();

@@ -1,4 +1,7 @@
-//! Cron expressions: `minute hour day-of-month month day-of-week`, on the wall clock of a zone.
+//! Cron expressions: `minute hour day-of-month month day-of-week`, by the wall clock of a time zone.
+//!
+//! `jiff-cron` does not replace this module: if both kinds of day are restricted, it requires both to match, where cron
+//! and Kubernetes require either of them. It also requires a field for seconds.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -9,21 +12,21 @@ use super::limits::CRON_SEARCH_DAYS_MAX;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CronError {
-    #[error("cron {0:?} needs five fields: minute hour day-of-month month day-of-week")]
+    #[error("cron {0:?} must have five fields: minute hour day-of-month month day-of-week")]
     Fields(String),
     #[error(
-        "cron field {field:?} is not valid: use {low}-{high}, lists, ranges and steps such as 1-5 or */15"
+        "cron field {field:?} is invalid: use numbers from {low} to {high}, lists, ranges or steps such as 1-5 or */15"
     )]
     Field { field: String, low: u32, high: u32 },
-    #[error("time zone {0:?} is not known: use an IANA name such as Europe/Berlin")]
+    #[error("time zone {0:?} is unknown: use an IANA name such as Europe/Berlin")]
     TimeZone(String),
 }
 
-/// One field as a set of numbers; bit n stands for n.
+/// One field as a set of numbers. Bit n represents n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Field {
     bits: u64,
-    /// Written as `*` or `*/n`: matters for the rule that joins the two kinds of day.
+    /// Whether it starts with `*`, which affects how the two kinds of day combine.
     star: bool,
 }
 
@@ -50,14 +53,14 @@ const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Cron {
     /// # Errors
-    /// Not five fields, or a field out of its range.
+    /// There are not five fields, or a field is invalid.
     pub fn parse(text: &str) -> Result<Cron, CronError> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = fields[..] else {
             return Err(CronError::Fields(text.to_owned()));
         };
         let mut weekdays = parse_field(weekdays, 0, 7, &WEEKDAYS, 0)?;
-        // Sunday is 0 and 7.
+        // Sunday is 0 or 7.
         weekdays.bits = (weekdays.bits | weekdays.bits >> 7) & 0x7f;
         Ok(Cron {
             minutes: parse_field(minutes, 0, 59, &[], 0)?,
@@ -97,7 +100,7 @@ impl Cron {
         None
     }
 
-    /// With both kinds of day given, either may match, as in every cron.
+    /// If both kinds of day are restricted, either may match, as in cron.
     fn is_on(&self, date: Date) -> bool {
         let day = self.days.contains(date.day());
         let weekday = self.weekdays.contains(date.weekday().to_sunday_zero_offset());
@@ -109,8 +112,8 @@ impl Cron {
         on_day && self.months.contains(date.month())
     }
 
-    /// All times of a day in order. A time that the clock skips comes when the clock has skipped
-    /// it; one that comes twice counts the first time.
+    /// All times of a day in order. A time in a gap moves after the gap. An ambiguous time counts once, at its first
+    /// occurrence.
     fn times(&self, zone: &TimeZone, date: Date) -> Vec<Timestamp> {
         let mut times = Vec::new();
         for hour in (0..24).filter(|h| self.hours.contains(*h)) {
@@ -126,7 +129,7 @@ impl Cron {
     }
 }
 
-/// `names[0]` stands for the number `first`.
+/// Parses a field. `names[0]` is a name for the number `first`.
 fn parse_field(text: &str, low: u32, high: u32, names: &[&str], first: u32) -> Result<Field, CronError> {
     let error = || CronError::Field {
         field: text.to_owned(),
@@ -155,7 +158,7 @@ fn parse_field(text: &str, low: u32, high: u32, names: &[&str], first: u32) -> R
             Some((from, to)) => (number(from).ok_or_else(error)?, number(to).ok_or_else(error)?),
             None => {
                 let from = number(range).ok_or_else(error)?;
-                // `5/15` means from 5 on, every 15.
+                // `5/15` means every 15, starting at 5.
                 (from, if part.contains('/') { high } else { from })
             }
         };
@@ -189,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn a_plain_time_comes_within_a_day(minute in 0_i64..60, hour in 0_i64..24, since in 0_i64..2_000_000_000) {
+        fn a_daily_time_is_within_a_day(minute in 0_i64..60, hour in 0_i64..24, since in 0_i64..2_000_000_000) {
             let cron = Cron::parse(&format!("{minute} {hour} * * *")).unwrap();
             let now = Timestamp::from_second(since).unwrap();
             let at = cron.next(&TimeZone::UTC, now).unwrap().as_second();
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn next_and_last_follow_the_zone() {
+    fn next_and_last_follow_the_time_zone() {
         let table = [
             (
                 "50 8 * * 1-5",
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skipped_time_comes_after_the_skip() {
+    fn a_time_in_a_gap_moves_after_the_gap() {
         let (cron, zone) = (
             Cron::parse("30 2 * * *").unwrap(),
             TimeZone::get("Europe/Berlin").unwrap(),
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_cron_is_refused() {
+    fn invalid_expressions_are_rejected() {
         for text in [
             "",
             "* * * *",
@@ -289,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_never_comes_gives_nothing() {
+    fn an_impossible_date_has_no_times() {
         let cron = Cron::parse("0 0 31 2 *").unwrap();
         assert_eq!(cron.next(&TimeZone::UTC, at("2026-01-01T00:00:00Z")), None);
         assert_eq!(cron.last(&TimeZone::UTC, at("2026-01-01T00:00:00Z")), None);

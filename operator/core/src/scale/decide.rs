@@ -3,164 +3,143 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use poker_operator_api::autoscaling::PredictiveMode;
 
 use super::anomaly;
+use super::choice::Choice;
+use super::expected_demand::{self, ExpectedDemand};
 use super::explain::{self, Explained};
 use super::hpa::behavior::Behavior;
 use super::hpa::combine::{self, Winner};
 use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
 use super::hpa::rate::{Bounds, Limit};
-use super::limits::{FAULT_LINGERS, LOOK_AGAIN_AFTER_MAX, LOOK_AGAIN_AFTER_MIN};
+use super::limits::{DECISION_INTERVAL_MAX, DECISION_INTERVAL_MIN};
 use super::measure::{self, Measured};
-use super::panic::{self, Burst};
-use super::replica_cost::{self, Expected};
+use super::panic::{self, PanicProposal};
+use super::sample_change::fault_window;
 use super::schedule::{self, Scheduled};
-use poker_operator_api::autoscaling::PredictiveMode;
-
 use super::{Proposal, Reason, Restraint, ScaleDecision, ScaleInput, ScaleMemory, hpa_config};
 
-/// A count, why, and what held it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Choice {
-    pub replicas: i32,
-    pub reason: Reason,
-    pub limited_by: Option<Restraint>,
-}
-
-/// What a decision is made from.
-struct Evidence<'a> {
+/// The inputs of a decision after evaluation.
+struct Assessment<'a> {
     input: &'a ScaleInput<'a>,
     behavior: Behavior,
+    /// The stabilization window for scale-in.
+    window: SignedDuration,
     bounds: Bounds,
     scheduled: Scheduled,
     measured: Vec<Measured>,
-    burst: Option<Burst>,
-    /// The largest first; none of them acts in a preview.
-    expected: Vec<Expected>,
+    panic: Option<PanicProposal>,
+    /// The largest first. In a preview they have no effect.
+    expected: Vec<ExpectedDemand>,
     is_preview: bool,
-    /// It was there a short while ago.
+    /// A forecast was there a short while ago.
     forecast_lost: bool,
-    /// Nothing is remembered: the first decision after a start.
-    cold: bool,
+    /// The memory is empty: this is the first decision after a start.
+    is_cold_start: bool,
 }
 
-/// Decides how many replicas the component should have. Never fails: what is not known holds the
-/// count, and the decision says so.
+/// Decides how many replicas the component should have. Never fails: missing inputs hold the count, and the
+/// decision reports them.
 pub fn decide(input: &ScaleInput) -> ScaleDecision {
     let mut memory = input.memory.clone();
-    let cold = memory.is_fresh();
+    let is_cold_start = memory.is_fresh();
     memory.history.begin(input.current, input.now);
-    let evidence = Evidence::gather(input, cold, &mut memory);
-    let winner = evidence.winner();
-    let choice = evidence.choose(&winner, &mut memory);
-    evidence.remember(choice, &mut memory);
-    let message = evidence.explain(&winner, choice);
+    let assessment = Assessment::new(input, is_cold_start, &mut memory);
+    let winner = assessment.winner();
+    let choice = assessment.choose(&winner, &mut memory);
+    assessment.remember(choice, &mut memory);
+    let message = assessment.explain(&winner, choice);
     ScaleDecision {
         component: input.component,
         current: input.current,
         replicas: choice.replicas,
         reason: choice.reason,
         message,
-        proposals: evidence.proposals(),
+        proposals: assessment.proposals(),
         limited_by: choice.limited_by,
         memory,
-        look_again_after: look_again_after(&evidence.scheduled, input.now),
+        requeue_after: requeue_after(&assessment.scheduled, input.now),
         at: input.now,
     }
 }
 
-impl<'a> Evidence<'a> {
-    fn gather(input: &'a ScaleInput<'a>, cold: bool, memory: &mut ScaleMemory) -> Evidence<'a> {
-        let block = input.block;
+impl<'a> Assessment<'a> {
+    fn new(input: &'a ScaleInput<'a>, is_cold_start: bool, memory: &mut ScaleMemory) -> Assessment<'a> {
+        let (block, now) = (input.block, input.now);
         let behavior = hpa_config::behavior(block);
+        let window = scale_down_window(&behavior, hpa_config::defaults());
         let measured = measure::all(input, hpa_config::tolerance(&behavior));
-        anomaly::note(&measured, memory, input.now);
-        let scheduled = schedule::at(&block.schedules, input.now);
-        let lowest = scheduled
-            .minimum
-            .as_ref()
-            .map_or(block.min_replicas, |(_, min)| block.min_replicas.max(*min));
-        let bounds = Bounds {
-            min: lowest.min(block.max_replicas),
-            max: block.max_replicas,
-        };
+        anomaly::record(&measured, memory, now);
+        let scheduled = schedule::at(&block.schedules, now);
         let demands: Vec<_> = measured.iter().filter_map(Measured::demand).collect();
-        let burst = match &block.panic {
-            Some(panic) => panic::detect(panic, &demands, input.ready, memory, input.now),
+        let panic = match &block.panic {
+            Some(panic) => panic::detect(panic, &demands, input.ready, memory, now),
             None => {
-                memory.forget_bursts();
+                memory.forget_panic();
                 None
             }
         };
-        let window = scale_down_window(&behavior, hpa_config::defaults());
-        let after_fall = anomaly::fell_within(memory, window + lingers(window), input.now);
-        let expected = replica_cost::all(
-            block,
-            &demands,
-            input.forecasts,
-            after_fall,
-            window,
-            memory,
-            input.now,
-        );
-        let is_preview = block
-            .predictive
-            .as_ref()
-            .is_none_or(|p| p.mode != PredictiveMode::On);
-        let forecast_lost = !is_preview && replica_cost::is_lost(&expected, memory, input.now);
+        let after_fall = anomaly::fell_within(memory, window + fault_window(window), now);
+        let expected =
+            expected_demand::all(block, &demands, input.forecasts, after_fall, window, memory, now);
+        let mode = block.predictive.as_ref().map(|p| p.mode);
+        let is_preview = mode != Some(PredictiveMode::On);
+        let forecast_lost = !is_preview && expected_demand::is_forecast_lost(&expected, memory, now);
         if forecast_lost {
-            memory.held_at = Some(input.now);
+            memory.held_at = Some(now);
         }
-        Evidence {
+        Assessment {
             input,
             behavior,
-            bounds,
+            window,
+            bounds: bounds(input, &scheduled),
             scheduled,
             measured,
-            burst,
+            panic,
             expected,
             is_preview,
             forecast_lost,
-            cold,
+            is_cold_start,
         }
     }
 
-    /// The metric that wins, or `None` when missing samples forbid to follow any.
+    /// The metric with the largest proposal, or `None` if missing samples forbid following any metric.
     fn winner(&self) -> Option<Winner> {
-        let wishes: Vec<_> = self.measured.iter().map(|m| m.wish.clone()).collect();
-        combine::largest(&wishes, self.input.current).ok()
+        let proposals: Vec<_> = self.measured.iter().map(|m| m.proposed.clone()).collect();
+        combine::largest(&proposals, self.input.current).ok()
     }
 
-    /// The forecast, where it asks for more than the metrics do.
-    fn forecast(&self, winner: &Winner) -> Option<&Expected> {
+    /// The forecast, if it proposes more than the metrics.
+    fn forecast(&self, winner: &Winner) -> Option<&ExpectedDemand> {
         let first = self.expected.first().filter(|_| !self.is_preview);
         first.filter(|expected| expected.replicas > winner.replicas)
     }
 
-    /// What metrics and forecast ask for together.
-    fn asked(&self, winner: &Winner) -> i32 {
+    /// The recommendation of metrics and forecast together.
+    fn recommended(&self, winner: &Winner) -> i32 {
         self.forecast(winner)
             .map_or(winner.replicas, |expected| expected.replicas)
     }
 
     fn choose(&self, winner: &Option<Winner>, memory: &mut ScaleMemory) -> Choice {
         let current = self.input.current;
-        // At zero too, unlike the HPA, which takes that for its off switch: here it is `minReplicas` that
-        // says whether there may be none, and at zero nothing measures that would ever ask for one.
-        let bound = current.clamp(self.bounds.min, self.bounds.max);
+        // Also at zero, which the HPA takes as "autoscaling is off". Here `minReplicas` decides whether zero
+        // replicas are allowed, and at zero no metric would ever propose one.
+        let bounded = current.clamp(self.bounds.min, self.bounds.max);
         let choice = match winner {
-            _ if bound != current => self.to_bound(bound),
+            _ if bounded != current => self.to_bounds(bounded),
             Some(winner) => self.follow(winner, memory),
             None => {
                 memory.held_at = Some(self.input.now);
                 self.hold(Reason::MetricsUnavailable, Restraint::MissingMetrics)
             }
         };
-        self.raise_for_burst(choice)
+        self.raise_for_panic(choice)
     }
 
-    /// The count is outside the bounds: they decide alone.
-    fn to_bound(&self, replicas: i32) -> Choice {
+    /// The count is outside the bounds, which alone decide.
+    fn to_bounds(&self, replicas: i32) -> Choice {
         let reason = if replicas < self.input.current {
             Reason::AboveMaximum
         } else if replicas > self.input.block.min_replicas {
@@ -183,14 +162,22 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Stabilizes and limits the winning wish, then refuses a scale-in that is not safe.
+    /// Stabilizes and limits the recommendation, then refuses an unsafe scale-in.
     fn follow(&self, winner: &Winner, memory: &mut ScaleMemory) -> Choice {
         let (current, now) = (self.input.current, self.input.now);
         let (behavior, defaults) = (Some(&self.behavior), hpa_config::defaults());
-        let (wish, by_forecast) = (self.asked(winner), self.forecast(winner).is_some());
+        let (recommended, by_forecast) = (self.recommended(winner), self.forecast(winner).is_some());
         let history = &mut memory.history;
-        let result = normalize(history, behavior, defaults, current, wish, self.bounds, now);
-        let scales_in = result.replicas < current || (self.cold && wish < current);
+        let result = normalize(
+            history,
+            behavior,
+            defaults,
+            current,
+            recommended,
+            self.bounds,
+            now,
+        );
+        let scales_in = result.replicas < current || (self.is_cold_start && recommended < current);
         if scales_in && let Some((reason, restraint)) = self.unsafe_scale_in(memory) {
             return self.hold(reason, restraint);
         }
@@ -211,26 +198,24 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Why no replica may go now, if so.
+    /// Why scale-in is not safe now, if so.
     fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
-        let (window, now) = (
-            scale_down_window(&self.behavior, hpa_config::defaults()),
-            self.input.now,
-        );
-        // A window of whole samples must justify it, and a second one the course that a forecast has begun anew.
-        let held_for = window * 2 + lingers(window);
+        let (window, now) = (self.window, self.input.now);
+        // One window of complete samples must justify the scale-in, and a second one the forecast, which
+        // starts over after a gap.
+        let held_for = window * 2 + fault_window(window);
         let is_held = memory.held_at.is_some_and(|at| now.duration_since(at) < held_for);
-        if self.cold {
+        if self.is_cold_start {
             Some((Reason::ColdStart, Restraint::ColdStart))
         } else if self.input.block.paused_scale_in {
             Some((Reason::ScaleInPaused, Restraint::ScaleInPaused))
-        } else if self.burst.is_some() {
-            Some((Reason::Burst, Restraint::Burst))
+        } else if self.panic.is_some() {
+            Some((Reason::Panic, Restraint::Panic))
         } else if self.input.ready <= 0 {
             Some((Reason::NoneReady, Restraint::NoneReady))
         } else if is_held || self.forecast_lost || !anomaly::all_renewed(memory, now) {
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if anomaly::fell_within(memory, lingers(window), now) {
+        } else if anomaly::fell_within(memory, fault_window(window), now) {
             Some((Reason::Stabilized, Restraint::SuddenFall))
         } else if anomaly::rose_within(memory, window, now) {
             Some((Reason::Stabilized, Restraint::SuddenRise))
@@ -239,17 +224,17 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// A burst is not slowed by policies, only by the maximum.
-    fn raise_for_burst(&self, choice: Choice) -> Choice {
-        let Some(burst) = &self.burst else { return choice };
-        let replicas = burst.replicas.min(self.bounds.max);
+    /// Policies do not slow panic; only the maximum limits it.
+    fn raise_for_panic(&self, choice: Choice) -> Choice {
+        let Some(panic) = &self.panic else { return choice };
+        let replicas = panic.replicas.min(self.bounds.max);
         if replicas <= choice.replicas {
             return choice;
         }
-        let limited_by = (burst.replicas > replicas).then_some(Restraint::Maximum);
+        let limited_by = (panic.replicas > replicas).then_some(Restraint::Maximum);
         Choice {
             replicas,
-            reason: Reason::Burst,
+            reason: Reason::Panic,
             limited_by,
         }
     }
@@ -267,17 +252,11 @@ impl<'a> Evidence<'a> {
 
     fn proposals(&self) -> Vec<Proposal> {
         let mut proposals: Vec<Proposal> = self.measured.iter().map(Measured::proposal).collect();
-        proposals.extend(
-            self.expected
-                .iter()
-                .map(|expected| expected.proposal(self.is_preview)),
-        );
-        if let Some(burst) = &self.burst {
-            proposals.push(explain::burst_proposal(burst));
-        }
-        if let Some((name, minimum)) = &self.scheduled.minimum {
-            proposals.push(explain::schedule_proposal(name, *minimum));
-        }
+        let expected = self.expected.iter();
+        proposals.extend(expected.map(|expected| expected.proposal(self.is_preview)));
+        proposals.extend(self.panic.as_ref().map(explain::panic_proposal));
+        let schedule = self.scheduled.minimum.as_ref();
+        proposals.extend(schedule.map(|(name, minimum)| explain::schedule_proposal(name, *minimum)));
         proposals
     }
 
@@ -286,20 +265,25 @@ impl<'a> Evidence<'a> {
             component: self.input.component,
             current: self.input.current,
             choice,
-            asked: winner.as_ref().map(|w| self.asked(w)),
+            recommended: winner.as_ref().map(|w| self.recommended(w)),
             expected: winner.as_ref().and_then(|w| self.forecast(w)),
             winner: winner.as_ref().map(|w| &self.measured[w.index]),
             measured: &self.measured,
-            burst: self.burst.as_ref(),
+            panic: self.panic.as_ref(),
             schedule: self.scheduled.minimum.as_ref(),
             bounds: self.bounds,
         })
     }
 }
 
-/// How long a fault of the source still shows. Whoever wants a short window wants it here too.
-fn lingers(window: SignedDuration) -> SignedDuration {
-    window.min(FAULT_LINGERS)
+fn bounds(input: &ScaleInput, scheduled: &Scheduled) -> Bounds {
+    let block = input.block;
+    let scheduled = scheduled.minimum.as_ref().map(|(_, minimum)| *minimum);
+    let minimum = block.min_replicas.max(scheduled.unwrap_or(block.min_replicas));
+    Bounds {
+        min: minimum.min(block.max_replicas),
+        max: block.max_replicas,
+    }
 }
 
 fn restraint_of(result: &Normalized) -> Option<Restraint> {
@@ -319,11 +303,11 @@ fn restraint_of(result: &Normalized) -> Option<Restraint> {
     }
 }
 
-fn look_again_after(scheduled: &Scheduled, now: Timestamp) -> Duration {
+fn requeue_after(scheduled: &Scheduled, now: Timestamp) -> Duration {
     let until = scheduled
         .changes_at
         .and_then(|at| Duration::try_from(at.duration_since(now)).ok());
     until
-        .unwrap_or(LOOK_AGAIN_AFTER_MAX)
-        .clamp(LOOK_AGAIN_AFTER_MIN, LOOK_AGAIN_AFTER_MAX)
+        .unwrap_or(DECISION_INTERVAL_MAX)
+        .clamp(DECISION_INTERVAL_MIN, DECISION_INTERVAL_MAX)
 }

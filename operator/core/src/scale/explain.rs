@@ -1,38 +1,38 @@
-//! The sentence and the proposals that a decision carries.
+//! The message and the proposals of a decision.
 
 use poker_operator_api::Component;
 
-use super::decide::Choice;
+use super::choice::Choice;
+use super::expected_demand::ExpectedDemand;
 use super::format::{count, milli, number};
 use super::hpa::calculator;
 use super::hpa::metric::Target;
 use super::hpa::rate::Bounds;
 use super::measure::Measured;
-use super::panic::Burst;
-use super::replica_cost::Expected;
+use super::panic::PanicProposal;
 use super::{Proposal, Reason, Restraint};
 
-/// What a sentence is made from.
+/// The values in a message.
 pub struct Explained<'a> {
     pub component: Component,
     pub current: i32,
     pub choice: Choice,
-    /// The winning wish, of a metric or of the forecast.
-    pub asked: Option<i32>,
-    /// The forecast, when it asks for more than the metrics.
-    pub expected: Option<&'a Expected>,
+    /// The recommendation of metrics and forecast.
+    pub recommended: Option<i32>,
+    /// The forecast, if it proposes more than the metrics.
+    pub expected: Option<&'a ExpectedDemand>,
     pub winner: Option<&'a Measured>,
     pub measured: &'a [Measured],
-    pub burst: Option<&'a Burst>,
+    pub panic: Option<&'a PanicProposal>,
     pub schedule: Option<&'a (String, i32)>,
     pub bounds: Bounds,
 }
 
-pub fn burst_proposal(burst: &Burst) -> Proposal {
+pub fn panic_proposal(panic: &PanicProposal) -> Proposal {
     Proposal {
-        name: format!("burst/{}", burst.metric),
-        value: Some(number(burst.average)),
-        replicas: Some(burst.replicas),
+        name: format!("panic/{}", panic.metric),
+        value: Some(number(panic.average)),
+        replicas: Some(panic.replicas),
         problem: None,
     }
 }
@@ -46,8 +46,8 @@ pub fn schedule_proposal(name: &str, minimum: i32) -> Proposal {
     }
 }
 
-/// Cause, then what is done, then what holds it: "1,310 participants per shard exceed the target
-/// of 1,000: from 3 to 4 shards".
+/// The cause, the change, and what holds it: "1,310 participants per shard exceed the target of 1,000: from 3 to 4
+/// shards".
 pub fn sentence(explained: &Explained) -> String {
     let Explained {
         component,
@@ -55,7 +55,7 @@ pub fn sentence(explained: &Explained) -> String {
         choice,
         ..
     } = *explained;
-    let done = if choice.replicas == current {
+    let change = if choice.replicas == current {
         format!("keeping {}", count(component, current))
     } else {
         format!(
@@ -64,17 +64,17 @@ pub fn sentence(explained: &Explained) -> String {
             count(component, choice.replicas)
         )
     };
-    let held = match (choice.limited_by, explained.asked) {
-        (Some(restraint), Some(asked)) if asked != choice.replicas => {
+    let held = match (choice.limited_by, explained.recommended) {
+        (Some(restraint), Some(recommended)) if recommended != choice.replicas => {
+            let recommended = number(f64::from(recommended));
             format!(
-                "; {} asked for, {}",
-                number(f64::from(asked)),
-                words(restraint, explained.bounds)
+                "; {recommended} recommended, {}",
+                held_by(restraint, explained.bounds)
             )
         }
         _ => String::new(),
     };
-    format!("{}: {done}{held}", cause(explained))
+    format!("{}: {change}{held}", cause(explained))
 }
 
 fn cause(explained: &Explained) -> String {
@@ -85,13 +85,16 @@ fn cause(explained: &Explained) -> String {
         Reason::BelowMinimum => format!("fewer than minReplicas {minimum}"),
         Reason::Schedule => {
             let name = explained.schedule.map_or("", |(name, _)| name);
-            format!("schedule {name} asks for at least {minimum}")
+            format!("schedule {name} requires at least {minimum}")
         }
-        Reason::Burst => match explained.burst {
-            Some(burst) => format!("burst of {} {}", number(burst.average), burst.metric),
-            None => "burst".to_owned(),
-        },
-        Reason::Forecast => explained.expected.map_or_else(String::new, Expected::words),
+        Reason::Panic => explained.panic.map_or_else(String::new, |panic| {
+            format!(
+                "panic window average of {} {}",
+                number(panic.average),
+                panic.metric
+            )
+        }),
+        Reason::Forecast => explained.expected.map_or_else(String::new, ExpectedDemand::cause),
         Reason::MetricsUnavailable if explained.winner.is_none() => unavailable(explained.measured),
         _ => explained
             .winner
@@ -99,15 +102,15 @@ fn cause(explained: &Explained) -> String {
     }
 }
 
-/// Which metrics gave nothing, and why.
+/// The metrics without a usable value, and why.
 fn unavailable(measured: &[Measured]) -> String {
     let problems = measured
         .iter()
-        .filter_map(|m| Some(format!("{}: {}", m.name, m.wish.as_ref().err()?)));
+        .filter_map(|m| Some(format!("{}: {}", m.name, m.proposed.as_ref().err()?)));
     problems.collect::<Vec<_>>().join("; ")
 }
 
-/// The winning metric against its target.
+/// Compares the winning metric with its target.
 fn compare(winner: &Measured, explained: &Explained) -> String {
     let name = &winner.name;
     let total = winner
@@ -123,7 +126,7 @@ fn compare(winner: &Measured, explained: &Explained) -> String {
         }
         _ => (total, 0, String::new()),
     };
-    let relation = match explained.asked.map(|asked| asked.cmp(&explained.current)) {
+    let relation = match explained.recommended.map(|count| count.cmp(&explained.current)) {
         Some(std::cmp::Ordering::Greater) => "exceed",
         Some(std::cmp::Ordering::Less) => "are below",
         _ => "are near",
@@ -135,7 +138,7 @@ fn compare(winner: &Measured, explained: &Explained) -> String {
     )
 }
 
-fn words(restraint: Restraint, bounds: Bounds) -> String {
+fn held_by(restraint: Restraint, bounds: Bounds) -> String {
     match restraint {
         Restraint::Minimum => format!("minReplicas is {}", bounds.min),
         Restraint::Maximum => format!("maxReplicas is {}", bounds.max),
@@ -143,13 +146,13 @@ fn words(restraint: Restraint, bounds: Bounds) -> String {
         Restraint::ScaleInRate => "slowed by the scale-in policies".to_owned(),
         Restraint::ScaleOutStabilization => "held by lower recent recommendations".to_owned(),
         Restraint::ScaleInStabilization => "held by higher recent recommendations".to_owned(),
-        Restraint::Burst => "held by a recent burst".to_owned(),
-        Restraint::MissingMetrics => "held until samples are complete again".to_owned(),
-        Restraint::SuddenFall => "held until a sudden fall of a metric has lasted".to_owned(),
+        Restraint::Panic => "held during panic".to_owned(),
+        Restraint::MissingMetrics => "held until all metrics have had samples for long enough".to_owned(),
+        Restraint::SuddenFall => "held until the sudden fall of a metric has lasted".to_owned(),
         Restraint::SuddenRise => {
-            "held because what came before a sudden rise of a metric may be wrong".to_owned()
+            "held because the values before the sudden rise of a metric may be wrong".to_owned()
         }
-        Restraint::NoneReady => "held while none is ready".to_owned(),
+        Restraint::NoneReady => "held while no replica is ready".to_owned(),
         Restraint::ColdStart => "held because the operator has just started".to_owned(),
         Restraint::ScaleInPaused => "held by pausedScaleIn".to_owned(),
     }

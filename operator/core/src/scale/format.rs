@@ -1,8 +1,8 @@
-//! Sentences for people: values with separators, units in words.
+//! Formats numbers and counts for messages.
 
 use poker_operator_api::Component;
 
-/// A number with thousands separators and at most three digits behind the point.
+/// A number with thousands separators and at most three decimal places.
 pub fn number(value: f64) -> String {
     let rounded = format!("{:.3}", value.abs());
     let (whole, fraction) = rounded.split_once('.').unwrap_or((&rounded, ""));
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_short() {
+    fn numbers_have_separators_and_few_decimals() {
         let table = [
             (0.0, "0"),
             (1310.0, "1,310"),

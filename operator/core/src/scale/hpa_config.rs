@@ -1,4 +1,4 @@
-//! From the API's `autoscaling` block to the rules of [`super::hpa`].
+//! Translates the `autoscaling` block of the API into the rules of [`super::hpa`].
 
 use jiff::SignedDuration;
 use poker_operator_api::Quantity;
@@ -13,8 +13,8 @@ use super::hpa::rate::ScaleUpLimit;
 use super::hpa::tolerance::Tolerance;
 use super::limits::{DOWNSCALE_WINDOW_SECONDS, TOLERANCE_FRACTION_DEFAULT};
 
-/// Settings where a block says nothing. The scale-up limit is that of a block without a behavior,
-/// which here never applies: rules are always filled in.
+/// The defaults of the loop. The scale-up limit applies only without a behavior, which never happens here because the
+/// rules are always complete.
 pub fn defaults() -> LoopDefaults {
     LoopDefaults {
         downscale_window: SignedDuration::from_secs(DOWNSCALE_WINDOW_SECONDS),
@@ -25,7 +25,7 @@ pub fn defaults() -> LoopDefaults {
     }
 }
 
-/// The block's rules with everything absent filled in.
+/// The rules of the block, completed with defaults.
 pub fn behavior(block: &Autoscaling) -> Behavior {
     let given = block.behavior.clone().unwrap_or_default();
     Behavior {
@@ -49,13 +49,13 @@ pub fn tolerance(behavior: &Behavior) -> Tolerance {
     }
 }
 
-/// The longest period that any policy looks back.
+/// The longest period of any policy.
 pub fn longest_period(behavior: &Behavior) -> SignedDuration {
     let up = behavior.scale_up.longest_period_seconds();
     SignedDuration::from_secs(i64::from(up.max(behavior.scale_down.longest_period_seconds())))
 }
 
-/// What the metric should be. `None` when the target is not set, zero or too large.
+/// The target of a metric. `None` if it is absent, zero or too large.
 pub fn target(metric: &Metric) -> Option<Target> {
     let milli = |q: &Quantity| i64::try_from(q.milli()?).ok().filter(|m| *m > 0);
     match (&metric.target.average_value, &metric.target.value) {

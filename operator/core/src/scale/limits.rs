@@ -1,41 +1,40 @@
-//! Bounds of the scaling decision.
+//! Limits of the scaling decision.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// The tolerance without a given one, as a fraction.
+/// The default tolerance, as a fraction.
 pub const TOLERANCE_FRACTION_DEFAULT: f64 = 0.1;
-/// How long a higher recommendation holds the count without a given window.
+/// The default stabilization window for scale-in.
 pub const DOWNSCALE_WINDOW_SECONDS: i64 = 300;
-/// A decision is renewed at least this often, as the sync period of Kubernetes.
-pub const LOOK_AGAIN_AFTER_MAX: Duration = Duration::from_secs(15);
-/// A decision is never asked for sooner than this.
-pub const LOOK_AGAIN_AFTER_MIN: Duration = Duration::from_secs(1);
-/// Recommendations kept; only those that can still decide are.
+/// The longest time between two decisions, as the sync period of Kubernetes.
+pub const DECISION_INTERVAL_MAX: Duration = Duration::from_secs(15);
+/// The shortest time between two decisions.
+pub const DECISION_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Recommendations in memory. Only those that can still affect a decision are kept.
 pub const RECOMMENDATIONS_COUNT_MAX: usize = 256;
-/// Scale events kept in one direction.
+/// Scale events in memory, for each direction.
 pub const SCALE_EVENTS_COUNT_MAX: usize = 256;
-/// Samples kept for one metric to detect bursts.
-pub const BURST_SAMPLES_COUNT_MAX: usize = 128;
-/// Samples older than this, or than three intervals, are stale. Above the common scrape interval of
-/// a minute.
+/// Samples in memory for the panic window, for each metric.
+pub const PANIC_SAMPLES_COUNT_MAX: usize = 128;
+/// Samples older than this, or than three poll intervals, are stale. It exceeds the common scrape interval of a minute.
 pub const STALE_SECONDS: u64 = 75;
-/// A metric that falls by more than this share from one sample to the next fell suddenly: what the
-/// Kubernetes autoscaler tolerates does no harm.
+/// A metric falls suddenly if it falls by more than this share from one sample to the next. The Kubernetes autoscaler
+/// ignores changes up to this share, so smaller faults do no harm.
 pub const SUDDEN_FALL_SHARE: f64 = TOLERANCE_FRACTION_DEFAULT;
-/// How long a fault of the source still shows in a metric after its end: the usual averaging window and half as
-/// much.
-pub const FAULT_LINGERS: SignedDuration = SignedDuration::from_secs(90);
-/// A sample that came longer ago takes nothing away: three of the usual intervals.
+/// How long a fault of the metrics source still shows in a metric after its end: the common averaging window of a
+/// minute plus a half.
+pub const FAULT_WINDOW_MAX: SignedDuration = SignedDuration::from_secs(90);
+/// Nothing is scaled in if the newest sample arrived longer ago: three default poll intervals.
 pub const RENEWED_WITHIN: SignedDuration = SignedDuration::from_secs(15);
-/// A forecast older than this is none.
+/// Older forecasts are not used.
 pub const FORECAST_AGE_SECONDS_MAX: u64 = 120;
-/// A forecast that was there so recently is expected back: until then nothing is scaled in.
+/// For so long after the last forecast the operator expects it to return and does not scale in.
 pub const FORECAST_LOST_SECONDS: u64 = 900;
-/// The most replicas that a forecast asks for, whatever it expects.
+/// The largest count that a forecast proposes.
 pub const FORECAST_REPLICAS_MAX: i32 = 1_000;
 /// The time over which forecasts may cost no more than fixed headroom.
-pub const SPEND_SECONDS: f64 = 86_400.0;
-/// How far back and ahead a cron expression is searched; every date of four years is in it.
+pub const COST_SECONDS: f64 = 86_400.0;
+/// How far a cron expression is searched in either direction. Contains every date of a leap-year cycle.
 pub const CRON_SEARCH_DAYS_MAX: i32 = 366 * 5;

@@ -1,27 +1,27 @@
-//! From samples to what each metric asks for.
+//! From samples to the proposal of each metric.
 
 use jiff::Timestamp;
 use poker_operator_api::autoscaling::Metric as ApiMetric;
 
+use super::demand::Demand;
 use super::hpa::calculator::PodContext;
 use super::hpa::error::MetricError;
 use super::hpa::metric::{self, Metric, Reading, Scope, Source, Target};
 use super::hpa::pods::Warmup;
 use super::hpa::tolerance::Tolerance;
-use super::panic::Demand;
 use super::{Proposal, Sample, ScaleInput, format, hpa_config};
 
-/// One metric of the block, its target, its value, and the count it asks for.
+/// One metric of the block with its target, its value and the count it proposes.
 #[derive(Clone, Debug)]
 pub struct Measured {
     pub name: String,
     pub target: Option<Target>,
-    /// The whole component's value and when it was measured.
+    /// The value for the whole component and when it was measured.
     pub value: Option<(f64, Timestamp)>,
-    pub wish: Result<metric::Proposal, MetricError>,
+    pub proposed: Result<metric::Proposal, MetricError>,
 }
 
-/// Works out every metric of the block.
+/// Evaluates every metric of the block.
 pub fn all(input: &ScaleInput, tolerance: Tolerance) -> Vec<Measured> {
     input
         .block
@@ -39,23 +39,23 @@ fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured
         Ok((value, _)) => Reading::Values(vec![(value * 1000.0).round() as i64]),
         Err(why) => Reading::Failed(why.clone()),
     };
-    let asked = Metric {
+    let external = Metric {
         source: Source::External { metric: name.clone() },
         target,
         reading,
     };
-    let wish = asked
+    let proposed = external
         .propose(&scope(input, tolerance))
         .map(|p| keep_direction(p, input.current, target));
     Measured {
         name,
         target,
         value: value.ok(),
-        wish,
+        proposed,
     }
 }
 
-/// A value that can be acted on, or why there is none. Never zero in place of nothing.
+/// A usable value, or why there is none. A missing value is never zero.
 fn usable(sample: Option<&Sample>) -> Result<(f64, Timestamp), String> {
     match sample {
         Some(Sample::Fresh { value, at, .. }) if value.is_finite() && *value >= 0.0 => Ok((*value, *at)),
@@ -66,7 +66,7 @@ fn usable(sample: Option<&Sample>) -> Result<(f64, Timestamp), String> {
     }
 }
 
-/// The component instead of a list of pods: metrics here are of the whole component.
+/// A scope without pods, because each metric is a total of the whole component.
 fn scope<'a>(input: &ScaleInput<'a>, tolerance: Tolerance) -> Scope<'a> {
     let warmup = Warmup {
         cpu_initialization: jiff::SignedDuration::ZERO,
@@ -88,16 +88,16 @@ fn scope<'a>(input: &ScaleInput<'a>, tolerance: Tolerance) -> Scope<'a> {
     }
 }
 
-/// A `value` target multiplies the ready replicas, so while some start, more load could ask for
-/// fewer than there are. Above the target never fewer than now.
-fn keep_direction(mut wish: metric::Proposal, current: i32, target: Option<Target>) -> metric::Proposal {
-    if let (Some(Target::ValueMilli(target)), Some(value)) = (target, wish.status.value)
+/// Keeps a metric above its target from proposing fewer replicas than there are. A `value` target multiplies the
+/// ready replicas, so this could happen while some of them start.
+fn keep_direction(mut proposed: metric::Proposal, current: i32, target: Option<Target>) -> metric::Proposal {
+    if let (Some(Target::ValueMilli(target)), Some(value)) = (target, proposed.status.value)
         && current > 0
         && value.milli > target
     {
-        wish.replicas = wish.replicas.max(current);
+        proposed.replicas = proposed.replicas.max(current);
     }
-    wish
+    proposed
 }
 
 impl Measured {
@@ -105,12 +105,12 @@ impl Measured {
         Proposal {
             name: self.name.clone(),
             value: self.value.map(|(value, _)| format::number(value)),
-            replicas: self.wish.as_ref().ok().map(|w| w.replicas),
-            problem: self.wish.as_ref().err().map(ToString::to_string),
+            replicas: self.proposed.as_ref().ok().map(|p| p.replicas),
+            problem: self.proposed.as_ref().err().map(ToString::to_string),
         }
     }
 
-    /// The metric as demand per replica; only an `averageValue` tells what one replica serves.
+    /// The metric as demand. Only an `averageValue` defines what one replica should serve.
     pub fn demand(&self) -> Option<Demand<'_>> {
         let (Some(Target::AverageValueMilli(target)), Some((total, at))) = (self.target, self.value) else {
             return None;

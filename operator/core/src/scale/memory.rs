@@ -1,4 +1,4 @@
-//! What is remembered between two decisions, and how it stays small.
+//! The memory between two decisions, and how it stays small.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::base64_floats;
+use super::cost_ledger::CostLedger;
 use super::hpa::history::{History, Recommendation, ScaleEvent};
-use super::limits::{FAULT_LINGERS, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
-use super::replica_cost::CostLedger;
+use super::limits::{FAULT_WINDOW_MAX, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
 
 /// A value of a metric and when it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,57 +17,62 @@ pub struct TimedValue {
     pub at: Timestamp,
 }
 
-/// The newest value of a metric, how much it changed, when it was measured, and when it came, by our own clock.
+/// The newest value of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Newest {
     pub value: f64,
+    /// The difference to the value before.
     #[serde(with = "base64_floats::bits")]
     pub change: f64,
+    /// When it was measured, by the clock of the source.
     pub at: Timestamp,
-    pub seen: Timestamp,
+    /// When it arrived, by the operator's own clock.
+    pub received_at: Timestamp,
 }
 
-/// Memory of one component. The default is that of a fresh start: the next decision takes the
-/// current count as the recommendation just made and does not scale in.
+/// The memory of one component. The default is a cold start: the next decision takes the current count as
+/// the last recommendation and does not scale in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScaleMemory {
     pub history: History,
-    /// The last time at which missing samples, or a forecast that was lost, held the count.
+    /// The last time at which missing samples or a lost forecast held the count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_at: Option<Timestamp>,
-    /// The last time at which a metric fell too suddenly to be believed.
+    /// The last sudden fall of a metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fell_at: Option<Timestamp>,
-    /// The last time at which a metric rose too suddenly for the values before it to be believed.
+    /// The last sudden rise of a metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rose_at: Option<Timestamp>,
-    /// By metric name, to notice sudden falls and values that are not renewed.
+    /// By metric name, to detect sudden changes and missing updates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub newest: BTreeMap<String, Newest>,
-    /// The last time at which demand was above the burst threshold.
+    /// The last time at which demand was at or above the panic threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst_at: Option<Timestamp>,
-    /// Recent values by metric name, oldest first, to detect bursts.
+    pub panic_at: Option<Timestamp>,
+    /// The values of the panic window by metric name, oldest first.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub recent: BTreeMap<String, Vec<TimedValue>>,
-    /// What forecasts and headroom cost, by metric name.
+    /// The cost of forecasts and headroom by metric name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub spend: BTreeMap<String, CostLedger>,
+    pub cost_ledgers: BTreeMap<String, CostLedger>,
 }
 
 impl ScaleMemory {
-    /// Whether no decision was made yet.
+    /// Whether no decision has been made yet.
     pub fn is_fresh(&self) -> bool {
         self.history.recommendations.is_none()
     }
 
-    pub(super) fn forget_bursts(&mut self) {
-        self.burst_at = None;
+    pub(super) fn forget_panic(&mut self) {
+        self.panic_at = None;
         self.recent.clear();
     }
 
-    /// Forgets what can no longer decide anything. `window`: the longest stabilization window.
+    /// Drops all that cannot affect a decision any more. `window` is the longest stabilization window, `period`
+    /// the longest period of a policy.
     pub(super) fn compact(&mut self, window: SignedDuration, period: SignedDuration, now: Timestamp) {
         if let Some(stored) = &mut self.history.recommendations {
             compact_recommendations(stored, window, now);
@@ -75,13 +80,13 @@ impl ScaleMemory {
         compact_events(&mut self.history.scale_ups, period, now);
         compact_events(&mut self.history.scale_downs, period, now);
         for held in [&mut self.held_at, &mut self.fell_at, &mut self.rose_at] {
-            *held = held.filter(|at| now.duration_since(*at) <= window * 2 + FAULT_LINGERS);
+            *held = held.filter(|at| now.duration_since(*at) <= window * 2 + FAULT_WINDOW_MAX);
         }
     }
 }
 
-/// Keeps the recommendations that are, from some time on, the largest or the smallest of a window.
-/// All others are hidden by a later one, so dropping them changes no decision.
+/// Keeps each recommendation that is the largest or the smallest from its time on. A later one hides each of the
+/// others, so dropping them changes no decision.
 fn compact_recommendations(stored: &mut Vec<Recommendation>, window: SignedDuration, now: Timestamp) {
     stored.retain(|r| now.duration_since(r.at) <= window);
     stored.sort_by_key(|r| r.at);
@@ -94,7 +99,7 @@ fn compact_recommendations(stored: &mut Vec<Recommendation>, window: SignedDurat
         high = high.max(recent.replicas);
         low = low.min(recent.replicas);
     }
-    // The oldest extremes go first: a window that forgets them early decides sooner, never wrongly.
+    // Drops the oldest first: a window that forgets them early only decides sooner.
     kept.truncate(RECOMMENDATIONS_COUNT_MAX);
     kept.reverse();
     *stored = kept;
@@ -102,7 +107,7 @@ fn compact_recommendations(stored: &mut Vec<Recommendation>, window: SignedDurat
 
 fn compact_events(events: &mut Vec<ScaleEvent>, period: SignedDuration, now: Timestamp) {
     events.retain(|e| !e.outdated && now.duration_since(e.at) <= period);
-    // The oldest are merged, never dropped: forgetting a change would allow a faster one.
+    // Merges the oldest instead of dropping them: forgetting a change would allow a faster one.
     while events.len() > SCALE_EVENTS_COUNT_MAX {
         let oldest = events.remove(0);
         events[0].change = events[0].change.saturating_add(oldest.change);

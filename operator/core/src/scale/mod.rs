@@ -1,16 +1,19 @@
 //! How many replicas a component should have, and why.
 //!
-//! [`decide`] is the operator's own decision: the parts of [`hpa`], and around them what the
-//! Kubernetes autoscaler lacks: three states of a sample, forecasts, bursts, schedules, and a cold
-//! start that never scales in. Everything is a pure function of its input; what must be remembered between
-//! two decisions is in [`ScaleMemory`].
+//! [`decide`] is the operator's own decision. It uses the parts of [`hpa`] and adds what the Kubernetes autoscaler
+//! lacks: three states of a sample, forecasts, a panic window, schedules, and a cold start that never scales in.
+//! Everything is a pure function of its input. [`ScaleMemory`] holds the state between two decisions.
 
 mod anomaly;
 pub mod base64_floats;
+mod choice;
+mod cost_ledger;
 pub mod count_and_size;
 mod cron;
 mod decide;
+mod demand;
 pub mod demand_forecast;
+mod expected_demand;
 mod explain;
 mod format;
 pub mod hpa;
@@ -25,6 +28,7 @@ mod properties;
 mod replica_cost;
 pub mod ridge;
 mod sample;
+mod sample_change;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -39,52 +43,52 @@ use serde::{Deserialize, Serialize};
 
 pub use cron::CronError;
 pub use decide::decide;
+pub use expected_demand::Forecasts;
 pub use hpa_config::scale_in_window;
 pub use memory::{ScaleMemory, TimedValue};
-pub use replica_cost::Forecasts;
 pub use sample::{Sample, stale_after};
 pub use schedule::check as check_schedule;
 
-/// Everything a decision looks at.
+/// The inputs of a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleInput<'a> {
     pub component: Component,
-    /// The count asked for now: that of the last decision, or of the spec.
+    /// The desired count before this decision: from the last decision or from the spec.
     pub current: i32,
-    /// Replicas that serve.
+    /// The number of ready replicas.
     pub ready: i32,
     pub block: &'a Autoscaling,
-    /// By `Metric::name()`; an absent entry is a missing sample.
+    /// By `Metric::name()`. A metric without an entry has no sample.
     pub samples: &'a BTreeMap<String, Sample>,
-    /// Of metrics with a predictive block; made by [`demand_forecast::DemandForecaster`], which the caller keeps.
+    /// From [`demand_forecast::DemandForecaster`], which the caller owns. Only for metrics with a predictive block.
     pub forecasts: &'a Forecasts,
-    /// The memory of the last decision that was applied; default after a restart.
+    /// The memory of the last applied decision. The default after a restart.
     pub memory: &'a ScaleMemory,
     pub now: Timestamp,
 }
 
-/// Why a count was chosen. The names are part of the API: they appear in status and events.
+/// The reason for a count. The names are part of the API: they appear in status and events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
-    /// A metric asks for more.
+    /// A metric recommends more replicas.
     MetricAboveTarget,
-    /// All metrics ask for less.
+    /// All metrics recommend fewer replicas.
     MetricsBelowTarget,
-    /// No metric asks for a change.
+    /// No metric recommends a change.
     OnTarget,
     /// The count was below `minReplicas`.
     BelowMinimum,
     /// The count was above `maxReplicas`.
     AboveMaximum,
-    /// A schedule asks for more.
+    /// A schedule requires more replicas.
     Schedule,
-    /// More demand is expected than is measured, or there is no forecast and the headroom replaces it.
+    /// The forecast expects more demand than is measured, or headroom replaces the forecast.
     Forecast,
-    /// Demand jumped far above what the ready replicas serve.
-    Burst,
-    /// Without all samples nothing is scaled in.
+    /// The panic window: demand rose far above what the ready replicas serve.
+    Panic,
+    /// A metric has no usable sample, so nothing is scaled in.
     MetricsUnavailable,
-    /// Nothing serves, so what is measured says nothing.
+    /// No replica is ready, so the metrics do not show the demand.
     NoneReady,
     /// The first decision after a start never scales in.
     ColdStart,
@@ -97,7 +101,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The name as in status, e.g. `MetricAboveTarget`.
+    /// The name in the status, e.g. `MetricAboveTarget`.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::MetricAboveTarget => "MetricAboveTarget",
@@ -107,7 +111,7 @@ impl Reason {
             Reason::AboveMaximum => "AboveMaximum",
             Reason::Schedule => "Schedule",
             Reason::Forecast => "Forecast",
-            Reason::Burst => "Burst",
+            Reason::Panic => "Panic",
             Reason::MetricsUnavailable => "MetricsUnavailable",
             Reason::NoneReady => "NoneReady",
             Reason::ColdStart => "ColdStart",
@@ -118,7 +122,7 @@ impl Reason {
     }
 }
 
-/// What kept the count from being what was asked for.
+/// What kept the count from being the recommended one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Restraint {
     Minimum,
@@ -127,7 +131,7 @@ pub enum Restraint {
     ScaleInRate,
     ScaleOutStabilization,
     ScaleInStabilization,
-    Burst,
+    Panic,
     MissingMetrics,
     SuddenFall,
     SuddenRise,
@@ -136,19 +140,19 @@ pub enum Restraint {
     ScaleInPaused,
 }
 
-/// What one metric, forecast, schedule or burst asked for.
+/// The proposal of one metric, forecast, panic window or schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Proposal {
-    /// The metric's name, `schedule/<name>`, `burst/<metric>`, or `forecast/`, `headroom/` and
+    /// The metric's name, `schedule/<name>`, `panic/<metric>`, or `forecast/`, `headroom/` and
     /// `preview/<metric>` of a predictive block.
     pub name: String,
-    /// What was measured, as text.
+    /// The value as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
-    /// Why there are no replicas.
+    /// Why there is no count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -158,19 +162,19 @@ pub struct Proposal {
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDecision {
     pub component: Component,
-    /// The count before.
+    /// The count before the decision.
     pub current: i32,
-    /// The count to ask for; equal to `current` when nothing changes.
+    /// The new count. Equal to `current` if nothing changes.
     pub replicas: i32,
     pub reason: Reason,
-    /// One sentence with the values that decided, and what would have been done without what held it.
+    /// One sentence with the decisive values, the recommendation, and what held it.
     pub message: String,
     pub proposals: Vec<Proposal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited_by: Option<Restraint>,
-    /// To be kept once the count was written; keep the old one when writing failed.
+    /// The new memory. Store it once the count is written; if the write fails, keep the old one.
     pub memory: ScaleMemory,
-    /// When to decide again at the latest, if no sample comes before.
-    pub look_again_after: Duration,
+    /// When to decide again, unless a new sample arrives earlier.
+    pub requeue_after: Duration,
     pub at: Timestamp,
 }

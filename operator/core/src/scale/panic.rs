@@ -1,79 +1,65 @@
-//! Bursts: demand far above what the ready replicas serve.
+//! The panic window: reacts to demand far above what the ready replicas serve.
 //!
 //! As the panic mode of Knative's autoscaler (`pkg/autoscaler/scaling/autoscaler.go`): with the mean over a short
-//! window, a burst begins when mean ÷ (target per replica · ready replicas) reaches the threshold (Knative's default:
-//! 200 %), asks for ⌈mean ÷ target per replica⌉, and ends when it was below the threshold for the whole stable time.
+//! window, panic begins when mean ÷ (target per replica · ready replicas) reaches the threshold (Knative's default:
+//! 200 %). It proposes ⌈mean ÷ target per replica⌉ replicas, and ends once the mean has been below the threshold for
+//! the whole stable time.
 
 use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::autoscaling::Panic;
 
-use super::anomaly::set_back;
-use super::limits::BURST_SAMPLES_COUNT_MAX;
+use super::demand::Demand;
+use super::limits::PANIC_SAMPLES_COUNT_MAX;
 use super::memory::{ScaleMemory, TimedValue};
+use super::sample_change::clock_went_back;
 
-/// One metric with a target per replica, measured now.
-#[derive(Clone, Copy, Debug)]
-pub struct Demand<'a> {
-    pub name: &'a str,
-    pub total: f64,
-    pub at: Timestamp,
-    pub per_replica: f64,
-}
-
-/// What a burst asks for.
+/// The proposal of the panic window.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Burst {
-    /// The metric that asks for most.
+pub struct PanicProposal {
+    /// The metric with the largest proposal.
     pub metric: String,
     /// Its average over the window.
     pub average: f64,
     pub replicas: i32,
-    /// Demand is above the threshold now; else the burst only lingers.
-    pub above_threshold: bool,
 }
 
-/// Remembers the values and tells whether a burst is on: from the threshold on, until demand was
-/// below it for the whole stable time. While it is on, replicas are only added.
+/// Records the values and returns the proposal during panic. During panic the operator only adds replicas.
 pub fn detect(
     panic: &Panic,
     demands: &[Demand],
     ready: i32,
     memory: &mut ScaleMemory,
     now: Timestamp,
-) -> Option<Burst> {
+) -> Option<PanicProposal> {
     let window = SignedDuration::from_secs(i64::from(panic.window_seconds));
     let stable = SignedDuration::from_secs(i64::from(panic.stable_seconds));
     memory
         .recent
         .retain(|name, _| demands.iter().any(|d| d.name == name));
-    let mut largest: Option<Burst> = None;
+    let mut largest: Option<PanicProposal> = None;
     for demand in demands {
-        let average = remember(memory, demand, window, now);
+        let average = record(memory, demand, window, now);
         let capacity = demand.per_replica * f64::from(ready.max(1));
-        let burst = Burst {
+        if average / capacity * 100.0 >= f64::from(panic.threshold_percent) {
+            memory.panic_at = Some(now);
+        }
+        let proposal = PanicProposal {
             metric: demand.name.to_owned(),
             average,
             replicas: (average / demand.per_replica).ceil() as i32,
-            above_threshold: average / capacity * 100.0 >= f64::from(panic.threshold_percent),
         };
-        if burst.above_threshold {
-            memory.burst_at = Some(now);
-        }
-        if largest.as_ref().is_none_or(|b| burst.replicas > b.replicas) {
-            largest = Some(burst);
+        if largest.as_ref().is_none_or(|l| proposal.replicas > l.replicas) {
+            largest = Some(proposal);
         }
     }
-    let lingers = memory.burst_at.is_some_and(|at| now.duration_since(at) < stable);
-    if !lingers {
-        memory.burst_at = None;
-    }
-    largest.filter(|_| lingers)
+    memory.panic_at = memory.panic_at.filter(|at| now.duration_since(*at) < stable);
+    largest.filter(|_| memory.panic_at.is_some())
 }
 
-/// Stores a value once and gives the average over the window.
-fn remember(memory: &mut ScaleMemory, demand: &Demand, window: SignedDuration, now: Timestamp) -> f64 {
+/// Stores a value once and returns the average over the window.
+fn record(memory: &mut ScaleMemory, demand: &Demand, window: SignedDuration, now: Timestamp) -> f64 {
     let recent = memory.recent.entry(demand.name.to_owned()).or_default();
-    recent.retain(|v| !set_back(v.at, demand.at));
+    recent.retain(|v| !clock_went_back(v.at, demand.at));
     if recent.last().is_none_or(|last| last.at < demand.at) {
         recent.push(TimedValue {
             value: demand.total,
@@ -81,7 +67,7 @@ fn remember(memory: &mut ScaleMemory, demand: &Demand, window: SignedDuration, n
         });
     }
     recent.retain(|v| v.at == demand.at || now.duration_since(v.at) < window);
-    let excess = recent.len().saturating_sub(BURST_SAMPLES_COUNT_MAX);
+    let excess = recent.len().saturating_sub(PANIC_SAMPLES_COUNT_MAX);
     recent.drain(..excess);
     recent.iter().map(|v| v.value).sum::<f64>() / recent.len().max(1) as f64
 }

@@ -1,4 +1,4 @@
-//! What holds for every block and every load.
+//! Properties of decisions for any block and any load.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::demand_forecast::Distribution;
 use super::hpa::history::History;
 use super::hpa::stabilize;
-use super::limits::{BURST_SAMPLES_COUNT_MAX, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
+use super::limits::{PANIC_SAMPLES_COUNT_MAX, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
 use super::tests::Scene;
 use super::{Forecasts, Sample, ScaleMemory};
 
@@ -37,7 +37,7 @@ fn policies() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A block with the metrics `participants` (per replica) and `queue` (per replica or in all).
+/// A block with the metrics `participants` (per replica) and `queue` (per replica or total).
 fn blocks() -> impl Strategy<Value = Value> {
     (
         1..REPLICAS_MAX,
@@ -69,7 +69,7 @@ fn blocks() -> impl Strategy<Value = Value> {
         })
 }
 
-/// What is known of one metric; `None` is missing.
+/// The value of one metric; `None` is missing.
 type Known = Option<f64>;
 
 fn known(largest: u32) -> impl Strategy<Value = Known> {
@@ -91,7 +91,7 @@ fn samples(participants: Known, queue: Known, at: Timestamp) -> BTreeMap<String,
     ])
 }
 
-/// Also below the minimum, where anybody may have put it by hand.
+/// The start may be below the minimum, as after a manual change.
 fn scene(block: &Value, start: i32) -> Scene {
     let mut scene = Scene::new(block.clone(), start);
     scene.current = start.min(scene.block.max_replicas);
@@ -133,11 +133,11 @@ proptest! {
         scene.ready = ready;
         scene.now += SignedDuration::from_secs(15);
         let (low, high) = (f64::from(low), f64::from(low) + f64::from(more));
-        let few = scene.look(&samples(Some(low), queue, scene.now));
-        let many = scene.look(&samples(Some(high), queue, scene.now));
+        let few = scene.decide(&samples(Some(low), queue, scene.now));
+        let many = scene.decide(&samples(Some(high), queue, scene.now));
         prop_assert!(few.replicas <= many.replicas, "{} / {}", few.message, many.message);
-        let few = scene.look(&samples(queue, Some(low / 100.0), scene.now));
-        let many = scene.look(&samples(queue, Some(high / 100.0), scene.now));
+        let few = scene.decide(&samples(queue, Some(low / 100.0), scene.now));
+        let many = scene.decide(&samples(queue, Some(high / 100.0), scene.now));
         prop_assert!(few.replicas <= many.replicas, "{} / {}", few.message, many.message);
     }
 
@@ -154,7 +154,7 @@ proptest! {
         prop_assert!(step(&mut scene, last).replicas >= before);
     }
 
-    /// Whatever is expected, there are never fewer replicas than without a forecast.
+    /// A decision with a forecast never has fewer replicas than one without.
     #[test]
     fn a_forecast_never_removes_a_replica(
         block in blocks(), start in 0..REPLICAS_MAX, loads in loads(),
@@ -166,7 +166,7 @@ proptest! {
         for load in loads {
             scene.now += SignedDuration::from_secs(load.0);
             let samples = samples(load.1, load.2, scene.now);
-            let without = scene.look(&samples);
+            let without = scene.decide(&samples);
             let forecast = Distribution {
                 at: scene.now,
                 levels: levels.clone().try_into().unwrap(),
@@ -174,7 +174,7 @@ proptest! {
             };
             scene.forecasts = Forecasts::from([("participants".to_owned(), forecast)]);
             let plain = std::mem::replace(&mut scene.block, with.clone());
-            let decision = scene.look(&samples);
+            let decision = scene.decide(&samples);
             prop_assert!(decision.replicas >= without.replicas, "{} < {}", decision.message, without.message);
             scene.block = plain;
             scene.memory = without.memory;
@@ -198,7 +198,7 @@ proptest! {
     }
 
     #[test]
-    fn memory_stays_small_and_survives_writing(
+    fn memory_stays_small_and_survives_serialization(
         block in blocks(), start in 0..REPLICAS_MAX, loads in loads(), window in 0..3600,
     ) {
         let mut block = block;
@@ -209,25 +209,25 @@ proptest! {
             let ScaleMemory { history, recent, .. } = &scene.memory;
             prop_assert!(history.recommendations.iter().flatten().count() <= RECOMMENDATIONS_COUNT_MAX);
             prop_assert!(history.scale_ups.len().max(history.scale_downs.len()) <= SCALE_EVENTS_COUNT_MAX);
-            prop_assert!(recent.values().all(|r| r.len() <= BURST_SAMPLES_COUNT_MAX));
+            prop_assert!(recent.values().all(|r| r.len() <= PANIC_SAMPLES_COUNT_MAX));
         }
         let written = serde_json::to_string(&scene.memory).unwrap();
         prop_assert_eq!(&serde_json::from_str::<ScaleMemory>(&written).unwrap(), &scene.memory);
     }
 
-    /// Dropping recommendations that a later one hides changes nothing.
+    /// Dropping recommendations that a later one hides changes no decision.
     #[test]
-    fn a_compacted_history_stabilizes_as_the_whole_one(
-        wishes in collection::vec((0_i64..90, 1..REPLICAS_MAX), 1..60), up in 0_i64..600, down in 0_i64..600,
+    fn a_compacted_history_stabilizes_like_the_whole_one(
+        recommendations in collection::vec((0_i64..90, 1..REPLICAS_MAX), 1..60), up in 0_i64..600, down in 0_i64..600,
     ) {
         let (up, down) = (SignedDuration::from_secs(up), SignedDuration::from_secs(down));
         let mut now = Timestamp::UNIX_EPOCH;
         let (mut whole, mut small) = (History::default(), ScaleMemory::default());
         let (mut a, mut b) = (5, 5);
-        for (seconds, wish) in wishes {
+        for (seconds, replicas) in recommendations {
             now += SignedDuration::from_secs(seconds);
-            a = stabilize::with_windows(&mut whole, a, wish, up, down, now);
-            b = stabilize::with_windows(&mut small.history, b, wish, up, down, now);
+            a = stabilize::with_windows(&mut whole, a, replicas, up, down, now);
+            b = stabilize::with_windows(&mut small.history, b, replicas, up, down, now);
             small.compact(up.max(down), SignedDuration::ZERO, now);
             prop_assert_eq!(a, b);
         }

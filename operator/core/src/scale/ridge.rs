@@ -1,5 +1,5 @@
-//! Ridge regression from running sums: rows go in one by one, old ones fade, and a solve costs
-//! one Cholesky decomposition (Hoerl and Kennard 1970).
+//! Ridge regression from running sums (Hoerl and Kennard 1970). Rows are added one by one, old rows fade, and a solve
+//! takes one Cholesky decomposition.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::base64_floats;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normal {
     size: usize,
-    /// Lower triangle of the Gram matrix, row by row.
+    /// The lower triangle of the Gram matrix, row by row.
     #[serde(with = "base64_floats")]
     gram: Vec<f64>,
     #[serde(with = "base64_floats")]
@@ -25,7 +25,7 @@ impl Normal {
         }
     }
 
-    /// Weight of all rows whose first feature is 1.
+    /// The weight of all rows whose first feature is 1.
     pub fn weight(&self) -> f64 {
         self.gram.first().copied().unwrap_or(0.0)
     }
@@ -44,14 +44,13 @@ impl Normal {
         }
     }
 
-    /// Lets all rows so far count `factor` times as much.
+    /// Multiplies the weight of all rows so far by `factor`.
     pub fn fade(&mut self, factor: f64) {
         self.gram.iter_mut().for_each(|sum| *sum *= factor);
         self.moment.iter_mut().for_each(|sum| *sum *= factor);
     }
 
-    /// Coefficients with `ridge` × the mean diagonal added to the diagonal; `None` when nothing
-    /// but zeros was added.
+    /// The coefficients, with `ridge` × the mean diagonal added to the diagonal. `None` if all rows are zero.
     pub fn solve(&self, ridge: f64) -> Option<Vec<f64>> {
         let n = self.size;
         let at = |i: usize| i * (i + 1) / 2;
@@ -97,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plane_is_found_again() {
+    fn solve_finds_the_plane_of_exact_rows() {
         let mut normal = Normal::new(3);
         for i in 0..50 {
             let x = [1.0, f64::from(i % 7), f64::from(i % 5) - 2.0];
@@ -110,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_solution() {
+    fn without_rows_there_is_no_solution() {
         assert_eq!(Normal::new(2).solve(1e-3), None);
     }
 
     proptest! {
         #[test]
-        fn a_solution_solves(rows in prop::collection::vec((prop::array::uniform4(-9.0..9.0f64), -9.0..9.0f64), 1..40)) {
+        fn a_solution_satisfies_the_normal_equations(rows in prop::collection::vec((prop::array::uniform4(-9.0..9.0f64), -9.0..9.0f64), 1..40)) {
             let mut normal = Normal::new(4);
             rows.iter().for_each(|(x, y)| normal.add(x, *y, 1.0));
             if let Some(b) = normal.solve(1e-2) {

@@ -1,4 +1,4 @@
-//! Times at which at least so many replicas must run.
+//! Schedules: times with a higher minimum of replicas.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -6,24 +6,24 @@ use poker_operator_api::autoscaling::Schedule;
 
 use super::cron::{Cron, CronError};
 
-/// What the schedules ask for now, and when that changes.
+/// The minimum that the schedules require now, and when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scheduled {
-    /// The largest minimum of the schedules under way, and its name.
+    /// The active schedule with the largest minimum: its name and its minimum.
     pub minimum: Option<(String, i32)>,
-    /// The next beginning or end of any schedule.
+    /// The next start or end of any schedule.
     pub changes_at: Option<Timestamp>,
 }
 
 /// Checks a schedule's expression and time zone.
 ///
 /// # Errors
-/// Which of them is not valid, and what would be.
+/// The first of them that is invalid, and what would be valid.
 pub fn check(schedule: &Schedule) -> Result<(), CronError> {
     parse(schedule).map(|_| ())
 }
 
-/// Schedules that are not valid ask for nothing: they are refused before a decision is made.
+/// Evaluates the schedules. Skips invalid ones; validation rejects them before any decision.
 pub fn at(schedules: &[Schedule], now: Timestamp) -> Scheduled {
     let mut scheduled = Scheduled::default();
     for schedule in schedules {
@@ -42,15 +42,15 @@ pub fn at(schedules: &[Schedule], now: Timestamp) -> Scheduled {
             if larger {
                 scheduled.minimum = Some((schedule.name.clone(), schedule.min_replicas));
             }
-            scheduled.note(began.checked_add(duration).ok());
+            scheduled.record_change(began.checked_add(duration).ok());
         }
-        scheduled.note(cron.next(&zone, now));
+        scheduled.record_change(cron.next(&zone, now));
     }
     scheduled
 }
 
 impl Scheduled {
-    fn note(&mut self, change: Option<Timestamp>) {
+    fn record_change(&mut self, change: Option<Timestamp>) {
         self.changes_at = [self.changes_at, change].into_iter().flatten().min();
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_schedule_under_way_counts_until_its_end() {
+    fn the_active_schedule_with_the_largest_minimum_counts_until_its_end() {
         let schedules = [
             schedule("daily", "50 8 * * 1-5", 30, 4),
             schedule("planning", "0 9 * * mon", 120, 8),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_zone_is_refused_by_name() {
+    fn an_unknown_time_zone_is_rejected_by_name() {
         let mut unknown = schedule("daily", "50 8 * * 1-5", 30, 4);
         unknown.time_zone = "Mars/Olympus".to_owned();
         assert!(check(&unknown).unwrap_err().to_string().contains("Mars/Olympus"));

@@ -1,4 +1,4 @@
-//! Decisions by table: one situation, one count, one reason.
+//! Decisions with known answers.
 
 mod faults;
 mod forecast;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Forecasts, Reason, Restraint, Sample, ScaleDecision, ScaleInput, ScaleMemory, decide};
 
-/// A component that is decided on again and again; each decision is applied at once.
+/// A component with a series of decisions, each of which is applied at once.
 pub struct Scene {
     pub block: Autoscaling,
     pub current: i32,
@@ -33,7 +33,7 @@ impl Scene {
         }
     }
 
-    pub fn look(&self, samples: &BTreeMap<String, Sample>) -> ScaleDecision {
+    pub fn decide(&self, samples: &BTreeMap<String, Sample>) -> ScaleDecision {
         decide(&ScaleInput {
             component: Component::Shard,
             current: self.current,
@@ -48,13 +48,13 @@ impl Scene {
 
     pub fn step(&mut self, seconds: i64, samples: &BTreeMap<String, Sample>) -> ScaleDecision {
         self.now += SignedDuration::from_secs(seconds);
-        let decision = self.look(samples);
+        let decision = self.decide(samples);
         (self.current, self.ready) = (decision.replicas, decision.replicas);
         self.memory = decision.memory.clone();
         decision
     }
 
-    /// Steps with one fresh value of `participants`.
+    /// Decides with one fresh value of `participants`.
     fn measure(&mut self, seconds: i64, participants: f64) -> ScaleDecision {
         let at = self.now + SignedDuration::from_secs(seconds);
         self.step(
@@ -63,7 +63,7 @@ impl Scene {
         )
     }
 
-    /// Steps with the load of the current count until a cold start is over.
+    /// Decides once with the load of the current count, which ends the cold start.
     fn warm(mut self) -> Scene {
         self.measure(0, f64::from(self.current) * 1000.0);
         self
@@ -89,7 +89,7 @@ fn without_windows(mut block: Value) -> Value {
 }
 
 #[test]
-fn more_than_the_target_scales_out_and_says_so() {
+fn load_above_the_target_scales_out() {
     let mut scene = Scene::new(participants(1, 10), 3).warm();
     let decision = scene.measure(15, 3930.0);
     assert_eq!(
@@ -105,7 +105,7 @@ fn more_than_the_target_scales_out_and_says_so() {
 }
 
 #[test]
-fn near_the_target_nothing_changes() {
+fn load_near_the_target_changes_nothing() {
     let mut scene = Scene::new(participants(1, 10), 3).warm();
     let decision = scene.measure(15, 3270.0);
     assert_eq!((decision.replicas, decision.reason), (3, Reason::OnTarget));
@@ -116,7 +116,7 @@ fn near_the_target_nothing_changes() {
 }
 
 #[test]
-fn a_low_recommendation_must_last_before_scale_in() {
+fn scale_in_waits_for_the_stabilization_window() {
     let mut scene = Scene::new(participants(1, 10), 4).warm();
     let decision = scene.measure(15, 1500.0);
     assert_eq!((decision.replicas, decision.reason), (4, Reason::Stabilized));
@@ -124,7 +124,7 @@ fn a_low_recommendation_must_last_before_scale_in() {
     assert!(
         decision
             .message
-            .ends_with("keeping 4 shards; 2 asked for, held by higher recent recommendations")
+            .ends_with("keeping 4 shards; 2 recommended, held by higher recent recommendations")
     );
     for _ in 0..20 {
         scene.measure(15, 1500.0);
@@ -133,7 +133,7 @@ fn a_low_recommendation_must_last_before_scale_in() {
 }
 
 #[test]
-fn policies_and_bounds_limit_and_say_so() {
+fn policies_and_bounds_limit_scale_out() {
     let mut scene = Scene::new(participants(1, 10), 3).warm();
     let decision = scene.measure(15, 9000.0);
     assert_eq!(
@@ -143,7 +143,7 @@ fn policies_and_bounds_limit_and_say_so() {
     assert!(
         decision
             .message
-            .ends_with("from 3 to 7 shards; 9 asked for, slowed by the scale-out policies")
+            .ends_with("from 3 to 7 shards; 9 recommended, slowed by the scale-out policies")
     );
     assert_eq!(scene.measure(5, 9000.0).reason, Reason::Limited);
     let decision = scene.measure(15, 90_000.0);
@@ -154,7 +154,7 @@ fn policies_and_bounds_limit_and_say_so() {
 }
 
 #[test]
-fn outside_the_bounds_the_bounds_decide_without_metrics() {
+fn a_count_outside_the_bounds_moves_to_them_without_metrics() {
     let table = [
         (12, 10, Reason::AboveMaximum),
         (1, 2, Reason::BelowMinimum),
@@ -168,7 +168,7 @@ fn outside_the_bounds_the_bounds_decide_without_metrics() {
 }
 
 #[test]
-fn a_cold_start_keeps_the_count_and_its_window() {
+fn a_cold_start_keeps_the_count_for_its_window() {
     let mut scene = Scene::new(participants(1, 10), 6);
     assert_eq!(scene.measure(0, 100.0).reason, Reason::ColdStart);
     assert_eq!(scene.measure(240, 100.0).replicas, 6);
@@ -178,7 +178,7 @@ fn a_cold_start_keeps_the_count_and_its_window() {
 }
 
 #[test]
-fn paused_scale_in_holds_and_lets_scale_out_go_on() {
+fn paused_scale_in_does_not_pause_scale_out() {
     let mut block = without_windows(participants(1, 10));
     block["pausedScaleIn"] = json!(true);
     let mut scene = Scene::new(block, 4).warm();
@@ -188,40 +188,40 @@ fn paused_scale_in_holds_and_lets_scale_out_go_on() {
 }
 
 #[test]
-fn a_burst_is_not_slowed_and_lingers() {
+fn panic_ignores_policies_and_holds_for_its_stable_time() {
     let mut block = without_windows(participants(1, 50));
     block["behavior"]["scaleUp"] = json!({"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]});
     block["panic"] = json!({});
     let mut scene = Scene::new(block, 4).warm();
     let decision = scene.measure(15, 20_000.0);
-    assert_eq!((decision.replicas, decision.reason), (20, Reason::Burst));
+    assert_eq!((decision.replicas, decision.reason), (20, Reason::Panic));
     assert_eq!(
         decision.message,
-        "burst of 20,000 participants: from 4 to 20 shards"
+        "panic window average of 20,000 participants: from 4 to 20 shards"
     );
     let decision = scene.measure(15, 2000.0);
-    assert_eq!((decision.replicas, decision.reason), (20, Reason::Burst));
+    assert_eq!((decision.replicas, decision.reason), (20, Reason::Panic));
     let decision = scene.measure(60, 2000.0);
     assert_eq!(
         (decision.replicas, decision.reason),
         (2, Reason::MetricsBelowTarget)
     );
-    assert_eq!(scene.memory.burst_at, None);
+    assert_eq!(scene.memory.panic_at, None);
 }
 
 #[test]
-fn a_schedule_lifts_the_minimum_while_it_lasts() {
+fn a_schedule_raises_the_minimum_while_it_lasts() {
     let mut block = participants(1, 10);
     block["schedules"] = json!([{"name": "daily", "cron": "5 8 * * 1-5", "durationMinutes": 30,
         "minReplicas": 6}]);
     let mut scene = Scene::new(block, 2).warm();
     let decision = scene.measure(290, 2000.0);
-    assert_eq!((decision.replicas, decision.look_again_after.as_secs()), (2, 10));
+    assert_eq!((decision.replicas, decision.requeue_after.as_secs()), (2, 10));
     let decision = scene.measure(10, 2000.0);
     assert_eq!((decision.replicas, decision.reason), (6, Reason::Schedule));
     assert_eq!(
         decision.message,
-        "schedule daily asks for at least 6: from 2 to 6 shards"
+        "schedule daily requires at least 6: from 2 to 6 shards"
     );
     let decision = scene.measure(600, 2000.0);
     assert_eq!(
@@ -235,7 +235,7 @@ fn a_schedule_lifts_the_minimum_while_it_lasts() {
 fn a_value_target_never_scales_in_under_load_while_replicas_start() {
     let mut block = without_windows(participants(1, 50));
     block["metrics"] = json!([{"promql": {"name": "latency", "query": "x"}, "target": {"value": "500m"}}]);
-    // Ready of 10, latency, and the count then asked for.
+    // Ready replicas out of 10, latency, and the resulting count.
     for (ready, latency, replicas) in [
         (10, 1.0, 20),
         (3, 1.0, 10),
@@ -253,7 +253,7 @@ fn a_value_target_never_scales_in_under_load_while_replicas_start() {
 }
 
 #[test]
-fn while_none_is_ready_nothing_is_scaled_in() {
+fn nothing_is_scaled_in_while_no_replica_is_ready() {
     let mut scene = Scene::new(without_windows(participants(1, 10)), 4).warm();
     scene.ready = 0;
     assert_eq!(scene.measure(15, 0.0).reason, Reason::NoneReady);

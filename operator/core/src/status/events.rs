@@ -1,4 +1,4 @@
-//! Events: one for each transition between two statuses, never one for a state that lasts.
+//! Events: one for each transition between two statuses, and none for a state that lasts.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,8 @@ use poker_operator_api::status::ScalingStatus;
 use crate::limits::EVENTS_MAX;
 use crate::plan_result::{Drained, NewEvent};
 
-/// The events of the step from one reported status to the next.
-///
-/// `drained` tells how the draining of Deployments has ended that no longer stand in `new`.
+/// The events between two reported statuses. `drained` holds how draining ended, for the Deployments that are no longer
+/// in `new`.
 pub fn between(
     old: Option<&PokerClusterStatus>,
     new: &PokerClusterStatus,
@@ -46,7 +45,7 @@ fn rollout(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<
             .is_none_or(|r| r.revision != rollout.revision)
     {
         let message = format!(
-            "version {} (revision {}) is being rolled out",
+            "rolling out version {} (revision {})",
             rollout.version, rollout.revision
         );
         events.push(normal(reasons::ROLLING_OUT, message));
@@ -63,6 +62,7 @@ fn rollout(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<
 
 fn scaling(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<NewEvent>) {
     for decision in &new.scaling {
+        // A change of `spec.replicas` alone is no new decision.
         let same = |before: &ScalingStatus| {
             let spec_replicas = decision.spec_replicas;
             ScalingStatus {
@@ -70,8 +70,8 @@ fn scaling(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<
                 ..before.clone()
             } == *decision
         };
-        let is_known = old.scaling.iter().any(same);
-        if decision.current != decision.desired && !is_known {
+        let is_reported = old.scaling.iter().any(same);
+        if decision.current != decision.desired && !is_reported {
             events.push(normal(&decision.reason, decision.message.clone()));
         }
     }
@@ -82,12 +82,12 @@ fn scaling(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<
     {
         events.push(normal(
             reasons::SCALING,
-            format!("shards: from {} to {}", before.desired, after.desired),
+            format!("scaling from {} to {} shards", before.desired, after.desired),
         ));
     }
 }
 
-/// Somebody changed the replicas of the spec, as `kubectl scale` does, while autoscaling decides.
+/// Reports a change of the replicas in the spec, for instance by `kubectl scale`, while autoscaling ignores them.
 fn replicas_ignored(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<NewEvent>) {
     for decision in &new.scaling {
         let before = old.scaling.iter().find(|s| s.component == decision.component);
@@ -102,7 +102,7 @@ fn replicas_ignored(old: &PokerClusterStatus, new: &PokerClusterStatus, events: 
             component => component,
         };
         let message = format!(
-            "spec.{field}.replicas is now {set} and has no effect: autoscaling decides, and wants {}; set \
+            "spec.{field}.replicas is now {set} and has no effect, because autoscaling decides (currently {}): set \
              spec.{field}.autoscaling.minReplicas or maxReplicas, or remove autoscaling",
             decision.desired
         );
@@ -123,20 +123,20 @@ fn draining(
     let is_in =
         |status: &PokerClusterStatus, name: &str| status.draining.iter().any(|d| d.deployment == name);
     for begun in new.draining.iter().filter(|d| !is_in(old, &d.deployment)) {
-        let message = format!("{} hands over what it holds", subject(&begun.deployment));
+        let message = format!("{} started draining", subject(&begun.deployment));
         events.push(normal(reasons::DRAINING, message));
     }
     for ended in old.draining.iter().filter(|d| !is_in(new, &d.deployment)) {
         let how = match drained.get(&ended.deployment) {
-            Some(Drained::Empty) => "holds nothing any more and goes".to_owned(),
-            Some(Drained::Deadline { held: Some(held) }) => {
-                format!("goes at its drain deadline, still holding {held}")
+            Some(Drained::Empty) => "is drained and will be deleted".to_owned(),
+            Some(Drained::Deadline { active: Some(active) }) => {
+                format!("reached its drain deadline with {active} still active and will be deleted")
             }
-            Some(Drained::Deadline { held: None }) => {
-                "goes at its drain deadline: what it held could not be asked".to_owned()
+            Some(Drained::Deadline { active: None }) => {
+                "reached its drain deadline with an unknown drain status and will be deleted".to_owned()
             }
-            Some(Drained::Wanted) => "is wanted again and stays".to_owned(),
-            Some(Drained::Gone) | None => "is gone".to_owned(),
+            Some(Drained::Kept) => "is needed again and stops draining".to_owned(),
+            Some(Drained::Deleted) | None => "was deleted by another client while draining".to_owned(),
         };
         events.push(normal(
             reasons::DRAINED,
@@ -145,7 +145,7 @@ fn draining(
     }
 }
 
-/// People know shards by their numbers; revisions of one stand beside each other.
+/// Users know shards by their numbers, and one number may have Deployments of several revisions.
 fn subject(deployment: &str) -> String {
     let mut parts = deployment.rsplit('-').skip(1);
     match parts.next().map(str::parse::<u32>) {
@@ -161,9 +161,9 @@ fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut V
     };
     let is_stalled = is_true(types::STALLED).is_some();
     let degraded = is_true(types::DEGRADED).map(|c| &c.reason);
-    let told = |c: &&Condition| c.type_ == types::DEGRADED && c.status == "True";
-    let before = old.conditions.iter().find(told).map(|c| &c.reason);
-    let degrades = degraded.filter(|reason| before != Some(reason));
+    let was_degraded = |c: &&Condition| c.type_ == types::DEGRADED && c.status == "True";
+    let before = old.conditions.iter().find(was_degraded).map(|c| &c.reason);
+    let newly_degraded = degraded.filter(|reason| before != Some(reason));
     for condition in &new.conditions {
         let before = old.conditions.iter().find(|c| c.type_ == condition.type_);
         let turned = before.map(|c| c.status.as_str()) != Some(condition.status.as_str());
@@ -176,10 +176,10 @@ fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut V
         match (condition.type_.as_str(), condition.status.as_str()) {
             (types::READY, "True") if turned => events.push(event(false)),
             (types::DEGRADED, "True") if turned || new_reason => events.push(event(true)),
-            // What degrades it is told once, whatever else follows from it.
-            (types::READY, "False") if degrades == Some(&condition.reason) => {}
+            // A cause is reported once, for Degraded, and not again for the conditions that follow from it.
+            (types::READY, "False") if newly_degraded == Some(&condition.reason) => {}
             (types::STALLED, "True") if degraded == Some(&condition.reason) => {}
-            // A first "not yet" is no news, and what stalls tells it itself.
+            // A new cluster is not ready at first, and Stalled reports its own cause.
             (types::READY, "False") if turned && before.is_some() && !is_stalled => events.push(event(true)),
             (types::STALLED, "True") if turned || new_reason => events.push(event(true)),
             (types::PROGRESSING, "False") if condition.reason == reasons::PAUSED && new_reason => {

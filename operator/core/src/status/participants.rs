@@ -1,30 +1,30 @@
-//! How many people are connected, as the status shows it.
+//! The number of connected people in the status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use poker_operator_api::Component;
 use poker_operator_api::status::Participants;
 
-use crate::limits::{PARTICIPANTS_KEPT_SECONDS, PARTICIPANTS_SECONDS};
+use crate::limits::{PARTICIPANTS_EXPIRY_SECONDS, PARTICIPANTS_SECONDS};
 use crate::observed::Observed;
 use crate::scale::Sample;
 
-/// The number to show when nothing else changes: at most one a minute, as each costs a write.
-pub(super) fn counted(seen: &Observed, old: Option<&Participants>) -> Option<Participants> {
-    let latest = latest(seen, old)?;
-    let recent = old.filter(|old| age_seconds(seen, old) < PARTICIPANTS_SECONDS);
+/// The number to report if nothing else changes: updated at most once a minute, because each update costs a write.
+pub(super) fn counted(state: &Observed, old: Option<&Participants>) -> Option<Participants> {
+    let latest = latest(state, old)?;
+    let recent = old.filter(|old| age_seconds(state, old) < PARTICIPANTS_SECONDS);
     Some(recent.cloned().unwrap_or(latest))
 }
 
-/// That of the last sample; none without Prometheus, or when there has been no sample for long.
-pub(super) fn latest(seen: &Observed, old: Option<&Participants>) -> Option<Participants> {
-    seen.cluster.spec.prometheus.as_ref()?;
-    let sample = seen
+/// The number from the last sample. `None` without Prometheus or without a sample for long.
+pub(super) fn latest(state: &Observed, old: Option<&Participants>) -> Option<Participants> {
+    state.cluster.spec.prometheus.as_ref()?;
+    let sample = state
         .metrics
         .get(&Component::Shard)
         .and_then(|samples| samples.get("participants"));
     let Some(Sample::Fresh { value, at, .. }) = sample else {
         return old
-            .filter(|old| age_seconds(seen, old) < PARTICIPANTS_KEPT_SECONDS)
+            .filter(|old| age_seconds(state, old) < PARTICIPANTS_EXPIRY_SECONDS)
             .cloned();
     };
     #[allow(clippy::cast_possible_truncation)] // a count of people; saturates
@@ -35,8 +35,8 @@ pub(super) fn latest(seen: &Observed, old: Option<&Participants>) -> Option<Part
     })
 }
 
-fn age_seconds(seen: &Observed, old: &Participants) -> i64 {
-    seen.now.duration_since(old.time.0).as_secs()
+fn age_seconds(state: &Observed, old: &Participants) -> i64 {
+    state.now.duration_since(old.time.0).as_secs()
 }
 
 #[cfg(test)]
@@ -46,10 +46,10 @@ mod tests {
     use jiff::SignedDuration;
     use std::collections::BTreeMap;
 
-    fn people(seen: &mut Observed, value: f64) {
-        let sample = Sample::fresh(value, seen.now);
+    fn people(state: &mut Observed, value: f64) {
+        let sample = Sample::fresh(value, state.now);
         let samples = BTreeMap::from([("participants".to_owned(), sample)]);
-        seen.metrics.insert(Component::Shard, samples);
+        state.metrics.insert(Component::Shard, samples);
     }
 
     fn count(participants: Option<Participants>) -> Option<i64> {
@@ -57,30 +57,30 @@ mod tests {
     }
 
     #[test]
-    fn they_are_renewed_once_a_minute_and_with_whatever_else_is_written() {
-        let mut seen = observed("demo", "{version: v1, prometheus: {url: 'http://p'}}");
-        people(&mut seen, 3.0);
-        let first = counted(&seen, None);
+    fn participants_are_updated_once_a_minute_or_with_any_other_change() {
+        let mut state = observed("demo", "{version: v1, prometheus: {url: 'http://p'}}");
+        people(&mut state, 3.0);
+        let first = counted(&state, None);
         assert_eq!(count(first.clone()), Some(3));
-        seen.now += SignedDuration::from_secs(PARTICIPANTS_SECONDS - 1);
-        people(&mut seen, 5.0);
-        assert_eq!(count(counted(&seen, first.as_ref())), Some(3));
-        assert_eq!(count(latest(&seen, first.as_ref())), Some(5));
-        seen.now += SignedDuration::from_secs(1);
-        assert_eq!(count(counted(&seen, first.as_ref())), Some(5));
+        state.now += SignedDuration::from_secs(PARTICIPANTS_SECONDS - 1);
+        people(&mut state, 5.0);
+        assert_eq!(count(counted(&state, first.as_ref())), Some(3));
+        assert_eq!(count(latest(&state, first.as_ref())), Some(5));
+        state.now += SignedDuration::from_secs(1);
+        assert_eq!(count(counted(&state, first.as_ref())), Some(5));
     }
 
     #[test]
-    fn without_samples_they_are_kept_for_a_while() {
-        let mut seen = observed("demo", "{version: v1, prometheus: {url: 'http://p'}}");
-        people(&mut seen, 3.0);
-        let first = counted(&seen, None);
-        seen.metrics.clear();
-        seen.now += SignedDuration::from_secs(PARTICIPANTS_KEPT_SECONDS - 1);
-        assert_eq!(count(counted(&seen, first.as_ref())), Some(3));
-        seen.now += SignedDuration::from_secs(1);
-        assert_eq!(counted(&seen, first.as_ref()), None);
-        seen.cluster.spec.prometheus = None;
-        assert_eq!(latest(&seen, first.as_ref()), None);
+    fn participants_without_samples_expire() {
+        let mut state = observed("demo", "{version: v1, prometheus: {url: 'http://p'}}");
+        people(&mut state, 3.0);
+        let first = counted(&state, None);
+        state.metrics.clear();
+        state.now += SignedDuration::from_secs(PARTICIPANTS_EXPIRY_SECONDS - 1);
+        assert_eq!(count(counted(&state, first.as_ref())), Some(3));
+        state.now += SignedDuration::from_secs(1);
+        assert_eq!(counted(&state, first.as_ref()), None);
+        state.cluster.spec.prometheus = None;
+        assert_eq!(latest(&state, first.as_ref()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What keeps containers from running, from what scheduler and kubelet say in the statuses of their pods.
+//! Why containers do not run, from what the scheduler and the kubelet report in the status of their pods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,21 +13,21 @@ use poker_operator_api::conditions::reasons;
 use poker_operator_api::names::LABEL_COMPONENT;
 
 use crate::limits::{
-    CRASH_KEPT_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS, NOT_READY_SECONDS, UNSCHEDULABLE_SECONDS,
+    CRASH_EXPIRY_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS_MAX, NOT_READY_SECONDS, UNSCHEDULABLE_SECONDS,
 };
 
-/// Why containers do not run, most fundamental first.
+/// The kinds of failures, the most fundamental first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// No node has a place for their pod.
+    /// No node fits the pod.
     Unschedulable,
-    /// Their image cannot be had.
+    /// The image cannot be pulled.
     Image,
-    /// They cannot be made from their image.
+    /// The container cannot be started from its image.
     Start,
-    /// They end again and again.
+    /// The container exits repeatedly.
     Crash,
-    /// They run, and wait for something.
+    /// The container runs and is not ready.
     NotReady,
 }
 
@@ -37,57 +37,57 @@ impl Kind {
         match self {
             Self::Unschedulable => reasons::UNSCHEDULABLE,
             Self::Image => reasons::IMAGE_PULL_FAILED,
-            Self::Start => reasons::CONTAINER_CANNOT_START,
-            Self::Crash => reasons::CRASH_LOOPING,
+            Self::Start => reasons::CONTAINER_START_FAILED,
+            Self::Crash => reasons::CRASH_LOOP_BACK_OFF,
             Self::NotReady => reasons::CONTAINER_NOT_READY,
         }
     }
 }
 
-/// One cause, for all the components it keeps from running.
+/// One cause, for all components that do not run because of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodFailure {
     pub kind: Kind,
     pub components: BTreeSet<Component>,
-    /// Empty when no container is made yet.
+    /// Empty if the pod has no containers yet.
     pub image: String,
-    /// What the kubelet, or the scheduler, says of it.
+    /// The cause as the kubelet or the scheduler reports it.
     pub cause: String,
-    /// The first of the pods by name.
+    /// The name of the first such pod.
     pub pod: String,
 }
 
-/// What keeps these pods' containers from running, one for each kind and image, or what the scheduler says.
-pub fn of<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<PodFailure> {
-    let mut pods: Vec<_> = pods.into_iter().filter(|pod| is_wanted(pod)).collect();
+/// Why the containers of these pods do not run: one failure for each kind and image, or for each scheduler message.
+pub fn find<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<PodFailure> {
+    let mut pods: Vec<_> = pods.into_iter().filter(|pod| should_run(pod)).collect();
     pods.sort_by_key(|pod| pod.name_any());
     let mut found: BTreeMap<(Kind, String), PodFailure> = BTreeMap::new();
     for pod in pods {
         let Some(component) = component(pod) else { continue };
         for (kind, image, cause) in findings(pod, now) {
-            // Two pods may have no place for different causes, and then need different things.
-            let of = if kind == Kind::Unschedulable {
+            // Two pods may be unschedulable for different causes with different remedies.
+            let key = if kind == Kind::Unschedulable {
                 cause.clone()
             } else {
                 image.clone()
             };
-            let trouble = found.entry((kind, of)).or_insert_with(|| PodFailure {
+            let failure = found.entry((kind, key)).or_insert_with(|| PodFailure {
                 kind,
                 components: BTreeSet::new(),
                 image,
                 cause,
                 pod: pod.name_any(),
             });
-            trouble.components.insert(component);
+            failure.components.insert(component);
         }
     }
     let mut failures: Vec<_> = found.into_values().collect();
-    failures.sort_by_key(|trouble| (trouble.kind, trouble.components.first().copied()));
+    failures.sort_by_key(|failure| (failure.kind, failure.components.first().copied()));
     failures
 }
 
-/// What of a pod's status a finding is made from; all else in it may change without being looked at.
-pub fn signs(pod: &Pod) -> impl Eq + use<> {
+/// The part of a pod's status that affects failures. Other changes of the pod need no reconcile.
+pub fn fingerprint(pod: &Pod) -> impl Eq + use<> {
     let of = |container: &ContainerStatus| {
         let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
         (
@@ -103,13 +103,13 @@ pub fn signs(pod: &Pod) -> impl Eq + use<> {
     };
     let unscheduled = unscheduled(pod).map(|condition| &condition.message).cloned();
     (
-        is_wanted(pod),
+        should_run(pod),
         unscheduled,
         containers(pod).map(of).collect::<Vec<_>>(),
     )
 }
 
-/// What the scheduler says when it finds no node for a pod.
+/// The condition that the scheduler sets if no node fits the pod.
 fn unscheduled(pod: &Pod) -> Option<&PodCondition> {
     let mut conditions = pod
         .status
@@ -122,27 +122,27 @@ fn unscheduled(pod: &Pod) -> Option<&PodCondition> {
     })
 }
 
-/// What the scheduler says without what it tried besides, e.g. to make room.
-fn why_no_node(said: &str) -> &str {
+/// The scheduler's message without its other attempts, such as preemption.
+fn why_no_node(message: &str) -> &str {
     let tried = [
         " preemption:",
         " no new claims to deallocate",
         " still not schedulable",
     ];
-    let ends = tried.into_iter().filter_map(|words| said.find(words));
-    &said[..ends.min().unwrap_or(said.len())]
+    let ends = tried.into_iter().filter_map(|words| message.find(words));
+    &message[..ends.min().unwrap_or(message.len())]
 }
 
-/// Kind, image and cause of all that keeps a pod from running.
+/// The kind, image and cause of each failure of a pod.
 fn findings(pod: &Pod, now: Timestamp) -> impl Iterator<Item = (Kind, String, String)> {
-    // A place may come free at once, by a pod that is ending.
+    // A terminating pod may free its place shortly.
     let is_late = |condition: &&PodCondition| {
         let since = condition.last_transition_time.as_ref();
         since.is_some_and(|since| now.duration_since(since.0).as_secs() >= UNSCHEDULABLE_SECONDS)
     };
     let place = unscheduled(pod).filter(is_late).map(|condition| {
-        let said = condition.message.as_deref().unwrap_or_default();
-        (Kind::Unschedulable, String::new(), short(why_no_node(said)))
+        let message = condition.message.as_deref().unwrap_or_default();
+        (Kind::Unschedulable, String::new(), one_line(why_no_node(message)))
     });
     let of_containers = containers(pod).filter_map(move |container| {
         finding(container, now).map(|(kind, cause)| (kind, container.image.clone(), cause))
@@ -150,8 +150,8 @@ fn findings(pod: &Pod, now: Timestamp) -> impl Iterator<Item = (Kind, String, St
     place.into_iter().chain(of_containers)
 }
 
-/// Neither being deleted nor at its end.
-fn is_wanted(pod: &Pod) -> bool {
+/// Whether the pod is neither terminating nor completed.
+fn should_run(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
 }
@@ -171,10 +171,11 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     })
 }
 
-/// The condition of a pod that the scheduler writes.
+/// The pod condition that the scheduler sets.
 pub const POD_SCHEDULED: &str = "PodScheduled";
 const CRASHING: &str = "CrashLoopBackOff";
 const CANNOT_RUN: &str = "RunContainerError";
+const OUT_OF_MEMORY: &str = "OOMKilled";
 
 fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)> {
     let state = container.state.as_ref();
@@ -188,10 +189,10 @@ fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)
         .and_then(|state| state.terminated.as_ref());
     let ended = state.and_then(|state| state.terminated.as_ref()).or(last);
     let waits = waiting.and_then(|waiting| waiting.reason.as_deref()) == Some(CRASHING);
-    // Between two waits it runs for a moment: nothing is over then.
+    // Between two back-offs the container runs for a moment.
     let recent = |ended: &ContainerStateTerminated| {
         let at = ended.finished_at.as_ref();
-        at.is_some_and(|at| now.duration_since(at.0).as_secs() < CRASH_KEPT_SECONDS)
+        at.is_some_and(|at| now.duration_since(at.0).as_secs() < CRASH_EXPIRY_SECONDS)
     };
     let between = !container.ready
         && container.restart_count >= CRASH_RESTARTS
@@ -203,13 +204,13 @@ fn finding(container: &ContainerStatus, now: Timestamp) -> Option<(Kind, String)
     let started = state.and_then(|state| state.running.as_ref()?.started_at.as_ref());
     let is_late = |at: &Time| now.duration_since(at.0).as_secs() >= NOT_READY_SECONDS;
     (!container.ready && started.is_some_and(is_late)).then(|| {
-        let cause = format!("not ready, {NOT_READY_SECONDS} s or longer after its start");
+        let cause = format!("not ready {NOT_READY_SECONDS} s or longer after its start");
         (Kind::NotReady, cause)
     })
 }
 
-/// What the kubelet says of an image that it cannot have, or of a container that it cannot make. That it waits before
-/// it tries again says the same as that it tried.
+/// The kubelet's report of a failed image pull or container start. The back-off before the next attempt counts as the
+/// same failure.
 fn image_or_start(waiting: &ContainerStateWaiting) -> Option<(Kind, String)> {
     let reason = waiting.reason.as_deref()?;
     let (kind, reason) = match reason {
@@ -228,31 +229,34 @@ fn image_or_start(waiting: &ContainerStateWaiting) -> Option<(Kind, String)> {
         None if message.starts_with("Back-off pulling image") => "",
         None => message,
     };
-    Some((kind, told(reason, message)))
+    Some((kind, with_message(reason, message)))
 }
 
 fn ending(ended: &ContainerStateTerminated) -> (Kind, String) {
     match ended.reason.as_deref() {
-        // It waits to be made again: that says the same as that it could not be made.
+        // The back-off before the next start counts as the same failure as the failed start.
         Some("StartError" | "ContainerCannotRun") => {
             let message = ended.message.as_deref().unwrap_or_default();
-            (Kind::Start, told(CANNOT_RUN, message))
+            (Kind::Start, with_message(CANNOT_RUN, message))
         }
-        Some("OOMKilled") => (Kind::Crash, "it took more memory than its limit".to_owned()),
+        Some(OUT_OF_MEMORY) => (
+            Kind::Crash,
+            format!("{OUT_OF_MEMORY}: it exceeded its memory limit"),
+        ),
         _ => (Kind::Crash, format!("exit code {}", ended.exit_code)),
     }
 }
 
-/// The kubelet's word, and what it says.
-fn told(reason: &str, message: &str) -> String {
-    match short(essence(message)).as_str() {
+/// The kubelet's reason and message.
+fn with_message(reason: &str, message: &str) -> String {
+    match one_line(root_cause(message)).as_str() {
         "" => reason.to_owned(),
         message => format!("{reason}: {message}"),
     }
 }
 
-/// Without the steps that led there, each of which names the image once more.
-fn essence(message: &str) -> &str {
+/// The message without the preceding steps, each of which repeats the image.
+fn root_cause(message: &str) -> &str {
     let steps = [
         "failed to pull",
         "failed to resolve",
@@ -277,53 +281,53 @@ fn essence(message: &str) -> &str {
     }
 }
 
-/// In one line of bounded length: events are. Without the address and port that each try begins from anew.
-fn short(text: &str) -> String {
+/// The text as one line of limited length, as events require. Without the source address and port, which differ for
+/// each attempt.
+fn one_line(text: &str) -> String {
     let words = text.split_whitespace();
     let words = words.map(|word| word.rsplit_once("->").map_or(word, |(_, to)| to));
     let line = words.collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(KUBELET_MESSAGE_CHARS) {
+    match line.char_indices().nth(KUBELET_MESSAGE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
 }
 
 impl PodFailure {
-    /// Who cannot do what, why, and what to do.
+    /// The components, the failure, its cause and the remedy.
     pub fn sentence(&self) -> String {
         let Self {
             image, cause, pod, ..
         } = self;
-        let (who, advice) = (listed(&self.components), self.advice());
-        match self.kind {
-            Kind::Unschedulable => format!("{who}: no node has a place for pod {pod} ({cause}): {advice}"),
-            Kind::Image => format!("{who}: image {image} cannot be pulled ({cause}): {advice}"),
-            Kind::Start => format!("{who}: the container of pod {pod} cannot be made ({cause}): {advice}"),
-            Kind::Crash => {
-                format!("{who}: the container of pod {pod} ends again and again ({cause}): {advice}")
-            }
-            Kind::NotReady => format!("{who}: pod {pod} runs, and is {cause}: {advice}"),
-        }
+        let (components, hint) = (listed(&self.components), self.hint());
+        let failure = match self.kind {
+            Kind::Unschedulable => format!("no node fits pod {pod} ({cause})"),
+            Kind::Image => format!("image {image} cannot be pulled ({cause})"),
+            Kind::Start => format!("the container of pod {pod} cannot be started ({cause})"),
+            Kind::Crash => format!("the container of pod {pod} exits repeatedly ({cause})"),
+            Kind::NotReady => format!("pod {pod} is {cause}"),
+        };
+        format!("{components}: {failure}: {hint}")
     }
 
-    fn advice(&self) -> String {
+    fn hint(&self) -> String {
         let pod = &self.pod;
         match self.kind {
             Kind::Unschedulable => "add nodes, or lower resources.requests in the spec".to_owned(),
-            Kind::NotReady => format!("kubectl logs {pod} shows what it waits for"),
+            Kind::NotReady => format!("see kubectl logs {pod}"),
             Kind::Image => format!(
-                "correct {} or make the registry answer the nodes",
+                "correct {}, or make the registry reachable from the nodes",
                 self.image_fields()
             ),
-            Kind::Start => "correct the spec, or what it refers to".to_owned(),
-            Kind::Crash if self.cause.contains("memory") => {
-                format!("raise its memory limit in the spec; kubectl logs {pod} --previous shows what it did")
+            Kind::Start => "correct the spec or the objects it refers to".to_owned(),
+            Kind::Crash if self.cause.starts_with(OUT_OF_MEMORY) => {
+                format!("raise its memory limit in the spec, and see kubectl logs {pod} --previous")
             }
-            Kind::Crash => format!("kubectl logs {pod} --previous shows why"),
+            Kind::Crash => format!("see kubectl logs {pod} --previous"),
         }
     }
 
-    /// Where the spec says which image it is.
+    /// The fields of the spec that select the image.
     fn image_fields(&self) -> String {
         let field = |component: &Component| match component {
             Component::Gateway | Component::Shard | Component::Worker => {

@@ -4,7 +4,7 @@ use kube::api::ObjectMeta;
 use poker_operator_api::conditions::reasons;
 
 use super::*;
-use crate::testing::{World, keys, observed};
+use crate::testing::{TestCluster, keys, observed};
 
 fn reason_and_message(spec: &str) -> Option<(&'static str, String)> {
     validate(&observed("demo", spec))
@@ -18,13 +18,13 @@ fn the_smallest_spec_is_valid() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_what_to_write() {
+fn errors_name_the_problem_and_the_remedy() {
     let prometheus = "prometheus: {url: 'http://p:9090'}";
     let table = [
-        ("shards: {resources: {limits: {cpu: lots}}}", "is no quantity"),
+        ("shards: {resources: {limits: {cpu: lots}}}", "is not a quantity"),
         (
             "gateway: {resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}",
-            "below its request",
+            "less than its request",
         ),
         ("redis: {managed: {memory: 1Mi}}", "at least 8Mi"),
         (
@@ -47,7 +47,7 @@ fn what_is_wrong_is_said_with_what_to_write() {
             &format!(
                 "{prometheus}, shards: {{autoscaling: {{maxReplicas: 3, metrics: [{{builtin: Participants, target: {{averageValue: 0}}}}]}}}}"
             ),
-            "must be above 0",
+            "must be greater than 0",
         ),
         (
             &format!(
@@ -70,60 +70,67 @@ fn what_is_wrong_is_said_with_what_to_write() {
 }
 
 #[test]
-fn secrets_need_their_key() {
-    let mut seen = observed(
+fn referenced_secrets_require_their_key() {
+    let mut state = observed(
         "demo",
         "{version: v1, redis: {external: {urlSecretRef: {name: r, key: url}}}}",
     );
-    seen.secrets.insert("r".into(), keys(["other"]));
-    assert_eq!(validate(&seen).unwrap_err().reason, reasons::SECRET_MISSING);
-    seen.secrets.insert("r".into(), keys(["url"]));
-    assert!(validate(&seen).is_ok());
-    seen.secrets.insert("demo-database".into(), keys(["url"]));
+    state.secrets.insert("r".into(), keys(["other"]));
+    assert_eq!(validate(&state).unwrap_err().reason, reasons::SECRET_MISSING);
+    state.secrets.insert("r".into(), keys(["url"]));
+    assert!(validate(&state).is_ok());
+    state.secrets.insert("demo-database".into(), keys(["url"]));
     assert!(
-        validate(&seen)
+        validate(&state)
             .unwrap_err()
             .message
-            .contains("lost its key password")
+            .contains("no longer has the key password")
     );
 }
 
 #[test]
-fn a_lost_password_of_a_database_that_runs_is_not_made_anew() {
-    let mut world = World::new(observed("demo", "{version: v1}"));
-    world.settle();
-    world.seen.secrets.clear();
-    world.seen.live.secrets.clear();
-    let told = validate(&world.seen).unwrap_err();
-    assert_eq!(told.reason, reasons::SECRET_MISSING);
+fn a_deleted_password_of_a_running_database_is_not_replaced() {
+    let mut cluster = TestCluster::new(observed("demo", "{version: v1}"));
+    cluster.settle();
+    cluster.observed.secrets.clear();
+    cluster.observed.live.secrets.clear();
+    let invalid = validate(&cluster.observed).unwrap_err();
+    assert_eq!(invalid.reason, reasons::SECRET_MISSING);
     assert!(
-        told.message
-            .contains("restore it, or delete the StatefulSet demo-database"),
-        "{told}"
+        invalid.message.contains(
+            "restore it. To start with an empty database instead, delete the StatefulSet demo-database"
+        ),
+        "{invalid}"
     );
-    world.seen.live.stateful_sets.clear();
-    assert!(validate(&world.seen).is_ok(), "nothing has the password");
+    cluster.observed.live.stateful_sets.clear();
+    assert!(
+        validate(&cluster.observed).is_ok(),
+        "no database uses the password"
+    );
 }
 
 #[test]
-fn a_topic_is_never_shrunk() {
-    let mut seen = observed("demo", "{version: v1, kafka: {topic: {partitions: 3}}}");
-    seen.topic = TopicObserved::Present {
+fn fewer_partitions_than_the_topic_has_are_rejected() {
+    let mut state = observed("demo", "{version: v1, kafka: {topic: {partitions: 3}}}");
+    state.topic = TopicObserved::Present {
         partitions: 4,
         replication_factor: 1,
         retention_ms: None,
     };
-    assert_eq!(validate(&seen).unwrap_err().reason, reasons::TOPIC_CANNOT_SHRINK);
-    seen.topic = TopicObserved::Present {
+    assert_eq!(
+        validate(&state).unwrap_err().reason,
+        reasons::TOPIC_SHRINK_UNSUPPORTED
+    );
+    state.topic = TopicObserved::Present {
         partitions: 3,
         replication_factor: 1,
         retention_ms: None,
     };
-    assert!(validate(&seen).is_ok());
+    assert!(validate(&state).is_ok());
 }
 
 #[test]
-fn names_of_others_are_refused_and_ours_are_not() {
+fn names_of_objects_with_other_owners_are_rejected() {
     let owner = |uid: &str| OwnerReference {
         uid: uid.to_owned(),
         controller: Some(true),
@@ -137,22 +144,22 @@ fn names_of_others_are_refused_and_ours_are_not() {
         },
         ..Service::default()
     };
-    let mut seen = observed("demo", "{version: v1}");
-    let ours = seen.uid().to_owned();
+    let mut state = observed("demo", "{version: v1}");
+    let uid = state.uid().to_owned();
     let table = [
         (service("demo", None), true),
         (service("demo", Some(owner("another"))), true),
-        (service("demo", Some(owner(&ours))), false),
+        (service("demo", Some(owner(&uid))), false),
         (service("demo-shard-0-0123abcd", None), true),
         (service("demo-shard-extra", None), false),
         (service("demo-metrics", None), false),
     ];
-    for (service, refused) in table {
-        seen.live.services = vec![service.clone()];
-        let result = validate(&seen);
-        assert_eq!(result.is_err(), refused, "{:?}", service.metadata);
+    for (service, is_rejected) in table {
+        state.live.services = vec![service.clone()];
+        let result = validate(&state);
+        assert_eq!(result.is_err(), is_rejected, "{:?}", service.metadata);
         if let Err(invalid) = result {
-            assert_eq!(invalid.reason, reasons::FOREIGN_OWNED);
+            assert_eq!(invalid.reason, reasons::NAME_CONFLICT);
         }
     }
 }

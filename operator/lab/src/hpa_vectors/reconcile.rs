@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::input::{self, EventInput, PodInput, RecommendationInput, RulesInput, SampleInput};
 use poker_operator_core::scale::hpa::behavior::Behavior;
 use poker_operator_core::scale::hpa::condition::{Condition, ConditionType, Conditions};
-use poker_operator_core::scale::hpa::controller::{Outcome, Pass, Scale, Settings, Status};
+use poker_operator_core::scale::hpa::controller::{Outcome, Reconcile, Scale, Settings, Status};
 use poker_operator_core::scale::hpa::error::MetricError;
 use poker_operator_core::scale::hpa::metric::{Metric, MetricStatus, Reading, Source, Target};
 use poker_operator_core::scale::hpa::pods::Warmup;
@@ -160,7 +160,7 @@ pub fn run(vector: &Value) -> Result<Value, serde_json::Error> {
     let metrics: Vec<Metric> = v.hpa.metrics.iter().map(|m| m.metric(now)).collect();
     let pods = input::pods(&v.pods, REQUESTED, now);
     let other_selectors: Vec<String> = v.other_hpas.iter().map(|o| o.selector.clone()).collect();
-    let pass = Pass {
+    let pass = Reconcile {
         settings: v.settings(),
         scale: v.scale_target.scale(),
         bounds: Bounds {

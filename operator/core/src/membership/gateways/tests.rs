@@ -3,8 +3,8 @@ use super::*;
 const OLD: &str = "aaaaaaaa";
 const NEW: &str = "bbbbbbbb";
 
-fn seen(desired: i32, ready: i32) -> Seen {
-    Seen {
+fn deployment(desired: i32, ready: i32) -> GatewayDeployment {
+    GatewayDeployment {
         desired,
         ready,
         pods: desired,
@@ -12,12 +12,12 @@ fn seen(desired: i32, ready: i32) -> Seen {
     }
 }
 
-fn handover<'a>(serving: Option<&'a str>, deployments: &[(&str, Seen)]) -> GatewayRollout<'a> {
+fn rollout<'a>(serving: Option<&'a str>, deployments: &[(&str, GatewayDeployment)]) -> GatewayRollout<'a> {
     GatewayRollout {
         serving,
         revision: NEW,
         deployments: deployments.iter().map(|(r, s)| ((*r).to_owned(), *s)).collect(),
-        held: BTreeMap::new(),
+        sockets: BTreeMap::new(),
         draining: BTreeMap::new(),
         deadline: SignedDuration::from_secs(600),
         now: Timestamp::from_second(1_000).unwrap(),
@@ -25,21 +25,45 @@ fn handover<'a>(serving: Option<&'a str>, deployments: &[(&str, Seen)]) -> Gatew
 }
 
 #[test]
-fn new_gateways_get_the_sockets_when_they_are_ready() {
+fn new_gateways_receive_sockets_once_they_are_ready() {
     let table = [
         (None, vec![], NEW),
-        (Some(OLD), vec![(OLD, seen(2, 2))], OLD),
-        (Some(OLD), vec![(OLD, seen(2, 2)), (NEW, seen(2, 0))], OLD),
-        (Some(OLD), vec![(OLD, seen(2, 2)), (NEW, seen(2, 1))], OLD),
-        (Some(OLD), vec![(OLD, seen(2, 2)), (NEW, seen(2, 2))], NEW),
-        (Some(OLD), vec![(OLD, seen(2, 0)), (NEW, seen(2, 1))], NEW),
-        (Some(OLD), vec![(OLD, seen(2, 0)), (NEW, seen(2, 0))], OLD),
-        (Some(OLD), vec![(NEW, seen(2, 0))], NEW),
-        (Some(NEW), vec![(OLD, seen(2, 2)), (NEW, seen(2, 0))], NEW),
+        (Some(OLD), vec![(OLD, deployment(2, 2))], OLD),
+        (
+            Some(OLD),
+            vec![(OLD, deployment(2, 2)), (NEW, deployment(2, 0))],
+            OLD,
+        ),
+        (
+            Some(OLD),
+            vec![(OLD, deployment(2, 2)), (NEW, deployment(2, 1))],
+            OLD,
+        ),
+        (
+            Some(OLD),
+            vec![(OLD, deployment(2, 2)), (NEW, deployment(2, 2))],
+            NEW,
+        ),
+        (
+            Some(OLD),
+            vec![(OLD, deployment(2, 0)), (NEW, deployment(2, 1))],
+            NEW,
+        ),
+        (
+            Some(OLD),
+            vec![(OLD, deployment(2, 0)), (NEW, deployment(2, 0))],
+            OLD,
+        ),
+        (Some(OLD), vec![(NEW, deployment(2, 0))], NEW),
+        (
+            Some(NEW),
+            vec![(OLD, deployment(2, 2)), (NEW, deployment(2, 0))],
+            NEW,
+        ),
     ];
     for (serving, deployments, expected) in table {
         assert_eq!(
-            next(&handover(serving, &deployments)).serving,
+            next(&rollout(serving, &deployments)).serving,
             expected,
             "{serving:?} {deployments:?}"
         );
@@ -47,9 +71,9 @@ fn new_gateways_get_the_sockets_when_they_are_ready() {
 }
 
 #[test]
-fn old_gateways_stay_until_their_last_socket_or_the_deadline() {
-    let both = [(OLD, seen(2, 2)), (NEW, seen(2, 2))];
-    // (seconds since the handover, sockets held, deleted)
+fn old_gateways_stay_until_their_last_socket_closes_or_the_deadline() {
+    let both = [(OLD, deployment(2, 2)), (NEW, deployment(2, 2))];
+    // (seconds since the Service changed, open sockets, deleted)
     let table = [
         (0, Some(0), false),
         (9, Some(0), false),
@@ -60,25 +84,29 @@ fn old_gateways_stay_until_their_last_socket_or_the_deadline() {
         (600, Some(1), true),
         (600, None, true),
     ];
-    for (age, held, deleted) in table {
-        let mut handover = handover(Some(NEW), &both);
-        handover
+    for (age, sockets, deleted) in table {
+        let mut rollout = rollout(Some(NEW), &both);
+        rollout
             .draining
             .insert(OLD.to_owned(), Timestamp::from_second(1_000 - age).unwrap());
-        handover.held.extend(held.map(|held| (OLD.to_owned(), held)));
-        let next = next(&handover);
-        assert_eq!(next.deleted.contains(OLD), deleted, "{age} s, {held:?}");
-        assert_eq!(next.kept.contains(OLD), !deleted);
+        rollout
+            .sockets
+            .extend(sockets.map(|sockets| (OLD.to_owned(), sockets)));
+        assert_eq!(
+            next(&rollout).kept.contains(OLD),
+            !deleted,
+            "{age} s, {sockets:?}"
+        );
     }
 }
 
 #[test]
-fn the_drain_begins_when_the_service_turns() {
-    let both = [(OLD, seen(2, 2)), (NEW, seen(2, 2))];
-    let turning = next(&handover(Some(OLD), &both));
+fn draining_starts_when_the_service_changes() {
+    let both = [(OLD, deployment(2, 2)), (NEW, deployment(2, 2))];
+    let changing = next(&rollout(Some(OLD), &both));
     assert_eq!(
-        turning.draining.get(OLD),
+        changing.draining.get(OLD),
         Some(&Timestamp::from_second(1_000).unwrap())
     );
-    assert!(turning.deleted.is_empty());
+    assert!(changing.kept.contains(OLD));
 }

@@ -1,10 +1,10 @@
-//! Totals that start again.
+//! Increments of counters that may reset.
 
-use super::Arm;
+use super::increment::Arm;
 
-/// What totals grew by between two readings. When either fell the process was started anew, and all
-/// that it shows is new. For the totals of one process: a sum over pods falls when one of them
-/// restarts and then says nothing about the others, so take increments by pod and add those.
+/// The increment between two readings of the counters of one process. If either counter fell, the process restarted, and
+/// the whole reading is new. Do not use it for a sum over pods: if one pod restarts, the sum falls and hides the increments
+/// of the others. Add up the increments of each pod instead.
 pub fn since(previous: Arm, current: Arm) -> Arm {
     if current.exposure < previous.exposure || current.bad < previous.bad {
         return current;
@@ -24,7 +24,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_that_fell_started_anew() {
+    fn counters_that_fell_were_reset() {
         let cases = [
             (arm(10.0, 2), arm(12.5, 3), arm(2.5, 1)),
             (arm(10.0, 2), arm(10.0, 2), arm(0.0, 0)),

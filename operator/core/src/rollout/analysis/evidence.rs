@@ -1,31 +1,31 @@
-//! What counts prove: mixture e-processes over the conditional binomial.
+//! The evidence in counts: mixture e-processes over the conditional binomial.
 //!
-//! Given that an incident happened, it happened in the canary with probability
+//! Given an incident, it is one of the canary with probability
 //! `q(r) = r·Ec / (r·Ec + Es)` when the canary has `r` times the incidents per exposure. For every
-//! alternative ratio the logarithm of the likelihood ratio against a null ratio is summed, and the
-//! mean of the ratios is an e-process: under the null it ever reaches `x` with probability at most
-//! `1/x` (Ville's inequality), however often one looks, and whatever the weights and the common
-//! rate do between looks. Lindon & Malek, arXiv 2011.03567.
+//! alternative ratio, the logarithms of the likelihood ratio against a null ratio are summed. The mean of the likelihood
+//! ratios is an e-process: under the null it ever reaches `x` with probability at most `1/x` (Ville's inequality),
+//! regardless of the number of looks and of changes of the weights and the common rate between looks. Lindon & Malek,
+//! arXiv 2011.03567.
 
 use serde::{Deserialize, Serialize};
 
-use super::Increment;
+use super::increment::Increment;
 use crate::rollout::limits::{
     CLEARED_RATIO, CLEARING_RATIOS, HARM_RATIO_MAX, HARM_RATIO_MIN, HARM_RATIOS_COUNT,
 };
 
-/// Sums are kept in whole billionths of a nat: integers survive every JSON reader bit by bit, so a
-/// restart changes no verdict. Rounding is below 1e-6 of an e-value after a thousand looks.
+/// Sums are integers in billionths of a nat, because integers survive every JSON parser exactly, so that a restart changes
+/// no verdict. The rounding error is below 1e-6 of an e-value after a thousand looks.
 const UNITS_PER_NAT: f64 = 1e9;
-/// Beyond any evidence (e to the power of 4 million); far from overflow.
+/// More than any evidence (e to the power of 4 million), and far from an overflow.
 const SUM_UNITS_MAX: i64 = 1 << 52;
 
 /// The sums of one metric, in billionths of a nat.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// That the canary is worse, by alternative.
+    /// Evidence that the canary is worse, by alternative.
     pub against: [i64; HARM_RATIOS_COUNT],
-    /// That it is not twice as bad, by alternative.
+    /// Evidence that it is not twice as bad, by alternative.
     pub clearing: [i64; CLEARING_RATIOS.len()],
 }
 
@@ -37,7 +37,7 @@ pub struct Tests {
 }
 
 impl Tests {
-    /// `r0`: how many times the incidents of stable an equally good version may show, from 1 to below 2.
+    /// `r0`: the ratio of incidents to stable that still counts as equally good, at least 1 and less than 2.
     /// Alternatives are log-spaced in `[1.3, 100]·r0`.
     pub fn new(r0: f64) -> Self {
         let step = (HARM_RATIO_MAX / HARM_RATIO_MIN).ln() / (HARM_RATIOS_COUNT - 1) as f64;
@@ -56,18 +56,18 @@ impl Tests {
 }
 
 impl Evidence {
-    /// The e-value against the canary; rollback is due at 1/α.
+    /// The e-value against the canary. At 1/α it is rolled back.
     pub fn against(&self) -> f64 {
         mean_exp(&self.against)
     }
 
-    /// The e-value for the canary; it is cleared at 20.
+    /// The e-value for the canary. At 20 it is cleared.
     pub fn clearing(&self) -> f64 {
         mean_exp(&self.clearing)
     }
 }
 
-/// A null ratio and the alternatives that share the prior evenly.
+/// A null ratio and the alternatives, all with the same prior.
 #[derive(Clone, Debug, PartialEq)]
 struct Mixture<const N: usize> {
     null: f64,
@@ -85,8 +85,8 @@ impl<const N: usize> Mixture<N> {
         }
     }
 
-    /// `S += c·ln(q(r)/q(r0)) + s·ln((1−q(r))/(1−q(r0)))`, written so that it holds at both ends of
-    /// the share: `c·ln(r/r0) − (c+s)·ln((1+(r−1)p)/(1+(r0−1)p))` with `p = Ec/(Ec+Es)`.
+    /// `S += c·ln(q(r)/q(r0)) + s·ln((1−q(r))/(1−q(r0)))`, in a form that is defined for a share
+    /// of 0 and of 1: `c·ln(r/r0) − (c+s)·ln((1+(r−1)p)/(1+(r0−1)p))` with `p = Ec/(Ec+Es)`.
     fn add(&self, sums: &mut [i64; N], increment: &Increment) {
         let (canary, stable) = (increment.canary, increment.stable);
         if canary.bad == 0 && stable.bad == 0 {
@@ -98,14 +98,14 @@ impl<const N: usize> Mixture<N> {
         for ((sum, ratio), logarithm) in sums.iter_mut().zip(self.ratios).zip(self.logarithms) {
             let spread = ((ratio - 1.0) * share).ln_1p() - null;
             let nats = c * logarithm - (c + s) * spread;
-            // A cast saturates.
+            // The cast saturates.
             let units = (nats * UNITS_PER_NAT).round() as i64;
             *sum = sum.saturating_add(units).clamp(-SUM_UNITS_MAX, SUM_UNITS_MAX);
         }
     }
 }
 
-/// The mean of the likelihood ratios by log-sum-exp; never infinite, as JSON has no such number.
+/// The mean of the likelihood ratios by log-sum-exp. Never infinite, because JSON has no such number.
 fn mean_exp(sums: &[i64]) -> f64 {
     let nats = |sum: i64| sum as f64 / UNITS_PER_NAT;
     let largest = nats(sums.iter().copied().max().unwrap_or(0));

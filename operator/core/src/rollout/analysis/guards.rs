@@ -1,16 +1,16 @@
-//! Signs that need no statistics: they roll back at once, whatever the metrics say.
+//! Guards: conditions that need no statistics and roll back at once, regardless of the metrics.
 
 use serde::{Deserialize, Serialize};
 
-/// What the operator sees of the new version without metrics. The default is that all is well.
+/// What the operator observes of the new version without metrics. The default is a healthy version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Guards {
-    /// A pod of the new version restarts again and again.
+    /// A pod of the new version is in a crash loop.
     pub crash_loop: bool,
-    /// The new version did not become ready, or is no longer, for longer than its deadline.
+    /// The new version has not been ready for longer than its deadline.
     pub unready: bool,
-    /// Teams seen on two versions at a time.
+    /// The number of teams on two versions at the same time.
     pub split_teams: u32,
 }
 
@@ -37,7 +37,7 @@ impl Guards {
     }
 }
 
-/// Each guard alone, tripped.
+/// Each guard, tripped on its own.
 #[cfg(test)]
 pub(crate) fn each_tripped() -> [(Guards, Guard); 3] {
     let well = Guards::default;

@@ -1,27 +1,27 @@
 //! The verdict on a new version, from counts of incidents by team.
 //!
-//! The unit is the team, because a team's errors come together: tests of requests take one team's
-//! bad minute for proof. So the counts that come in are *incidents*: a team counts at most once per
-//! metric and step, its exposure (team-minutes) runs until then, and the first minute of a pod's
-//! life counts for neither version. That is the exporter's part; [`crate::rollout::bench`] shows
+//! The unit is the team, because the errors of a team are correlated: a test on requests would take one bad minute of one
+//! team as proof. So the counts are *incidents*: a team counts at most once per metric and step, its exposure
+//! (team-minutes) ends with its incident, and the first minute of a pod counts for neither version. That is the exporter's part; [`crate::rollout::bench`] shows
 //! what happens without it.
 //!
-//! [`Judge::look`] takes state and counts and gives the next state; the state is small enough for
-//! the status, and a restart changes nothing. The policy, first that applies:
+//! [`Judge::look`] takes the state and the counts of an interim look and returns the next state. The state is small
+//! enough for the status, and a restart changes nothing. The first rule that applies gives the verdict:
 //! 1. A tripped guard rolls back.
-//! 2. The mean of the metrics' e-values at 1/α or above rolls back. An average of e-processes is one,
-//!    so α holds over all metrics together, however they depend on each other. Where Bonferroni's
-//!    correction rejects (one of m metrics at m/α), the mean has, too, and never later.
-//! 3. A metric without data holds: no promotion, and no rollback but by what was measured.
-//! 4. All metrics cleared at least once ([`Evidence::clearing`] ≥ 20) promotes.
-//! 5. Neither in the longest time: inconclusive, which pauses.
+//! 2. A mean of the metrics' e-values of 1/α or more rolls back. A mean of e-processes is an e-process, so α holds over
+//!    all metrics together, regardless of their dependence. Whenever Bonferroni's correction rejects (one of m metrics
+//!    at m/α), the mean rejects, too, and never later.
+//! 3. A metric without data holds: no promotion, and a rollback only by the data so far.
+//! 4. It promotes once every metric was cleared at least once ([`Evidence::clearing`] ≥ 20).
+//! 5. After the longest time without a decision it is inconclusive, which pauses the rollout.
 //!
-//! Rollback is final. Promote and Inconclusive stay unless there is a reason to roll back: as long
-//! as both versions are measured, harm is still looked for.
+//! Rollback is final. Promote and Inconclusive stay unless there is a reason to roll back: the tests continue as long as
+//! both versions are measured.
 
 pub mod counter;
 mod evidence;
 mod guards;
+mod increment;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -37,62 +37,38 @@ use evidence::Tests;
 #[cfg(test)]
 pub(crate) use guards::each_tripped;
 pub use guards::{Guard, Guards};
+pub use increment::{Arm, Increment};
 
 use super::limits::{
     ANALYSIS_SECONDS_MAX, CLEARED_RATIO, CLEARING_EVIDENCE, FALSE_ROLLBACK_PROBABILITY, HOLD_SECONDS_MAX,
     LOOK_GAP_SECONDS_MAX, METRIC_SECONDS_MAX, METRICS_COUNT_MAX,
 };
 
-/// What one version did since the last look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Arm {
-    /// Team-minutes at risk; finite, 0 or more.
-    pub exposure: f64,
-    /// Incidents, each team at most once per step.
-    pub bad: u64,
-}
-
-/// What both versions did since the last look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Increment {
-    pub canary: Arm,
-    pub stable: Arm,
-}
-
-impl Increment {
-    /// Incidents without exposure contradict themselves, as does a number that is none.
-    pub fn is_usable(&self) -> bool {
-        [self.canary, self.stable].iter().all(|arm| {
-            arm.exposure.is_finite() && arm.exposure >= 0.0 && (arm.bad == 0 || arm.exposure > 0.0)
-        })
-    }
-}
-
-/// One look: what came in since the last one.
+/// The data of one interim look.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Look {
-    /// By metric; `None` is missing data, an absent metric says nothing new.
+    /// By metric. `None` is missing data. A metric without an entry has no new data.
     pub samples: BTreeMap<String, Option<Increment>>,
     pub guards: Guards,
 }
 
-/// How a rollout is judged.
+/// The policy of the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// By metric: `r0`, how many times the incidents of stable an equally good version may show;
-    /// from 1 to below 2, 1.25 for noisy metrics.
+    /// By metric: `r0`, the ratio of incidents to stable that still counts as equally good. At least 1 and less than
+    /// 2; for example 1.25 for noisy metrics.
     pub metrics: BTreeMap<String, f64>,
-    /// α: the chance of ever rolling an equally good version back, over all metrics together.
+    /// α: the probability of ever rolling back an equally good version, over all metrics together.
     pub false_rollback: f64,
-    /// Measured time after which nothing decided is inconclusive.
+    /// The measured time after which an undecided analysis is inconclusive.
     pub longest_seconds: i64,
-    /// Time without data after which it is inconclusive.
+    /// The time without data after which it is inconclusive.
     pub longest_hold_seconds: i64,
 }
 
 impl Policy {
-    /// The defaults for these metrics.
+    /// The default policy for these metrics.
     pub fn new(metrics: impl IntoIterator<Item = String>) -> Self {
         Policy {
             metrics: metrics.into_iter().map(|name| (name, 1.0)).collect(),
@@ -103,16 +79,16 @@ impl Policy {
     }
 }
 
-/// Why a policy cannot be followed.
+/// Why a policy is invalid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PolicyError {
-    #[error("{0} metrics; an analysis takes 1 to {METRICS_COUNT_MAX}")]
+    #[error("{0} metrics: an analysis requires 1 to {METRICS_COUNT_MAX}")]
     Metrics(usize),
-    #[error("r0 of metric {metric} is {r0}; it must be at least 1 and below {CLEARED_RATIO}")]
+    #[error("r0 of metric {metric} is {r0}: it must be at least 1 and less than {CLEARED_RATIO}")]
     Ratio { metric: String, r0: f64 },
-    #[error("the chance of a false rollback is {0}; it must be above 0 and at most 0.5")]
+    #[error("the probability of a false rollback is {0}: it must be greater than 0 and at most 0.5")]
     FalseRollback(f64),
-    #[error("an analysis of {0} s; it must be 1 s or longer")]
+    #[error("the analysis lasts {0} s: it must last at least 1 s")]
     Duration(i64),
 }
 
@@ -123,10 +99,10 @@ pub enum Verdict {
     Rollback,
     /// It is not twice as bad in any metric.
     Promote,
-    /// Not enough is known yet.
+    /// There is not enough data yet.
     #[default]
     Continue,
-    /// Not enough became known in the longest time: somebody has to decide.
+    /// There was not enough data within the longest time: a user must decide.
     Inconclusive,
     /// Data is missing.
     Hold,
@@ -144,40 +120,40 @@ impl Verdict {
     }
 }
 
-/// One metric so far.
+/// The state of one metric.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricState {
-    /// When it was last measured; `None` while data is missing.
+    /// When it was last measured. `None` while data is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_at: Option<Timestamp>,
-    /// Was cleared once.
+    /// Whether it was ever cleared.
     #[serde(default)]
     pub cleared: bool,
     #[serde(flatten)]
     pub evidence: Evidence,
 }
 
-/// All that an analysis remembers.
+/// The state of an analysis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis {
-    /// The last look, or the begin.
+    /// The time of the last look, or the start.
     pub looked_at: Timestamp,
-    /// Time with data.
+    /// The time with data.
     pub measured: SignedDuration,
-    /// Time without, since there last was some.
+    /// The time without data since the last data.
     pub held: SignedDuration,
     pub metrics: BTreeMap<String, MetricState>,
     pub verdict: Verdict,
-    /// Since when the verdict is this one.
+    /// When the verdict last changed.
     pub since: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
 }
 
 impl Analysis {
-    /// Nothing measured yet.
+    /// A new analysis without data.
     pub fn begin(at: Timestamp) -> Self {
         Analysis {
             looked_at: at,
@@ -190,7 +166,7 @@ impl Analysis {
         }
     }
 
-    /// Gives an inconclusive analysis its whole time again, with what is known.
+    /// Restarts the time of an inconclusive analysis and keeps its data.
     #[must_use]
     pub fn extended(&self, at: Timestamp) -> Self {
         let mut next = self.clone();
@@ -213,7 +189,7 @@ pub struct Judge {
 
 impl Judge {
     /// # Errors
-    /// The policy names no metric or too many, or a value is out of bounds.
+    /// The policy has no metric or too many, or a value is out of range.
     pub fn new(policy: Policy) -> Result<Self, PolicyError> {
         if policy.metrics.is_empty() || policy.metrics.len() > METRICS_COUNT_MAX {
             return Err(PolicyError::Metrics(policy.metrics.len()));
@@ -245,21 +221,21 @@ impl Judge {
         })
     }
 
-    /// The e-value from which on a rollback is due: 1/α.
+    /// The e-value at which the verdict is a rollback: 1/α.
     pub fn threshold(&self) -> f64 {
         1.0 / self.policy.false_rollback
     }
 
-    /// The e-value of all metrics together: the mean over the policy's metrics; 1 for one without data.
+    /// The e-value of all metrics together: the mean over the metrics of the policy. A metric without data counts as 1.
     pub fn combined(&self, analysis: &Analysis) -> f64 {
         let e = |name: &String| analysis.metrics.get(name).map_or(1.0, |m| m.evidence.against());
-        // Divided first: the sum of two largest numbers would be infinite.
+        // Divides first, because the sum of two largest numbers would be infinite.
         let count = self.tests.len() as f64;
         self.tests.keys().map(|name| e(name) / count).sum()
     }
 
-    /// The state after a look. One that is not later than the last changes nothing, so repeating a
-    /// look after a restart is harmless. Metrics that the policy does not name are left out.
+    /// The state after a look. A look that is not later than the last one changes nothing, so repeating it after a
+    /// restart is harmless. Ignores metrics that the policy does not contain.
     #[must_use]
     pub fn look(&self, analysis: &Analysis, at: Timestamp, look: &Look) -> Analysis {
         let mut next = analysis.clone();
@@ -283,7 +259,7 @@ impl Judge {
             }
         }
         let is_measured = self.tests.keys().all(|name| next.is_measured(name, at));
-        next.pass(at, is_measured);
+        next.add_time(at, is_measured);
         let verdict = self.verdict(&next, is_measured);
         if verdict != next.verdict {
             next.verdict = verdict;
@@ -333,9 +309,9 @@ impl Analysis {
         measured_at.is_some_and(|then| at.duration_since(then).as_secs() <= METRIC_SECONDS_MAX)
     }
 
-    /// Time goes on.
-    fn pass(&mut self, at: Timestamp, is_measured: bool) {
-        // What happened while nobody looked is not known: neither data nor their absence.
+    /// Adds the time since the last look.
+    fn add_time(&mut self, at: Timestamp, is_measured: bool) {
+        // A long time between two looks, as while the operator is down, counts neither as measured nor as missing.
         let gap = at
             .duration_since(self.looked_at)
             .min(SignedDuration::from_secs(LOOK_GAP_SECONDS_MAX));

@@ -1,4 +1,4 @@
-//! What holds for every sequence of looks.
+//! Properties of any sequence of looks.
 
 use proptest::prelude::*;
 use proptest::{collection, option, prop_assert, prop_assert_eq};
@@ -42,14 +42,14 @@ fn states(looks: &[Look]) -> Vec<Analysis> {
 
 proptest! {
     #[test]
-    fn a_restart_changes_not_a_bit(looks in looks(), cut in 0..60_usize) {
+    fn a_restart_changes_nothing(looks in looks(), cut in 0..60_usize) {
         let states = states(&looks);
         let cut = cut.min(looks.len());
         let stored = serde_json::to_string(&states[cut]).unwrap();
         let mut analysis: Analysis = serde_json::from_str(&stored).unwrap();
         prop_assert_eq!(&analysis, &states[cut]);
         for (n, look) in looks.iter().enumerate().skip(cut.saturating_sub(1)) {
-            // The last look before the cut comes twice: it was written, the answer was lost.
+            // Repeats the last look before the restart: the write succeeded and its response was lost.
             analysis = judge().look(&analysis, at(n + 1), look);
         }
         prop_assert_eq!(Some(&analysis), states.last());
@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn verdicts_only_go_the_ways_they_may(looks in looks()) {
+    fn verdicts_change_only_in_the_allowed_ways(looks in looks()) {
         for pair in states(&looks).windows(2) {
             let (from, to) = (pair[0].verdict, pair[1].verdict);
             match from {
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn another_incident_of_the_canary_never_speaks_for_it(looks in looks(), extra in 1..5_u64) {
+    fn an_incident_of_the_canary_is_never_evidence_for_it(looks in looks(), extra in 1..5_u64) {
         for look in looks {
             let increment = look.samples.values().flatten().find(|i| i.is_usable());
             let Some(increment) = increment.filter(|i| i.canary.exposure > 0.0) else { continue };
@@ -94,22 +94,22 @@ proptest! {
                 Tests::new(1.0).add(&mut evidence, i);
                 evidence
             };
-            // Where all exposure is the canary's, an incident says nothing.
+            // If the canary has all the exposure, an incident is no evidence.
             prop_assert!(of(&worse).against() >= of(increment).against() - 1e-9);
             prop_assert!(of(&worse).clearing() <= of(increment).clearing() + 1e-9);
         }
     }
 
-    /// Bonferroni's correction never decides sooner than the mean.
+    /// Bonferroni's correction never rejects before the mean does.
     #[test]
-    fn the_mean_decides_wherever_bonferroni_does(looks in looks()) {
+    fn the_mean_rejects_whenever_bonferroni_does(looks in looks()) {
         for analysis in states(&looks) {
             let bonferroni = analysis.metrics.values().any(|m| m.evidence.against() >= 3.0 * judge().threshold());
             prop_assert!(!bonferroni || judge().combined(&analysis) >= judge().threshold());
         }
     }
 
-    /// The expected likelihood ratio of one incident under the null is 1, and not above it beyond.
+    /// Under the null, the expected likelihood ratio of one incident is 1; for lower rates it is at most 1.
     #[test]
     fn e_values_are_fair_under_the_null(share in 0.001..0.999_f64, r in 0.1..=1.0_f64) {
         let of = |canary: u64| {

@@ -14,7 +14,7 @@ fn increment(canary: (f64, u64), stable: (f64, u64)) -> Increment {
     }
 }
 
-/// Ten per cent of the teams on the canary.
+/// Counts with 10 % of the teams on the canary.
 fn counts(canary: u64, stable: u64) -> Option<Increment> {
     Some(increment((10.0, canary), (90.0, stable)))
 }
@@ -43,7 +43,7 @@ fn run(samples: impl IntoIterator<Item = Option<Increment>>) -> Analysis {
     analysis
 }
 
-/// The formula as written down, without care for numbers.
+/// The formula, without precautions against overflow.
 fn naive(increments: &[Increment], null: f64, ratios: &[f64]) -> f64 {
     let mut sums = vec![0.0; ratios.len()];
     for i in increments {
@@ -57,7 +57,7 @@ fn naive(increments: &[Increment], null: f64, ratios: &[f64]) -> f64 {
 }
 
 #[test]
-fn e_values_are_those_of_the_formula() {
+fn e_values_match_the_formula() {
     let increments = [
         increment((10.0, 1), (90.0, 2)),
         increment((50.0, 3), (50.0, 0)),
@@ -80,7 +80,7 @@ fn e_values_are_those_of_the_formula() {
 }
 
 #[test]
-fn nothing_that_happened_is_no_evidence() {
+fn no_incidents_are_no_evidence() {
     let cases = [
         increment((10.0, 0), (90.0, 0)),
         increment((0.0, 0), (90.0, 7)),
@@ -134,7 +134,7 @@ fn each_verdict_has_its_cause() {
 }
 
 #[test]
-fn an_outage_of_the_metrics_only_costs_time() {
+fn an_outage_of_the_metrics_only_delays_the_verdict() {
     let no_data = vec![None; 120];
     let good = vec![counts(1, 9); 4];
     let analysis = run(good.iter().chain(&no_data).copied());
@@ -193,7 +193,7 @@ fn promotion_waits_for_every_metric_and_for_data() {
 }
 
 #[test]
-fn metrics_may_come_in_turn_and_one_that_stays_away_is_missing() {
+fn metrics_may_alternate_and_one_without_samples_is_missing() {
     let judge = judge([ERRORS, "latency"]);
     let mut analysis = judge.look(&Analysis::begin(at(0)), at(5), &look([(ERRORS, counts(0, 0))]));
     assert_eq!(analysis.verdict, Verdict::Hold);
@@ -206,7 +206,7 @@ fn metrics_may_come_in_turn_and_one_that_stays_away_is_missing() {
 }
 
 #[test]
-fn metrics_share_the_error() {
+fn the_error_probability_holds_over_all_metrics() {
     let bad = counts(4, 0);
     let quiet = counts(0, 0);
     let e = run([bad]).metrics[ERRORS].evidence.against();
@@ -244,7 +244,7 @@ fn guards_roll_back_at_once_even_without_data_or_time() {
 }
 
 #[test]
-fn an_extended_analysis_keeps_what_it_knows() {
+fn an_extended_analysis_keeps_its_data() {
     let inconclusive = run(vec![counts(0, 1); 1].into_iter().chain(vec![counts(0, 0); 119]));
     assert_eq!(inconclusive.verdict, Verdict::Inconclusive);
     let extended = inconclusive.extended(at(1900));
@@ -255,7 +255,7 @@ fn an_extended_analysis_keeps_what_it_knows() {
 }
 
 #[test]
-fn policies_out_of_bounds_are_refused() {
+fn policies_out_of_range_are_rejected() {
     let with = |change: fn(&mut Policy)| {
         let mut policy = Policy::new([String::from(ERRORS)]);
         change(&mut policy);
@@ -274,7 +274,7 @@ fn policies_out_of_bounds_are_refused() {
 }
 
 #[test]
-fn an_outage_of_the_operator_is_no_absence_of_data() {
+fn an_outage_of_the_operator_does_not_count_as_missing_data() {
     let judge = judge([ERRORS]);
     let mut analysis = run([counts(0, 0), counts(0, 0)]);
     analysis = judge.look(&analysis, at(4_000), &look([(ERRORS, None)]));

@@ -1,4 +1,4 @@
-//! What follows from what is observed.
+//! Advances a rollout by an observation.
 
 use jiff::Timestamp;
 
@@ -6,8 +6,7 @@ use super::{AbortCause, Candidate, Event, Observed, PauseReason, Phase, Plan, Ro
 use crate::rollout::analysis::{Analysis, Judge, Verdict};
 use crate::rollout::limits::{REVISION_HISTORY_COUNT_MAX, WEIGHT_BASIS_POINTS_MAX};
 
-/// The state after an observation, and what happened. `judge` is not asked when the plan skips the
-/// analysis.
+/// Returns the state after an observation, and what happened. Does not use `judge` if the plan skips the analysis.
 pub fn advance(
     plan: &Plan,
     judge: &Judge,
@@ -23,7 +22,7 @@ pub fn advance(
         events: Vec::new(),
     };
     if turn.follow_the_spec() {
-        // What was observed is not about the version that just began.
+        // The observation is not about the version that just started.
         return (turn.next, turn.events);
     }
     turn.judge(judge);
@@ -45,25 +44,25 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Begins what is wanted, or leaves what no longer is; tells whether a version began.
+    /// Starts the desired version, or aborts one that is no longer desired. Returns whether a version started.
     fn follow_the_spec(&mut self) -> bool {
-        let wanted = self.observed.wanted;
-        let candidate = self.next.candidate.as_ref().filter(|c| c.revision == wanted);
-        let (is_candidate, is_stable) = (candidate.is_some(), wanted == self.next.stable);
-        // Left because something else was wanted, and wanted again before all teams were back.
-        let is_wanted_again = candidate.is_some_and(|c| c.aborted == Some(AbortCause::Superseded));
+        let desired = self.observed.desired;
+        let candidate = self.next.candidate.as_ref().filter(|c| c.revision == desired);
+        let (is_candidate, is_stable) = (candidate.is_some(), desired == self.next.stable);
+        // Aborted for another version, and desired again before all teams were back.
+        let is_desired_again = candidate.is_some_and(|c| c.aborted == Some(AbortCause::Superseded));
         match self.next.phase {
             Phase::Progressing if !is_candidate => self.abort(AbortCause::Superseded),
             Phase::Progressing => self.find_place(),
-            // A promotion ends before a third version begins.
+            // A promotion completes before a third version starts.
             Phase::Promoting if is_stable => self.abort(AbortCause::Superseded),
             Phase::Promoting | Phase::Aborting => {}
-            Phase::Aborted if is_candidate && !is_wanted_again => {}
+            Phase::Aborted if is_candidate && !is_desired_again => {}
             Phase::Stable | Phase::Aborted => {
                 self.next.candidate = None;
                 self.next.phase = Phase::Stable;
                 if !is_stable && !self.observed.spec_paused {
-                    begin(&mut self.next, &mut self.events, self.plan, wanted, self.now);
+                    begin(&mut self.next, &mut self.events, self.plan, desired, self.now);
                     return true;
                 }
             }
@@ -71,7 +70,7 @@ impl Turn<'_> {
         false
     }
 
-    /// A plan that was edited goes on behind its last step that the teams have reached.
+    /// After a change of the plan, continues after the last step that the teams have reached.
     fn find_place(&mut self) {
         let weight = self.next.weight;
         let now = self.now;
@@ -89,7 +88,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Guards and evidence, in every phase in which teams could still go back.
+    /// Evaluates guards and evidence in every phase in which teams can still move back.
     fn judge(&mut self, judge: &Judge) {
         let is_open = matches!(self.next.phase, Phase::Progressing | Phase::Promoting);
         let Some(candidate) = self.next.candidate.as_mut().filter(|_| is_open) else {
@@ -101,7 +100,7 @@ impl Turn<'_> {
         let Some(analysis) = candidate.analysis.as_mut().filter(|_| !self.plan.skip_analysis) else {
             return;
         };
-        // Without teams on both versions there is nothing to compare, and nothing that is missing.
+        // Without teams on both versions there is nothing to compare, and no data is missing.
         let is_compared = (1..WEIGHT_BASIS_POINTS_MAX).contains(&self.observed.routed);
         if let Some(look) = self.observed.look.as_ref().filter(|_| is_compared) {
             *analysis = judge.look(analysis, self.now, look);
@@ -127,11 +126,11 @@ impl Turn<'_> {
 
     fn abort(&mut self, cause: AbortCause) {
         abort(&mut self.next, &mut self.events, cause);
-        // With nobody to bring back there is nothing to wait for.
+        // If no team has moved, the abort completes at once.
         self.take_back();
     }
 
-    /// Takes as many steps as are done. Missing data and pauses hold.
+    /// Takes all completed steps. Missing data and pauses hold the rollout.
     fn step(&mut self) {
         loop {
             let Some(candidate) = &self.next.candidate else {
@@ -174,20 +173,20 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether the weight is followed everywhere. It is only given to pods that can bear it, and only
-    /// taken from the canary when stable can bear the rest.
+    /// Sets the weight and returns whether it is in use everywhere. Raises it only if the canary has the capacity, and
+    /// lowers it only if the stable version has.
     fn set_weight(&mut self, weight: u16) -> bool {
         let weight = weight.min(WEIGHT_BASIS_POINTS_MAX);
-        let can_bear = if weight >= self.next.weight {
+        let has_capacity = if weight >= self.next.weight {
             self.observed.canary_capacity >= weight
         } else {
             self.observed.stable_capacity >= WEIGHT_BASIS_POINTS_MAX - weight
         };
-        if self.next.weight != weight && can_bear {
+        if self.next.weight != weight && has_capacity {
             if let Some(analysis) = self.next.candidate.as_mut().and_then(|c| c.analysis.as_mut())
                 && self.next.weight == 0
             {
-                // The first teams: the analysis begins with them.
+                // The analysis starts with the first teams.
                 *analysis = Analysis::begin(self.now);
             }
             self.next.weight = weight;
@@ -201,7 +200,7 @@ impl Turn<'_> {
         self.promote();
     }
 
-    /// All teams move to the candidate, which then is stable.
+    /// Moves all teams to the candidate, which then becomes stable.
     fn promote(&mut self) {
         if !self.set_weight(WEIGHT_BASIS_POINTS_MAX) {
             return;
@@ -221,7 +220,7 @@ impl Turn<'_> {
         }
     }
 
-    /// All teams go back to stable at once, when it can bear them.
+    /// Moves all teams back to the stable version at once, if it has the capacity.
     fn take_back(&mut self) {
         if !self.set_weight(0) {
             return;
@@ -236,7 +235,7 @@ impl Turn<'_> {
     }
 }
 
-/// Begins a version: in its steps, or all at once when it was stable lately.
+/// Starts a version: with its steps, or at once if it was stable recently.
 pub(super) fn begin(
     next: &mut Rollout,
     events: &mut Vec<Event>,

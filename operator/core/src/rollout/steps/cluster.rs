@@ -1,4 +1,4 @@
-//! A cluster for tests that does what a rollout orders.
+//! A simulated cluster that carries out the orders of a rollout.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use crate::rollout::analysis::{Arm, Increment, Judge, Policy};
 
 const METRIC: &str = "errors";
 
-/// A cluster that does what it is told, unless a test says otherwise.
+/// A cluster that carries out orders unless a test prevents it.
 pub struct Cluster {
     pub plan: Plan,
     pub rollout: Rollout,
-    pub wanted: String,
+    pub desired: String,
     pub spec_paused: bool,
-    /// Pods of stable stay too few while this holds.
+    /// The capacity of the stable version.
     pub stable_capacity: u16,
-    /// Pods of the canary never become ready.
+    /// The pods of the canary never become ready.
     pub canary_stuck: bool,
     pub guards: Guards,
-    /// Incidents of canary and stable in every look; `None` is no data.
+    /// The incidents of canary and stable in every look. `None` is missing data.
     pub counts: Option<(u64, u64)>,
     pub second: i64,
     pub events: Vec<String>,
@@ -41,7 +41,7 @@ impl Cluster {
         Cluster {
             plan,
             rollout: Rollout::stable_on("r1"),
-            wanted: String::from("r1"),
+            desired: String::from("r1"),
             spec_paused: false,
             stable_capacity: 10_000,
             canary_stuck: false,
@@ -54,7 +54,7 @@ impl Cluster {
 
     pub fn wants(plan: Plan, revision: &str) -> Self {
         Cluster {
-            wanted: revision.to_owned(),
+            desired: revision.to_owned(),
             ..Cluster::on(plan)
         }
     }
@@ -85,7 +85,7 @@ impl Cluster {
             }
         });
         let observed = Observed {
-            wanted: &self.wanted,
+            desired: &self.desired,
             spec_paused: self.spec_paused,
             stable_capacity: self.stable_capacity,
             canary_capacity: if self.canary_stuck {
@@ -110,7 +110,7 @@ impl Cluster {
         self
     }
 
-    /// Until the phase, at most an hour.
+    /// Reconciles until the phase, for at most an hour.
     pub fn until(&mut self, phase: Phase) -> &mut Self {
         for _ in 0..240 {
             if self.rollout.phase == phase {
@@ -125,8 +125,8 @@ impl Cluster {
         let done = command(&self.plan, &self.rollout, &verb, at(self.second))?;
         self.rollout = done.rollout;
         self.note(&done.events);
-        if let Some(want) = done.want {
-            self.wanted = want;
+        if let Some(desired) = done.desired {
+            self.desired = desired;
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ pub fn canary() -> Plan {
     Plan::canary(&[500, 2_500], 60)
 }
 
-/// A canary that stands at a pause with three quarters of the teams.
+/// A canary that is paused with three quarters of the teams.
 pub fn at_three_quarters() -> Cluster {
     let steps = vec![Step::SetWeight { weight: 7_500 }, Step::Pause];
     let mut cluster = Cluster::wants(Plan { steps, ..canary() }, "r2");

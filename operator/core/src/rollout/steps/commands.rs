@@ -1,4 +1,4 @@
-//! What a person asks for.
+//! Commands of the user.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,73 +6,73 @@ use serde::{Deserialize, Serialize};
 use super::advance::{abort, begin, begin_promotion};
 use super::{AbortCause, Event, PauseReason, Phase, Plan, Rollout, Step};
 
-/// `kubectl poker` verbs of a rollout.
+/// The `kubectl poker` commands for a rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verb {
-    /// Ends a pause, or the gate that the current step is.
+    /// Ends a pause, or completes the current step if it is a gate.
     Promote,
-    /// All teams to the new version now, without further steps and verdicts; guards still hold.
+    /// Moves all teams to the new version now, without further steps and verdicts. Guards still apply.
     PromoteFull,
-    /// All teams back to the stable version.
+    /// Moves all teams back to the stable version.
     Abort,
-    /// An aborted version again, from the first step, with other teams.
+    /// Restarts an aborted version from the first step, with other teams.
     Retry,
-    /// Back to the stable version, or from it to an earlier one.
+    /// Moves back to the stable version, or from it to an earlier one.
     Undo { to: Option<String> },
-    /// Nothing goes on until `promote`.
+    /// Pauses until `promote`.
     Pause,
-    /// The current step counts as done.
+    /// Completes the current step.
     Skip,
 }
 
-/// Why a verb changes nothing; the text says what to do instead.
+/// Why a command was rejected, and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("no rollout is under way; change spec.version to begin one")]
-    NothingUnderWay,
-    #[error("the rollout was aborted; retry it, or promote it in full")]
+    #[error("no rollout is in progress: change spec.version to start one")]
+    NotInProgress,
+    #[error("the rollout was aborted: retry it, or promote it in full")]
     Aborted,
-    #[error("teams are on their way back; retry when the abort is done")]
+    #[error("teams are still moving back: retry once the abort is complete")]
     Aborting,
-    #[error("all teams are already moving to the new version; abort to bring them back")]
+    #[error("all teams are already moving to the new version: abort to move them back")]
     Promoting,
-    #[error("the rollout is paused already; promote to go on")]
+    #[error("the rollout is already paused: promote to continue")]
     Paused,
-    #[error("the current step is no pause; skip it, or promote in full")]
+    #[error("the current step is not a pause: skip it, or promote in full")]
     NoGate,
-    #[error("only an aborted rollout is retried")]
+    #[error("only an aborted rollout can be retried")]
     NotAborted,
-    #[error("no such earlier version is known")]
+    #[error("there is no such earlier version: choose one from the status")]
     UnknownRevision,
 }
 
-/// What a verb leads to.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commanded {
     pub rollout: Rollout,
     pub events: Vec<Event>,
-    /// The revision that the spec should want from now on; else it stays.
-    pub want: Option<String>,
+    /// The new revision of the spec, if it changes.
+    pub desired: Option<String>,
 }
 
-/// Applies a verb.
+/// Applies a command.
 ///
 /// # Errors
-/// The verb makes no sense where the rollout stands.
+/// The command is not possible in the current phase.
 pub fn command(plan: &Plan, rollout: &Rollout, verb: &Verb, now: Timestamp) -> Result<Commanded, Refusal> {
     let mut next = rollout.clone();
     let mut events = Vec::new();
-    let mut want = None;
+    let mut desired = None;
     match verb {
         Verb::Promote => promote(in_steps(&mut next)?, &mut events, now)?,
         Verb::PromoteFull => match next.phase {
-            Phase::Stable => return Err(Refusal::NothingUnderWay),
+            Phase::Stable => return Err(Refusal::NotInProgress),
             Phase::Promoting => return Err(Refusal::Promoting),
             Phase::Progressing | Phase::Aborting | Phase::Aborted => promote_full(&mut next, &mut events),
         },
         Verb::Abort => match next.phase {
-            Phase::Stable => return Err(Refusal::NothingUnderWay),
+            Phase::Stable => return Err(Refusal::NotInProgress),
             Phase::Aborting => return Err(Refusal::Aborting),
             Phase::Aborted => return Err(Refusal::Aborted),
             Phase::Progressing | Phase::Promoting => abort(&mut next, &mut events, AbortCause::Asked),
@@ -85,7 +85,7 @@ pub fn command(plan: &Plan, rollout: &Rollout, verb: &Verb, now: Timestamp) -> R
             (_, Phase::Aborting) => return Err(Refusal::Aborting),
             _ => return Err(Refusal::NotAborted),
         },
-        Verb::Undo { to } => want = Some(undo(&next, to.as_deref())?),
+        Verb::Undo { to } => desired = Some(undo(&next, to.as_deref())?),
         Verb::Pause => {
             let candidate = in_steps(&mut next)?;
             if candidate.paused.is_some() {
@@ -105,7 +105,7 @@ pub fn command(plan: &Plan, rollout: &Rollout, verb: &Verb, now: Timestamp) -> R
     Ok(Commanded {
         rollout: next,
         events,
-        want,
+        desired,
     })
 }
 
@@ -116,11 +116,11 @@ fn in_steps(rollout: &mut Rollout) -> Result<&mut super::Candidate, Refusal> {
         (Phase::Promoting, _) => Err(Refusal::Promoting),
         (Phase::Aborting, _) => Err(Refusal::Aborting),
         (Phase::Aborted, _) => Err(Refusal::Aborted),
-        _ => Err(Refusal::NothingUnderWay),
+        _ => Err(Refusal::NotInProgress),
     }
 }
 
-/// Somebody who promotes at a gate has decided what the gate waits for. A pause by the verb only ends.
+/// Promoting at a gate completes the gate. Promoting after a pause by the user only ends the pause.
 fn promote(candidate: &mut super::Candidate, events: &mut Vec<Event>, now: Timestamp) -> Result<(), Refusal> {
     let step = candidate.steps.get(candidate.step);
     let is_gate = matches!(step, Some(Step::Wait { .. } | Step::Pause | Step::Clear));
@@ -144,7 +144,7 @@ fn resume(candidate: &mut super::Candidate, events: &mut Vec<Event>, now: Timest
     }
 }
 
-/// A verdict that is overruled would take the teams back at once, so the version is not judged any more.
+/// Ends the analysis, because an overruled verdict would move the teams back at once.
 fn promote_full(next: &mut Rollout, events: &mut Vec<Event>) {
     if let Some(candidate) = &mut next.candidate {
         candidate.analysis = None;
@@ -152,13 +152,13 @@ fn promote_full(next: &mut Rollout, events: &mut Vec<Event>) {
     begin_promotion(next, events);
 }
 
-/// The revision to want.
+/// The revision to return to.
 fn undo(rollout: &Rollout, to: Option<&str>) -> Result<String, Refusal> {
-    let under_way = rollout.candidate.is_some();
+    let in_progress = rollout.candidate.is_some();
     let known = || std::iter::once(&rollout.stable).chain(&rollout.earlier);
     let revision = match to {
         Some(to) => known().find(|r| *r == to),
-        None if under_way => Some(&rollout.stable),
+        None if in_progress => Some(&rollout.stable),
         None => rollout.earlier.first(),
     };
     revision.cloned().ok_or(Refusal::UnknownRevision)

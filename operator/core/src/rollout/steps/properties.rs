@@ -1,4 +1,4 @@
-//! What holds for every sequence of observations and verbs.
+//! Properties of any sequence of observations and commands.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ struct World {
     plan: Plan,
     judge: Judge,
     rollout: Rollout,
-    wanted: String,
+    desired: String,
     routed: u16,
     second: i64,
 }
@@ -115,7 +115,7 @@ impl World {
         };
         let now = Timestamp::from_second(self.second).unwrap();
         let observed = Observed {
-            wanted: &self.wanted,
+            desired: &self.desired,
             spec_paused: false,
             stable_capacity: *stable_capacity,
             canary_capacity: *canary_capacity,
@@ -133,17 +133,17 @@ proptest! {
     fn no_sequence_loses_the_stable_version(plan in plans(), inputs in inputs()) {
         let judge = Judge::new(Policy::new([String::from("errors")])).unwrap();
         let rollout = Rollout::stable_on("r1");
-        let mut world = World { plan, judge, rollout, wanted: String::from("r1"), routed: 0, second: 0 };
+        let mut world = World { plan, judge, rollout, desired: String::from("r1"), routed: 0, second: 0 };
         for input in &inputs {
             let before = world.rollout.clone();
             let mut is_asked = false;
             match input {
-                Input::Wants(n) => world.wanted = format!("r{n}"),
+                Input::Wants(n) => world.desired = format!("r{n}"),
                 Input::Ask(verb) => {
                     let now = Timestamp::from_second(world.second).unwrap();
                     if let Ok(done) = command(&world.plan, &world.rollout, verb, now) {
                         world.rollout = done.rollout;
-                        world.wanted = done.want.unwrap_or(world.wanted);
+                        world.desired = done.desired.unwrap_or(world.desired);
                         is_asked = true;
                     }
                 }
@@ -155,20 +155,20 @@ proptest! {
             prop_assert_eq!(orders.stable_capacity, 10_000);
             prop_assert_eq!(&orders.stable, &after.stable);
             prop_assert!(orders.canary_capacity >= orders.weight || after.phase == Phase::Stable);
-            // Another version becomes stable only by taking all teams.
+            // Another version becomes stable only once it serves all teams.
             if after.stable != before.stable {
                 prop_assert_eq!(before.phase == Phase::Promoting || before.phase == Phase::Progressing, true);
                 prop_assert_eq!(before.candidate.as_ref().map(|c| &c.revision), Some(&after.stable));
                 prop_assert_eq!((world.routed, after.weight), (10_000, 0));
                 world.routed = 0;
             }
-            // Teams go back only to a stable version that can bear them.
+            // Teams move back only to a stable version with the capacity for them.
             if let Input::See { stable_capacity, .. } = input && after.weight < before.weight && after.stable == before.stable {
                 prop_assert!(*stable_capacity >= 10_000 - after.weight);
             }
-            // Aborted stays aborted, without a verb or another wish.
+            // An aborted rollout stays aborted without a command or another desired version.
             if before.phase == Phase::Aborted && !is_asked && before.candidate.as_ref().is_some_and(|c| {
-                c.revision == world.wanted && c.aborted != Some(AbortCause::Superseded)
+                c.revision == world.desired && c.aborted != Some(AbortCause::Superseded)
             }) {
                 prop_assert_eq!(after, &before);
             }
@@ -181,15 +181,15 @@ proptest! {
         }
     }
 
-    /// Seeing the same again changes nothing more, but that a step may follow at the same time.
+    /// Repeating an observation changes nothing more, except that one more step may follow.
     #[test]
     fn a_rollout_settles(plan in plans(), inputs in inputs()) {
         let judge = Judge::new(Policy::new([String::from("errors")])).unwrap();
         let rollout = Rollout::stable_on("r1");
-        let mut world = World { plan, judge, rollout, wanted: String::from("r1"), routed: 0, second: 0 };
+        let mut world = World { plan, judge, rollout, desired: String::from("r1"), routed: 0, second: 0 };
         for input in &inputs {
             match input {
-                Input::Wants(n) => world.wanted = format!("r{n}"),
+                Input::Wants(n) => world.desired = format!("r{n}"),
                 Input::Ask(_) => {}
                 Input::See { .. } => world.see(input),
             }

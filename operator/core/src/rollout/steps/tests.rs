@@ -3,7 +3,7 @@ use super::*;
 use crate::rollout::analysis::each_tripped;
 
 #[test]
-fn a_good_version_takes_all_teams_step_by_step() {
+fn a_good_version_is_promoted_step_by_step() {
     let mut cluster = Cluster::wants(canary(), "r2");
     cluster.turn();
     cluster.until(Phase::Stable);
@@ -25,7 +25,7 @@ fn a_good_version_takes_all_teams_step_by_step() {
 
 // Scenario 1.
 #[test]
-fn abort_retry_and_success_tell_the_whole_story() {
+fn events_of_an_abort_a_retry_and_a_promotion() {
     let mut cluster = Cluster::wants(canary(), "r2");
     cluster.turns(4);
     cluster.ask(Verb::Abort).unwrap();
@@ -55,7 +55,7 @@ fn abort_retry_and_success_tell_the_whole_story() {
 
 // Scenario 2.
 #[test]
-fn promote_full_at_a_pause_in_the_analysis_and_after_an_abort() {
+fn promote_full_works_at_a_pause_in_the_analysis_and_after_an_abort() {
     let at_a_pause = at_three_quarters();
     let mut in_analysis = Cluster::wants(canary(), "r2");
     in_analysis.turns(4);
@@ -72,7 +72,7 @@ fn promote_full_at_a_pause_in_the_analysis_and_after_an_abort() {
 }
 
 #[test]
-fn no_verdict_takes_back_what_somebody_promoted_in_full() {
+fn no_verdict_reverts_a_full_promotion() {
     let mut cluster = Cluster::wants(canary(), "r2");
     cluster.turns(4);
     assert!(cluster.weight() > 0);
@@ -84,7 +84,7 @@ fn no_verdict_takes_back_what_somebody_promoted_in_full() {
 
 // Scenario 3.
 #[test]
-fn an_abort_holds_the_weight_until_stable_is_ready_and_the_deadline_begins_at_zero() {
+fn an_abort_holds_the_weight_until_stable_has_capacity() {
     let mut cluster = at_three_quarters();
     cluster.stable_capacity = 2_500;
     cluster.ask(Verb::Abort).unwrap();
@@ -102,11 +102,11 @@ fn an_abort_holds_the_weight_until_stable_is_ready_and_the_deadline_begins_at_ze
 
 // Scenarios 4 and 17.
 #[test]
-fn undo_leaves_the_weight_until_stable_is_full_and_starts_no_run() {
+fn undo_holds_the_weight_until_stable_has_capacity_and_starts_no_run() {
     let mut cluster = at_three_quarters();
     cluster.stable_capacity = 2_500;
     cluster.ask(Verb::Undo { to: None }).unwrap();
-    assert_eq!(cluster.wanted, "r1");
+    assert_eq!(cluster.desired, "r1");
     cluster.turns(10);
     assert_eq!(cluster.weight(), 7_500);
     cluster.stable_capacity = 10_000;
@@ -118,7 +118,7 @@ fn undo_leaves_the_weight_until_stable_is_full_and_starts_no_run() {
 
 // Scenarios 5 and 7.
 #[test]
-fn going_back_within_the_window_is_not_judged_and_beyond_it_is() {
+fn a_rollback_within_the_window_has_no_analysis() {
     let plan = Plan {
         rollback_window: 1,
         retained: 1,
@@ -126,7 +126,7 @@ fn going_back_within_the_window_is_not_judged_and_beyond_it_is() {
     };
     let mut cluster = Cluster::wants(plan, "r2");
     cluster.turns(1).until(Phase::Stable);
-    cluster.wanted = String::from("r3");
+    cluster.desired = String::from("r3");
     cluster.turns(1).until(Phase::Stable);
     assert_eq!(cluster.rollout.earlier, ["r2", "r1"]);
     assert_eq!(
@@ -156,7 +156,7 @@ fn going_back_within_the_window_is_not_judged_and_beyond_it_is() {
 
 // Scenarios 8 and 11.
 #[test]
-fn after_a_bad_version_comes_a_good_or_another_bad_one_and_stable_serves() {
+fn a_good_or_another_bad_version_may_follow_a_bad_one() {
     for (second, ends_on) in [(GOOD, "r3"), (BAD, "r1")] {
         for first in [BAD, GOOD] {
             let mut cluster = Cluster::wants(canary(), "r2");
@@ -171,7 +171,7 @@ fn after_a_bad_version_comes_a_good_or_another_bad_one_and_stable_serves() {
             }
             let stable = cluster.rollout.stable.clone();
             assert_eq!(stable, if first == GOOD { "r2" } else { "r1" });
-            cluster.wanted = String::from("r3");
+            cluster.desired = String::from("r3");
             cluster.counts = second;
             cluster.turn();
             while !matches!(cluster.rollout.phase, Phase::Stable | Phase::Aborted) {
@@ -186,7 +186,7 @@ fn after_a_bad_version_comes_a_good_or_another_bad_one_and_stable_serves() {
 
 // Scenario 9.
 #[test]
-fn an_inconclusive_analysis_pauses_and_never_aborts() {
+fn an_inconclusive_analysis_pauses_the_rollout() {
     let mut cluster = Cluster::wants(canary(), "r2");
     cluster.counts = QUIET;
     cluster.turns(200);
@@ -217,7 +217,7 @@ fn an_inconclusive_analysis_pauses_and_never_aborts() {
 
 // Scenarios 13 and 25.
 #[test]
-fn what_is_settled_stays_bit_by_bit() {
+fn a_settled_rollout_does_not_change() {
     let mut paused = Cluster::wants(canary(), "r2");
     paused.turns(4);
     paused.counts = QUIET;
@@ -237,7 +237,7 @@ fn what_is_settled_stays_bit_by_bit() {
     aborted.turns(1).until(Phase::Aborted).turns(4);
     let (before, after) = still(&mut aborted);
     assert_eq!(before, after);
-    // Raising the replicas changes the capacity, and nothing else.
+    // More replicas change the capacity only.
     aborted.stable_capacity = 5_000;
     let (before, after) = still(&mut aborted);
     assert_eq!(
@@ -286,10 +286,10 @@ fn without_analysis_guards_still_roll_back() {
 
 // Scenario 20.
 #[test]
-fn a_third_version_begins_when_all_teams_are_back() {
+fn a_third_version_starts_once_all_teams_are_back() {
     let mut cluster = at_three_quarters();
     cluster.stable_capacity = 2_500;
-    cluster.wanted = String::from("r3");
+    cluster.desired = String::from("r3");
     cluster.turns(5);
     assert_eq!(
         (cluster.rollout.phase, cluster.weight()),
@@ -313,7 +313,7 @@ fn a_third_version_begins_when_all_teams_are_back() {
 }
 
 #[test]
-fn a_plan_edited_on_the_way_goes_on_from_the_weight_reached() {
+fn a_changed_plan_continues_from_the_current_weight() {
     let mut cluster = at_three_quarters();
     cluster.ask(Verb::Promote).unwrap();
     cluster.ask(Verb::Pause).unwrap();
@@ -329,7 +329,7 @@ fn a_plan_edited_on_the_way_goes_on_from_the_weight_reached() {
 }
 
 #[test]
-fn skipped_steps_are_not_taken() {
+fn skipped_steps_have_no_effect() {
     let mut cluster = Cluster::wants(canary(), "r2");
     cluster.turn();
     cluster.ask(Verb::Skip).unwrap();
@@ -343,7 +343,7 @@ fn skipped_steps_are_not_taken() {
 }
 
 #[test]
-fn missing_data_holds_and_goes_on_by_itself() {
+fn missing_data_holds_the_rollout_until_data_returns() {
     let mut cluster = Cluster::wants(canary(), "r2");
     cluster.turns(4);
     cluster.counts = None;
@@ -359,7 +359,7 @@ fn missing_data_holds_and_goes_on_by_itself() {
 }
 
 #[test]
-fn no_team_goes_to_pods_that_are_not_there() {
+fn no_team_moves_to_a_version_without_capacity() {
     let mut cluster = Cluster::wants(canary(), "r2");
     cluster.canary_stuck = true;
     cluster.counts = None;
@@ -371,24 +371,24 @@ fn no_team_goes_to_pods_that_are_not_there() {
 }
 
 #[test]
-fn going_back_while_promoting_takes_the_teams_back() {
+fn reverting_the_spec_during_a_promotion_moves_the_teams_back() {
     let mut cluster = at_three_quarters();
     cluster.canary_stuck = true;
     cluster.ask(Verb::PromoteFull).unwrap();
     cluster.turns(2);
     assert_eq!(cluster.rollout.phase, Phase::Promoting);
-    cluster.wanted = String::from("r1");
+    cluster.desired = String::from("r1");
     cluster.until(Phase::Stable);
     assert_eq!((cluster.rollout.stable.as_str(), cluster.weight()), ("r1", 0));
 }
 
 #[test]
-fn wanted_again_before_all_were_back_begins_again() {
+fn a_version_desired_again_during_its_abort_starts_again() {
     let mut cluster = at_three_quarters();
     cluster.stable_capacity = 0;
-    cluster.wanted = String::from("r1");
+    cluster.desired = String::from("r1");
     cluster.turn();
-    cluster.wanted = String::from("r2");
+    cluster.desired = String::from("r2");
     cluster.stable_capacity = 10_000;
     cluster.turns(3);
     assert_eq!(
@@ -398,7 +398,7 @@ fn wanted_again_before_all_were_back_begins_again() {
 }
 
 #[test]
-fn other_strategies_are_plans_too() {
+fn blue_green_rolling_and_ab_tests_are_plans() {
     let mut blue_green = Cluster::wants(Plan::blue_green(None, 120), "r2");
     blue_green.turns(6);
     assert_eq!((blue_green.weight(), blue_green.canary_capacity()), (0, 10_000));

@@ -1,4 +1,4 @@
-//! The steps of a change, and their order.
+//! The actions of a change in order.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,21 +7,21 @@ use super::shape::{Resources, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Action {
-    /// New shards, made at the plan's size.
+    /// Start new shards with the size of the plan.
     Start { shards: i32 },
-    /// The shards that stay get this size through `/resize`.
+    /// Resize the remaining shards through `/resize`.
     Resize {
         shards: i32,
         to: Resources,
-        /// Memory is taken away: the kubelet refuses while more is in use, and may race with growing use.
+        /// The memory shrinks. The kubelet refuses this while more is in use, and may race with a growing use.
         best_effort: bool,
     },
-    /// Shards that give their rooms away, then go.
+    /// Drain shards, then delete them.
     Drain { shards: i32 },
 }
 
-/// More shards come before sizes change, fewer after it: so on the way never less is served than by the lesser
-/// of both shapes. Where the quota has no room for that, it is the other way round.
+/// New shards start before a resize, and shards drain after it, so that the capacity never falls below that of the smaller
+/// shape. If the quota does not allow this, the order is reversed.
 pub(super) fn between(from: Shape, to: Shape, quota: Option<Resources>) -> Vec<Action> {
     let start = (to.count > from.count).then(|| Action::Start {
         shards: to.count - from.count,

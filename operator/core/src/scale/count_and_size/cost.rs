@@ -1,4 +1,4 @@
-//! What a shape costs while it stands, and what it costs to get there. The unit is the core-hour.
+//! The cost of running a shape, and of changing to it. The unit is the core-hour.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,13 +11,13 @@ const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Prices {
-    /// A GiB for an hour; a core for an hour is 1.
+    /// A GiB for an hour. A core for an hour is 1.
     pub gib: f64,
-    /// A room that moves to another shard.
+    /// Moving a room to another shard.
     pub room_moved: f64,
-    /// A shard that is resized in place.
+    /// Resizing a shard in place.
     pub resize: f64,
-    /// A shard that is started; counts at least as much as a resize.
+    /// Starting a shard. Counts at least as much as a resize.
     pub start: f64,
 }
 
@@ -32,29 +32,29 @@ impl Default for Prices {
     }
 }
 
-/// What a change does, and its price.
+/// The effects of a change, and its price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
-    /// Rooms that move, as the hash spreads them.
+    /// The rooms that move by the hash.
     pub rooms_moved: f64,
     pub resizes: i32,
     pub starts: i32,
-    /// Paid once, in core-hours.
+    /// The one-time cost in core-hours.
     pub core_hours: f64,
 }
 
 impl Prices {
-    /// Core-hours an hour.
+    /// The running cost in core-hours per hour.
     pub fn running(&self, shape: Shape) -> f64 {
         f64::from(shape.count) * (shape.size.cores + self.gib * shape.size.bytes / GIB)
     }
 
-    /// Every part obeys the triangle inequality: a detour is never cheaper than the straight way. So the best
-    /// shape seen from the present one is still the best once it is reached, and one change settles.
+    /// The cost of a change. Each part obeys the triangle inequality: a detour is never cheaper than the direct change. So
+    /// the best shape seen from the current one is still the best once it is reached, and one change settles.
     pub fn change(&self, from: Shape, to: Shape, rooms: f64) -> Change {
         let (few, many) = (from.count.min(to.count), from.count.max(to.count));
-        // Rendezvous hashing moves only what a new shard wins or a removed one leaves.
+        // Rendezvous hashing moves only rooms to a new shard or from a removed one.
         let rooms_moved = rooms * (1.0 - f64::from(few) / f64::from(many.max(1)));
         let resizes = if from.size == to.size { 0 } else { few };
         let starts = (to.count - from.count).max(0);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_counted_in_rooms_resizes_and_starts() {
+    fn a_change_counts_rooms_resizes_and_starts() {
         let prices = Prices::default();
         let table = [
             (shape(4, 1.0), shape(4, 1.0), (0.0, 0, 0)),

@@ -1,4 +1,4 @@
-//! Why a plan is as it is, in a sentence.
+//! The reason and the message of a plan.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,19 +10,19 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// The names are part of the API: they appear in status and events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
-    /// What is there serves the demand, and nothing else is so much cheaper that a change is worth it.
+    /// The current shape serves the demand, and no other is enough cheaper to justify a change.
     OnTarget,
-    /// Missing demand is never zero: nothing changes.
+    /// The demand is unknown, which is never taken as zero. Nothing changes.
     DemandUnknown,
-    /// More demand than what is there was planned for.
+    /// The demand exceeds the capacity of the current shape.
     DemandAboveCapacity,
-    /// Demand stayed low for the whole window.
+    /// The demand stayed low for the whole window.
     DemandBelowCapacity,
-    /// The same demand for less.
+    /// Another shape serves the same demand at a lower cost.
     CheaperShape,
-    /// What is there is outside the limits.
+    /// The current shape is outside the limits.
     OutsideLimits,
-    /// No allowed shape serves the demand: the largest is taken.
+    /// No allowed shape serves the demand, so the plan is the largest one.
     LimitReached,
 }
 
@@ -40,7 +40,7 @@ impl Reason {
     }
 }
 
-/// The values that decided.
+/// The decisive values.
 pub(super) struct Values<'a> {
     pub reason: Reason,
     pub from: Shape,
@@ -78,7 +78,7 @@ pub(super) fn message(values: &Values<'_>) -> String {
         false => format!(", limited by {}", limits.join(", ")),
     };
     let reason = values.reason.as_str();
-    format!("{reason}: {change}; {demand}, capacity {capacity:.1}{limits}; {running:.2} core-hours an hour")
+    format!("{reason}: {change}; {demand}, capacity {capacity:.1}{limits}; {running:.2} core-hours per hour")
 }
 
 fn shape(shape: Shape) -> String {

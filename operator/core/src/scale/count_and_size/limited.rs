@@ -1,26 +1,27 @@
-//! Which limits keep demand from being served.
+//! Finds the limits that prevent serving the demand.
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::COUNT_MAX;
+use super::input::JointInput;
+use super::limits::SHARDS_CONSIDERED_MAX;
+use super::memory::JointMemory;
 use super::resize::{ResizeState, Resizing};
 use super::search::Domain;
 use super::shape::Resources;
-use super::{JointInput, JointMemory};
 
 /// The names are part of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Limit {
     MaxCount,
     MaxSize,
-    /// No node has room for a larger shard, or one said so.
+    /// No node has room for a larger shard, or a node refused one.
     Node,
     Quota,
-    /// Pods cannot be resized, or a resize waits for room.
+    /// Pods cannot be resized, or a resize is deferred.
     Resize,
 }
 
-/// The one that is easiest to lift comes last: it is named where it is enough.
+/// The limit that is easiest to raise comes last, so that it is reported whenever raising it is enough.
 const ALL: [Limit; 5] = [
     Limit::Resize,
     Limit::Quota,
@@ -29,7 +30,7 @@ const ALL: [Limit; 5] = [
     Limit::MaxCount,
 ];
 
-/// A least set of limits without which the demand would be served; all of them when nothing serves it.
+/// A minimal set of limits without which the demand would be served. All limits if nothing serves it.
 pub(super) fn limits_for(input: &JointInput<'_>, memory: &JointMemory, demand: f64) -> Vec<Limit> {
     let served = |lifted: &[Limit]| {
         let (input, memory) = without(input, memory, lifted);
@@ -56,7 +57,7 @@ fn without<'a>(
     let (mut input, mut memory) = (*input, memory.clone());
     for limit in lifted {
         match limit {
-            Limit::MaxCount => input.limits.max_count = COUNT_MAX,
+            Limit::MaxCount => input.limits.max_count = SHARDS_CONSIDERED_MAX,
             Limit::MaxSize => input.limits.max_size = Resources::UNBOUNDED,
             Limit::Node => {
                 input.limits.node = None;

@@ -1,16 +1,16 @@
-//! What is remembered between two plans, and the demand that is planned for.
+//! The memory between two plans, and the planned demand.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::JointInput;
 use super::shape::Resources;
+use super::tuning::Tuning;
 
-/// Default after a restart: the present capacity counts as planned, so nothing is taken away at once.
+/// The default after a restart takes the current capacity as planned, so that no capacity is removed at once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JointMemory {
-    /// The demand planned for: above the real one by the margin.
+    /// The planned demand: the actual demand plus the margin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,14 +19,14 @@ pub struct JointMemory {
     pub refused: Option<Refused>,
 }
 
-/// The highest demand since then. Once the window is over, what is there is weighed against all else.
+/// The peak demand since a time. At the end of the window the current shape is compared with all others.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     pub since: Timestamp,
     pub peak: f64,
 }
 
-/// Sizes a node like this called infeasible: infinite in a resource that was not raised.
+/// The smallest sizes that nodes like this one refused as infeasible. Infinite for a resource that was not raised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refused {
     #[serde(with = "bounds")]
@@ -36,25 +36,26 @@ pub struct Refused {
 }
 
 impl JointMemory {
-    /// The demand to plan for, and whether the window is over, so that something may be taken away or changed
-    /// for its cost alone; with `forced` it is over at once.
+    /// The demand to plan for, and whether the window ended, so that capacity may be removed or the cost optimized. With
+    /// `forced` it ends at once.
     ///
-    /// The plan is a band: demand above it raises it at once, demand that was below it for a whole window
-    /// lowers it to the highest of that window. For a higher demand the result is never lower.
+    /// The plan is a band. Demand above the band raises it at once. Demand below the band for a whole window lowers it to
+    /// the peak of that window. A higher demand never gives a lower result.
     pub(super) fn follow(
         &mut self,
         demand: f64,
         capacity: f64,
         forced: bool,
-        input: &JointInput<'_>,
+        tuning: &Tuning,
+        now: Timestamp,
     ) -> (f64, bool) {
-        let (now, margin) = (input.now, 1.0 + input.tuning.margin);
+        let margin = 1.0 + tuning.margin;
         let fresh = Window {
             since: now,
             peak: demand,
         };
         let window = self.window.unwrap_or(fresh);
-        let is_over = forced || now.duration_since(window.since) >= input.tuning.window;
+        let is_over = forced || now.duration_since(window.since) >= tuning.window;
         let peak = window.peak.max(demand);
         let high = self.planned.unwrap_or(capacity);
         let is_low = |demand: f64| demand * margin * margin < high;
@@ -70,7 +71,7 @@ impl JointMemory {
         };
         self.window = Some(if begins { fresh } else { goes_on });
         self.planned = Some(planned);
-        // Demand of the past keeps what is there, and makes nothing grow.
+        // Past demand keeps the current capacity, but does not increase it.
         let past = if is_low(demand) {
             capacity.max(demand * margin)
         } else {
@@ -79,7 +80,7 @@ impl JointMemory {
         (planned.min(past), is_over)
     }
 
-    /// Remembers what a node refused, and forgets it once the nodes are others.
+    /// Stores the size that a node refused, until the nodes change.
     pub(super) fn refuse(&mut self, asked: Resources, in_force: Resources, node: Option<Resources>) {
         let raised = asked.join(
             in_force,
@@ -91,7 +92,7 @@ impl JointMemory {
     }
 }
 
-/// Infinite bounds as nulls, which JSON has no number for.
+/// Serializes infinite values as null, because JSON has no such number.
 mod bounds {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_band_rises_at_once_and_falls_to_the_highest_of_its_window() {
+    fn the_band_rises_at_once_and_falls_to_the_peak_of_its_window() {
         // (minute, demand) -> planned; the window is five minutes, the margin 10 %.
         let steady = [
             (0, 100.0, 110.0),
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_memory_plans_for_what_is_there() {
+    fn an_empty_memory_plans_for_the_current_capacity() {
         let mut memory = JointMemory::default();
         assert_eq!(follow(&mut memory, 0, 9.0, 100.0), (100.0, false));
         assert_eq!(follow(&mut memory, 4, 9.0, 100.0), (100.0, false));
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn demand_of_the_past_makes_nothing_grow() {
+    fn past_demand_does_not_increase_capacity() {
         let mut memory = JointMemory {
             planned: Some(500.0),
             ..JointMemory::default()
@@ -180,16 +181,11 @@ mod tests {
     }
 
     fn follow(memory: &mut JointMemory, at: i64, demand: f64, capacity: f64) -> (f64, bool) {
-        let before = memory.clone();
-        let input = JointInput {
-            now: minute(at),
-            ..super::super::tests::input(demand, &before)
-        };
-        memory.follow(demand, capacity, false, &input)
+        memory.follow(demand, capacity, false, &Tuning::default(), minute(at))
     }
 
     #[test]
-    fn refusals_add_up_until_the_nodes_change() {
+    fn refusals_accumulate_until_the_nodes_change() {
         let size = |cores: f64, bytes: f64| Resources { cores, bytes };
         let mut memory = JointMemory::default();
         let node = Some(size(4.0, 100.0));

@@ -1,17 +1,15 @@
-//! How many shards, and how large each: one decision.
+//! Decides how many shards to run and how large each is. The operator does not use this module yet; the lab does.
 //!
-//! [`plan`] picks the cheapest shape (count and size) that serves the demand, counting what the change itself
-//! costs: rooms that move, resizes, starts. It is a pure function; what must be remembered is in
-//! [`JointMemory`].
+//! [`plan`] returns the cheapest shape (count and size) that serves the demand, including the cost of the change: rooms
+//! that move, resizes, starts. It is a pure function. [`JointMemory`] holds the state between two plans.
 //!
 //! # How to call it
 //!
-//! On every tick give the demand for which there must be room (the forecast's or the metric's value at the
-//! chosen quantile, over the time a change takes), what is asked for now, the limits, the time and the memory
-//! of the last plan that was applied. Take `plan.shape` as the new count and size, in the order of
-//! `plan.actions`, and keep `plan.memory`. Over a tick of `dt` hours it costs `plan.running · dt`
-//! core-hours, plus `plan.change.core_hours` once. A simulator feeds its trace as `demand`, applies
-//! the shape after its start delay, and passes that shape as `current` at the next tick:
+//! On every tick pass the demand to serve (the value of the forecast or the metric at the chosen quantile, over the
+//! time that a change takes), the current request, the limits, the time and the memory of the last applied plan. Apply
+//! `plan.shape` in the order of `plan.actions`, and store `plan.memory`. A tick of `dt` hours costs
+//! `plan.running · dt` core-hours, plus `plan.change.core_hours` once. A simulator passes its trace as `demand`, applies
+//! the shape after its start delay, and passes that shape as `current` on the next tick:
 //!
 //! ```
 //! # use poker_operator_core::scale::count_and_size::*;
@@ -24,28 +22,29 @@
 //! # }
 //! ```
 //!
-//! A count scaler is the special case `resizing: Resizing::NotServed`; one target per shard (as the Kubernetes
+//! Scaling the count only is the special case `resizing: Resizing::NotServed`; one target per shard (as the Kubernetes
 //! autoscaler's `averageValue`) at a known size is the model `per_unit = (size · utilization − base) / target`.
 //!
 //! # Method
 //!
 //! A shape runs for `count · (cores + price · GiB)`, and a shard needs `(base + per_unit · demand / count) /
-//! utilization`. The base is paid per shard, so fewer and larger shards are cheaper; against that stands that
-//! one of `n` shards that fails takes `1/n` of the rooms with it, and a larger one takes longer to come back.
-//! Expected moves by failures are the same for any count, so no price of them sets a count: `min_count` states
-//! how many the availability asks for.
+//! utilization`. Each shard costs the base, so fewer and larger shards are cheaper. On the other hand, one failed shard of
+//! `n` takes `1/n` of the rooms with it, and a larger one takes longer to recover. The expected number of rooms that move
+//! after failures is the same for any count, so their price cannot determine the count. Instead, `min_count` is the count
+//! that availability requires.
 //!
-//! Three things keep it from swinging. A band follows the demand ([`JointMemory`]): up at once by a margin,
-//! down only to the peak of a window, and only at its end a cheaper shape is looked for. A change must pay for itself within `payback_hours` and save a share
-//! besides: lazy provisioning with switching costs (Lin, Wierman, Andrew, Thereska: Dynamic right-sizing for
-//! power-proportional data centers, INFOCOM 2011). And the cost of changes obeys the triangle inequality
-//! ([`Prices::change`]), so what is best from here is still best when one is there.
+//! Three rules prevent oscillation. A band follows the demand ([`JointMemory`]): it rises at once by a margin, falls only
+//! to the peak of a window, and a cheaper shape is searched only at the end of the window. A change must pay for itself
+//! within `payback_hours` and save a share in addition: lazy provisioning with switching costs (Lin, Wierman, Andrew,
+//! Thereska: Dynamic right-sizing for power-proportional data centers, INFOCOM 2011). The cost of changes obeys the
+//! triangle inequality ([`Prices::change`]), so the best shape seen from the current one is still the best once reached.
 //!
-//! Demand is absolute, never a use divided by the size: so one metric may drive both axes.
+//! Demand is absolute and never a use divided by the size, so one metric can drive both count and size.
 
 mod actions;
 mod cost;
 mod explain;
+mod input;
 mod limited;
 mod limits;
 mod memory;
@@ -56,90 +55,24 @@ mod search;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod tuning;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use actions::Action;
 pub use cost::{Change, Prices};
 pub use explain::Reason;
 use explain::Values;
+pub use input::{Current, JointInput, Limits};
 pub use limited::Limit;
-use limits::{MARGIN, PAYBACK_HOURS, SAVING_SHARE_MIN, WINDOW};
 pub use memory::{JointMemory, Refused, Window};
 pub use resize::{QosClass, ResizeState, Resizing};
 use search::{Changes, Domain};
 pub use shape::{Resources, Shape, UsageModel};
+pub use tuning::Tuning;
 
-use super::vertical::Estimate;
-
-/// What shards ask for now.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Current {
-    pub count: i32,
-    /// As asked for, whether or not it is in force.
-    pub size: Resources,
-    pub resize: ResizeState,
-}
-
-/// What may be chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// At least one; for availability more.
-    pub min_count: i32,
-    pub max_count: i32,
-    /// Of one shard.
-    pub min_size: Resources,
-    pub max_size: Resources,
-    /// What all shards together may ask for: the namespace's quota without what others use of it.
-    pub quota: Option<Resources>,
-    /// What the largest node can give to one shard.
-    pub node: Option<Resources>,
-}
-
-/// How eager plans are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tuning {
-    /// Planned above demand, and tolerated below it, as a share.
-    pub margin: f64,
-    /// How long demand must be low, and a change be ago, before anything is taken away or changed for its cost.
-    pub window: SignedDuration,
-    pub payback_hours: f64,
-    pub saving_share_min: f64,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self {
-            margin: MARGIN,
-            window: WINDOW,
-            payback_hours: PAYBACK_HOURS,
-            saving_share_min: SAVING_SHARE_MIN,
-        }
-    }
-}
-
-/// Everything a plan looks at.
-#[derive(Clone, Copy, Debug)]
-pub struct JointInput<'a> {
-    /// In the metric's unit, for all shards; `None` when it is not known.
-    pub demand: Option<f64>,
-    /// Rooms that are held now.
-    pub rooms: f64,
-    pub current: Current,
-    pub usage: UsageModel,
-    /// Of the shard that needs most memory: no size below it, whatever the model says.
-    pub memory_estimate: Option<Estimate>,
-    pub limits: Limits,
-    pub resizing: Resizing,
-    pub prices: Prices,
-    pub tuning: Tuning,
-    /// Of the last plan that was applied; default after a restart.
-    pub memory: &'a JointMemory,
-    pub now: Timestamp,
-}
-
-/// Another shape and what it would cost.
+/// Another shape and its cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alternative {
     pub shape: Shape,
@@ -147,37 +80,37 @@ pub struct Alternative {
     pub running: f64,
 }
 
-/// What would have been done otherwise; `None` where no shape would serve.
+/// The plan under other assumptions. `None` if no shape would serve the demand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Counterfactual {
-    /// Were changes free, and demand not held.
+    /// If changes cost nothing, and demand had no window.
     pub unrestrained: Option<Alternative>,
-    /// Were the size left as it is.
+    /// If the size could not change.
     pub count_only: Option<Alternative>,
 }
 
-/// A shape, how to get there, and why.
+/// A shape, the actions to reach it, and the reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JointPlan {
     pub shape: Shape,
-    /// In order; empty when nothing changes.
+    /// In order. Empty if nothing changes.
     pub actions: Vec<Action>,
     pub reason: Reason,
-    /// One sentence with the values that decided.
+    /// One sentence with the decisive values.
     pub message: String,
-    /// What keeps the planned demand from being served; empty when it is.
+    /// The limits that prevent serving the planned demand. Empty if it is served.
     pub limited_by: Vec<Limit>,
     /// The demand that the shape serves.
     pub capacity: f64,
-    /// The demand planned for.
+    /// The planned demand.
     pub planned: f64,
-    /// Core-hours an hour.
+    /// The running cost in core-hours per hour.
     pub running: f64,
     pub change: Change,
     pub counterfactual: Counterfactual,
-    /// To be kept once the shape was written; keep the old one when writing failed.
+    /// The new memory. Store it once the shape is written; if the write fails, keep the old one.
     pub memory: JointMemory,
     pub at: Timestamp,
 }
@@ -185,16 +118,21 @@ pub struct JointPlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JointError {
     #[error(
-        "the usage model needs a cost per unit above zero, no negative value, and a utilization above 0 up to 1"
+        "invalid usage model: a cost per unit must be greater than 0, no value may be negative, and the utilization must be greater than 0 and at most 1"
     )]
     Usage,
-    #[error("limits and sizes must not be negative or undefined, and no minimum above its maximum")]
+    #[error(
+        "invalid limits: limits and sizes must be defined and not negative, and no minimum may exceed its maximum"
+    )]
     Limits,
-    #[error("prices and tuning must be finite and not negative")]
+    #[error("invalid prices or tuning: all values must be finite and not negative")]
     Prices,
 }
 
-/// The cheapest shape for the demand.
+/// Plans the cheapest shape for the demand.
+///
+/// # Errors
+/// An input is invalid.
 pub fn plan(input: &JointInput<'_>) -> Result<JointPlan, JointError> {
     check(input)?;
     let mut memory = input.memory.clone();
@@ -218,7 +156,13 @@ pub fn plan(input: &JointInput<'_>) -> Result<JointPlan, JointError> {
     };
     let before = memory.planned;
     let capacity = domain.capacity(domain.current);
-    let (planned, is_over) = memory.follow(demand, capacity, !domain.allows(domain.current), input);
+    let (planned, is_over) = memory.follow(
+        demand,
+        capacity,
+        !domain.allows(domain.current),
+        &input.tuning,
+        input.now,
+    );
     let shape = choose(&domain, planned, is_over);
     let reason = match shape {
         _ if !domain.covers(shape, planned) || !domain.allows(shape) => Reason::LimitReached,

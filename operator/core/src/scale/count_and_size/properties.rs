@@ -1,10 +1,12 @@
-//! What holds for any input.
+//! Properties of plans for any input.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::option::weighted;
 use proptest::prelude::*;
 
+use super::limits::SAVING_SHARE_MIN;
 use super::*;
+use crate::scale::vertical::Estimate;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -93,7 +95,7 @@ fn estimate() -> impl Strategy<Value = Option<Estimate>> {
     weighted(0.4, bytes)
 }
 
-/// Memory of a plan made a while ago.
+/// The memory of an earlier plan.
 fn memory() -> impl Strategy<Value = JointMemory> {
     let window = weighted(0.6, (-600_i64..0, 0.0..1.3_f64));
     (weighted(0.7, demand()), window).prop_map(|(planned, window)| JointMemory {
@@ -153,7 +155,7 @@ impl Situation {
         plan(&self.input(demand, memory, now)).unwrap()
     }
 
-    /// Applies every plan at once; the shapes, one for each plan.
+    /// Applies every plan at once and returns the plans.
     fn run(&self, demands: impl Iterator<Item = (i64, f64)>, memory: &mut JointMemory) -> Vec<JointPlan> {
         let mut here = *self;
         let step = |(at, demand): (i64, f64)| {
@@ -171,7 +173,7 @@ impl Situation {
     }
 }
 
-/// How often a series of values turns round.
+/// How often a series of values changes its direction.
 fn reversals(values: impl Iterator<Item = f64>) -> usize {
     let values: Vec<f64> = values.collect();
     let steps = values
@@ -189,7 +191,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn capacity_covers_demand_or_the_limit_is_named(
+    fn capacity_covers_demand_or_the_limit_is_reported(
         situation in situation(), demand in demand(), memory in memory(),
     ) {
         let plan = situation.plan(demand, &memory, second(0));
@@ -231,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn on_the_way_the_quota_holds_and_without_one_nothing_serves_less(
+    fn intermediate_steps_keep_the_quota_or_the_capacity(
         situation in situation(), demand in demand(), memory in memory(),
     ) {
         let situation = Situation { current: Current { resize: ResizeState::Done, ..situation.current }, ..situation };
@@ -309,10 +311,10 @@ proptest! {
     }
 
     #[test]
-    fn constant_demand_settles_in_three_actions_and_turns_at_most_once(
+    fn constant_demand_settles_in_three_actions_with_at_most_one_reversal(
         situation in situation(), demand in demand(), memory in memory(),
     ) {
-        // It is constant: it was not higher a moment ago.
+        // The demand is constant, so it was not higher before.
         let mut memory = JointMemory { window: None, ..memory };
         let plans = situation.run((0..24).map(|n| (n * 60, demand)), &mut memory);
         let actions: usize = plans.iter().map(|plan| plan.actions.len()).sum();
@@ -336,7 +338,7 @@ proptest! {
         let mut memory = JointMemory::default();
         let settled = situation.run((0..15).map(|n| (n * 120, demand)), &mut memory);
         let last = settled.last().unwrap();
-        // What is planned for after an hour at this demand is what was there, or the demand's margin.
+        // After an hour at this demand the plan is the former capacity, or the demand with its margin.
         prop_assume!(last.planned <= demand * 1.1 * (1.0 + 1e-9) && last.planned >= demand * 1.1 * (1.0 - 1e-9));
         let mut here = situation;
         here.current = Current {

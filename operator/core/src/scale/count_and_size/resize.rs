@@ -1,10 +1,10 @@
-//! What can be done to the size of a running pod: only its `/resize` subresource changes it, and not always.
+//! Whether a running pod can be resized, and the state of its last resize. Only the `/resize` subresource can do it.
 
 use serde::{Deserialize, Serialize};
 
 use super::shape::Resources;
 
-/// A pod's class, fixed when it is made.
+/// The QoS class of a pod, fixed at its creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QosClass {
     Guaranteed,
@@ -12,16 +12,16 @@ pub enum QosClass {
     BestEffort,
 }
 
-/// Whether sizes can change in place. The plan's size is the request; whoever applies it keeps the limits in
-/// the same relation, and so the class.
+/// Whether sizes can change in place. The size of a plan is the request. Applying it must keep the ratio of limits to
+/// requests, and thus the QoS class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resizing {
     InPlace,
-    /// The server has no `/resize` (before Kubernetes 1.33).
+    /// The API server does not serve `/resize` (before Kubernetes 1.33).
     NotServed,
-    /// Without requests there is nothing to change, and none can be added.
+    /// The pod has no requests, and none can be added.
     BestEffortPod,
-    /// Infeasible on a node where the pod may swap.
+    /// Infeasible on a node with swap for the pod.
     Swap,
     /// Infeasible for a Guaranteed pod under a static CPU or memory manager.
     StaticPolicy,
@@ -39,19 +39,19 @@ impl Resizing {
     }
 }
 
-/// How far the last resize is: the pod's conditions `PodResizePending` and `PodResizeInProgress`.
+/// The state of the last resize: the pod conditions `PodResizePending` and `PodResizeInProgress`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ResizeState {
     Done,
-    /// The kubelet is at it: what was asked for counts.
+    /// The kubelet is resizing the pod. The requested size counts.
     InProgress,
-    /// The node has no room now. The kubelet tries again by itself; until then what is in force counts, the
-    /// size is left alone, and demand is met by the count.
+    /// The node has no room now, and the kubelet retries. Until then the size in effect counts, and only the count
+    /// changes.
     Deferred {
         in_force: Resources,
     },
-    /// The node never has room. It is taken back, and as much is not asked for again on such nodes.
+    /// The node never has room. The plan reverts the size and does not request it again on such nodes.
     Infeasible {
         in_force: Resources,
     },
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_resized() {
+    fn resizing_depends_on_server_class_swap_and_policy() {
         use QosClass::*;
         let table = [
             (true, Burstable, false, false, Resizing::InPlace),

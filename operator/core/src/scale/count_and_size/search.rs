@@ -1,29 +1,30 @@
-//! The shapes that limits allow, and the cheapest of them.
+//! Searches the cheapest shape within the limits.
 //!
-//! Which shapes there are and what they cost does not depend on demand; demand only says how much capacity is
-//! enough. So a higher demand chooses among fewer shapes, and the cheapest of them never has less capacity:
-//! otherwise it would have been the cheapest before. Ties go by a fixed order.
+//! The allowed shapes and their costs do not depend on demand. Demand only determines how much capacity is enough. So a
+//! higher demand leaves fewer shapes, and the cheapest of these never has less capacity: otherwise it would have been the
+//! cheapest before. Ties are broken by a fixed order.
 
 use std::ops::RangeInclusive;
 
-use super::limits::{BYTES_MAX, BYTES_STEP, CORES_MAX, CORES_STEP, COUNT_MAX};
+use super::input::JointInput;
+use super::limits::{BYTES_STEP, CORES_STEP, SHARD_BYTES_MAX, SHARD_CORES_MAX, SHARDS_CONSIDERED_MAX};
+use super::memory::JointMemory;
 use super::resize::{ResizeState, Resizing};
 use super::shape::{ROUNDING, Resources, Shape};
-use super::{JointInput, JointMemory};
 
 const STEP: Resources = Resources {
     cores: CORES_STEP,
     bytes: BYTES_STEP,
 };
 
-/// What may be chosen.
+/// The allowed shapes.
 pub(super) struct Domain<'a> {
     input: &'a JointInput<'a>,
-    /// What is there, and what it is taken for while a resize waits.
+    /// The current shape, and the size that counts for it while a resize is deferred.
     pub current: Shape,
     in_force: Resources,
     counts: RangeInclusive<i32>,
-    /// For sizes that are chosen now; the present one may stay a little below.
+    /// The minimum for new sizes. The current size may stay a little below.
     least: Resources,
     least_kept: Resources,
     most: Resources,
@@ -32,10 +33,10 @@ pub(super) struct Domain<'a> {
     is_fixed: bool,
 }
 
-/// How changes count in the choice.
+/// Whether the search includes the cost of the change.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Changes {
-    /// They cost, and must be worth it.
+    /// A change has a cost and must be worth it.
     Priced,
     Free,
 }
@@ -50,8 +51,8 @@ impl<'a> Domain<'a> {
         };
         let is_fixed = waits || input.resizing != Resizing::InPlace;
         let hard = Resources {
-            cores: CORES_MAX,
-            bytes: BYTES_MAX,
+            cores: SHARD_CORES_MAX,
+            bytes: SHARD_BYTES_MAX,
         };
         let node = limits.node.unwrap_or(Resources::UNBOUNDED);
         let refused = memory
@@ -74,7 +75,7 @@ impl<'a> Domain<'a> {
                 size,
             },
             in_force,
-            counts: limits.min_count.max(1)..=limits.max_count.min(COUNT_MAX),
+            counts: limits.min_count.max(1)..=limits.max_count.min(SHARDS_CONSIDERED_MAX),
             least: least.min(most),
             least_kept: if is_fixed {
                 Resources::NONE
@@ -100,7 +101,7 @@ impl<'a> Domain<'a> {
         self.capacity(shape) >= demand * (1.0 - ROUNDING)
     }
 
-    /// Whether the limits let this shape be.
+    /// Whether the limits allow this shape.
     pub fn allows(&self, shape: Shape) -> bool {
         let least = if shape.size == self.current.size {
             self.least_kept
@@ -116,7 +117,7 @@ impl<'a> Domain<'a> {
         self.most.min(self.quota.times(1.0 / f64::from(count.max(1))))
     }
 
-    /// The least size at this count that serves the demand, besides the present one.
+    /// The smallest size with this count that serves the demand, apart from the current one.
     fn least(&self, count: i32, demand: f64) -> Option<Resources> {
         let largest = self.largest(count);
         let need = self.input.usage.size_for(demand / f64::from(count));
@@ -132,7 +133,7 @@ impl<'a> Domain<'a> {
         })
     }
 
-    /// The cheapest shape that serves the demand; `None` when there is none.
+    /// The cheapest shape that serves the demand. `None` if there is none.
     pub fn cheapest(&self, demand: f64, changes: Changes) -> Option<Shape> {
         let order = |a: &Shape, b: &Shape| {
             let cost = self.cost(*a, changes).total_cmp(&self.cost(*b, changes));
@@ -144,7 +145,7 @@ impl<'a> Domain<'a> {
         self.options(demand).min_by(order)
     }
 
-    /// The most that any shape serves; zero when none is allowed.
+    /// The largest capacity of any shape. Zero if none is allowed.
     pub fn largest_capacity(&self) -> f64 {
         let most = self.counts.clone().map(|count| self.largest_capacity_of(count));
         most.fold(0.0, f64::max)
@@ -165,7 +166,7 @@ impl<'a> Domain<'a> {
         allowed.map(|shape| self.capacity(shape)).fold(0.0, f64::max)
     }
 
-    /// In core-hours over the time in which a change must pay for itself.
+    /// The cost in core-hours over the time within which a change must pay for itself.
     fn cost(&self, shape: Shape, changes: Changes) -> f64 {
         let (prices, tuning) = (&self.input.prices, &self.input.tuning);
         let running = |shape| prices.running(shape) * tuning.payback_hours;
@@ -181,7 +182,7 @@ fn above(value: f64, step: f64) -> f64 {
     (value / step - ROUNDING).ceil() * step
 }
 
-/// The last multiple of the step that is really below.
+/// The last multiple of the step that is strictly below.
 fn below(value: f64, step: f64) -> f64 {
     ((value / step).ceil() - 1.0).max(0.0) * step
 }

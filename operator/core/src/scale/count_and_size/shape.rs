@@ -1,8 +1,8 @@
-//! How many shards of which size, and how much demand they serve.
+//! The number and size of shards, and the demand they serve.
 
 use serde::{Deserialize, Serialize};
 
-/// Cores and bytes: of one shard, of all of them, or by unit of demand.
+/// Cores and bytes: of one shard, of all shards, or per unit of demand.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     pub cores: f64,
@@ -38,7 +38,7 @@ impl Resources {
         self.join(Self::NONE, |value, _| value * factor)
     }
 
-    /// Whether both fit, but for rounding.
+    /// Whether both fit, apart from rounding.
     pub(super) fn fits(self, bound: Self) -> bool {
         let fits = |value: f64, bound: f64| value <= bound * (1.0 + ROUNDING) + f64::MIN_POSITIVE;
         fits(self.cores, bound.cores) && fits(self.bytes, bound.bytes)
@@ -50,25 +50,25 @@ impl Resources {
     }
 }
 
-/// What floats lose in these computations, as a share.
+/// The rounding error of these computations, as a share.
 pub(super) const ROUNDING: f64 = 1e-9;
 
-/// Shards and the size of each.
+/// The number of shards and the size of each.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
     pub count: i32,
     pub size: Resources,
 }
 
-/// What demand uses: a shard that serves `d` uses `base + per_unit · d`, and may use `utilization` of its size.
+/// The use of a shard: with the demand `d` it uses `base + per_unit · d`, and may use `utilization` of its size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageModel {
-    /// Of a shard that serves nobody: the fixed price of one more shard.
+    /// The use of a shard without demand: the fixed cost of one more shard.
     pub base: Resources,
-    /// At least one of both is above zero.
+    /// At least one of both is greater than zero.
     pub per_unit: Resources,
-    /// Above 0, at most 1. The rest is for what the model does not see: the uneven spread of rooms, bursts.
+    /// Greater than 0, at most 1. The rest covers what the model ignores: the uneven spread of rooms, and short peaks.
     pub utilization: f64,
 }
 
@@ -91,7 +91,7 @@ impl UsageModel {
         f64::from(shape.count) * self.capacity_of_one(shape.size)
     }
 
-    /// The least size for this demand on one shard.
+    /// The smallest size for this demand on one shard.
     pub fn size_for(&self, demand: f64) -> Resources {
         self.base.join(self.per_unit.times(demand), |base, load| {
             (base + load) / self.utilization
@@ -124,7 +124,7 @@ mod tests {
     };
 
     #[test]
-    fn capacity_is_what_the_scarcer_resource_allows() {
+    fn the_scarcer_resource_limits_the_capacity() {
         let table = [
             (2.2, 1000.0, 100.0),
             (2.2, 148.0, 10.0),

@@ -1,13 +1,13 @@
-//! Cases with known answers.
+//! Plans with known answers.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::vertical::Usage;
+use super::super::vertical::{Estimate, Usage};
 use super::*;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// A shard has a base of 0.05 cores and 40 MiB; 100 participants take 0.4 cores and 50 MiB.
+/// A shard has a base of 0.05 cores and 40 MiB. 100 participants use 0.4 cores and 50 MiB.
 const USAGE: UsageModel = UsageModel {
     base: Resources {
         cores: 0.05,
@@ -60,7 +60,7 @@ pub(super) fn input(demand: f64, memory: &JointMemory) -> JointInput<'_> {
     }
 }
 
-/// A memory whose window is over.
+/// A memory whose window has ended.
 fn after_a_window(planned: f64, peak: f64) -> JointMemory {
     let window = Window {
         since: Timestamp::UNIX_EPOCH - SignedDuration::from_mins(5),
@@ -79,9 +79,9 @@ fn shape(plan: &JointPlan) -> (i32, f64, f64) {
 }
 
 #[test]
-fn more_demand_makes_the_shards_larger_before_it_makes_them_more() {
+fn more_demand_first_raises_the_size_then_the_count() {
     let memory = JointMemory::default();
-    // 220 on one shard: (0.05 + 0.88) / 0.8 cores, (40 + 110) / 0.8 MiB, and up to a step.
+    // 220 on one shard: (0.05 + 0.88) / 0.8 cores, (40 + 110) / 0.8 MiB, rounded up to a step.
     let grown = plan(&input(400.0, &memory)).unwrap();
     assert_eq!(shape(&grown), (2, 1.17, 188.0));
     assert_eq!(grown.reason, Reason::DemandAboveCapacity);
@@ -126,7 +126,7 @@ fn without_resizing_only_the_count_changes() {
 }
 
 #[test]
-fn less_demand_is_followed_after_the_window() {
+fn lower_demand_counts_after_the_window() {
     let resting = JointMemory {
         planned: Some(440.0),
         ..JointMemory::default()
@@ -172,7 +172,7 @@ fn fewer_and_larger_shards_are_cheaper_but_not_fewer_than_the_minimum() {
         .unwrap();
         assert_eq!(plan.shape.count, count, "{}", plan.message);
     }
-    // Where moving rooms is dear, they stay.
+    // If moving rooms is expensive, they stay.
     let prices = Prices {
         room_moved: 0.05,
         ..Prices::default()
@@ -188,7 +188,7 @@ fn fewer_and_larger_shards_are_cheaper_but_not_fewer_than_the_minimum() {
 }
 
 #[test]
-fn limits_that_bind_are_named() {
+fn binding_limits_are_reported() {
     let memory = JointMemory::default();
     let gib = |cores: f64, gib: f64| {
         Some(Resources {
@@ -200,7 +200,7 @@ fn limits_that_bind_are_named() {
         quota: gib(4.0, 64.0),
         ..LIMITS
     };
-    // A shard of 48 MiB has no room besides its base.
+    // A shard of 48 MiB has no room beyond its base.
     let small = Resources {
         cores: 2.0,
         bytes: 48.0 * MIB,
@@ -282,7 +282,7 @@ fn shards_start_before_the_others_shrink_unless_the_quota_has_no_room() {
 }
 
 #[test]
-fn a_deferred_resize_is_left_alone_and_the_count_serves() {
+fn during_a_deferred_resize_only_the_count_changes() {
     let memory = JointMemory::default();
     let in_force = Resources {
         cores: 0.5,
@@ -302,7 +302,7 @@ fn a_deferred_resize_is_left_alone_and_the_count_serves() {
 }
 
 #[test]
-fn an_infeasible_resize_is_taken_back_and_not_asked_for_again() {
+fn an_infeasible_resize_is_reverted_and_not_requested_again() {
     let memory = JointMemory::default();
     let in_force = Resources {
         cores: 0.5,
@@ -325,7 +325,7 @@ fn an_infeasible_resize_is_taken_back_and_not_asked_for_again() {
             .any(|action| matches!(action, Action::Resize { .. }))
     );
     assert!(first.capacity >= 440.0);
-    // It is remembered for nodes like these, and for others not.
+    // The refusal counts for nodes like these, and not for others.
     let more = plan(&JointInput {
         current: current(2, 0.5, 128.0),
         ..input(400.0, &first.memory)
@@ -346,7 +346,7 @@ fn an_infeasible_resize_is_taken_back_and_not_asked_for_again() {
 }
 
 #[test]
-fn memory_is_never_below_what_a_shard_is_known_to_need() {
+fn the_size_is_never_below_the_memory_estimate() {
     let memory = after_a_window(440.0, 100.0);
     let estimate = Estimate {
         target: 300.0 * MIB,
@@ -374,7 +374,7 @@ fn memory_is_never_below_what_a_shard_is_known_to_need() {
 }
 
 #[test]
-fn unusable_input_is_refused() {
+fn invalid_input_is_rejected() {
     let memory = JointMemory::default();
     let good = input(100.0, &memory);
     let free = UsageModel {
@@ -397,10 +397,10 @@ fn unusable_input_is_refused() {
     );
 }
 
-/// One metric drives count and size; each shard's own use is measured and gives the memory estimate; resizes
-/// take a tick. From many and small, few and large, and what is right.
+/// One metric drives count and size. The use of each shard gives the memory estimate. Resizes take one tick. Starts with
+/// many small shards, few large ones, and the best shape.
 #[test]
-fn a_day_of_constant_load_never_turns_round() {
+fn a_day_of_constant_load_never_reverses_a_change() {
     for (count, cores, mib) in [(16, 0.1, 64.0), (2, 2.0, 2048.0), (2, 0.5, 128.0), (9, 1.0, 64.0)] {
         let (mut here, mut memory) = (current(count, cores, mib), JointMemory::default());
         let (mut shard, mut changes) = (Usage::default(), Vec::new());

@@ -1,16 +1,16 @@
-//! One way to predict, with the spread of its errors and how good it has been.
+//! A predictor's error distribution and loss.
 
 use serde::{Deserialize, Serialize};
 
 use super::limits::{DAY_SLOTS, HOUR_SLOTS, LOSS_EXCEEDANCE};
 use super::tail::Tail;
 
-/// The spread follows the last quarter of an hour.
+/// The recent variance covers a quarter of an hour.
 const RECENT_SLOTS: f64 = 60.0;
-/// Nothing is ever known better than this, on the scale of logarithms.
+/// The smallest error scale, in logarithms.
 const SCALE_MIN: f64 = 1e-3;
 
-/// A prediction of an outcome: where it is, and the scale of its error.
+/// A prediction: the expected outcome and the scale of its error.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guess {
     pub mean: f64,
@@ -37,8 +37,8 @@ impl Expert {
         }
     }
 
-    /// Learns from a prediction whose outcome is known. The loss is that of the quantile it gave
-    /// (pinball loss; Koenker, Bassett, 1978), over about a day.
+    /// Learns from a prediction whose outcome is known. The loss is the pinball loss of its quantile (Koenker,
+    /// Bassett, 1978), averaged over about a day.
     pub fn observe(&mut self, guess: Guess, outcome: f64) {
         let residual = outcome - guess.mean;
         let over = residual - guess.scale * self.tail.at(LOSS_EXCEEDANCE);
@@ -52,7 +52,7 @@ impl Expert {
         self.loss += (pinball - self.loss) * weight(DAY_SLOTS as f64);
         self.recent_variance += (residual * residual - self.recent_variance) * weight(RECENT_SLOTS);
         self.variance += (residual * residual - self.variance) * weight(DAY_SLOTS as f64);
-        // In the first hour the scale is a guess itself.
+        // During the first hour the scale is too uncertain.
         if self.seen > HOUR_SLOTS {
             self.tail.observe(residual / guess.scale);
         }
@@ -65,8 +65,8 @@ impl Expert {
         self.loss
     }
 
-    /// The scale of the next error: of the last minutes, of the last day and, where there are
-    /// any, of the same time in former hours and days, in equal parts.
+    /// The scale of the next error: an equal mix of the last minutes, the last day and, if available, the same time
+    /// of past hours and days.
     pub fn scale(&self, seasons: Option<(f64, f64)>) -> f64 {
         let (hour, day) = seasons.unwrap_or((self.variance, self.variance));
         let variance = (self.recent_variance + self.variance + hour + day) / 4.0;

@@ -1,14 +1,12 @@
-//! The demand that must be served before a decision made now takes effect: minutes ahead, by the
-//! quarter of a minute.
+//! Forecasts the demand that must be served before a decision takes effect: minutes ahead, in slots of 15 seconds.
 //!
-//! [`DemandForecaster`] is a value: samples go in by [`DemandForecaster::observe`], and [`DemandForecaster::distribution`] tells how
-//! high the largest demand of the coming lead time may be, with its probabilities. It predicts the
-//! logarithm of that maximum over the present value by an online ridge regression (Hoerl, Kennard,
-//! 1970) on the course of the last hour and on what followed at the same second of former hours and
-//! days: jobs that start on the hour are most of what is sudden in production load. Residuals are
-//! divided by a scale that depends on the time of the hour and day, as in seasonal GARCH models, and
-//! their decaying histogram gives the probabilities. A second expert, the last value with its own
-//! residuals, stands in wherever the regression has lately not been better (pinball loss).
+//! [`DemandForecaster::observe`] takes samples. [`DemandForecaster::distribution`] returns the probability distribution
+//! of the largest demand within the lead time. An online ridge regression (Hoerl, Kennard, 1970) predicts the logarithm
+//! of the ratio of that maximum to the current value. Its features are the course of the last hour, and what followed at
+//! the same second of past hours and days, because jobs that start on the hour cause most sudden changes in production
+//! load. Residuals are divided by a scale that depends on the time of the hour and day, as in seasonal GARCH models, and
+//! their decaying histogram gives the probabilities. A second expert, the last value with its own residuals, replaces
+//! the regression whenever its recent pinball loss is lower.
 
 mod expert;
 mod limits;
@@ -23,58 +21,57 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::anomaly::is_sudden;
 use super::ridge::{Normal, dot};
+use super::sample_change::is_sudden_fall;
 use expert::{Expert, Guess};
 use limits::{
-    BYTES_MAX, CARRY_SLOTS, DAY_SLOTS, DOUBT_SECONDS, FLOOR_FRACTION, HOUR_SLOTS, LEAD_SLOTS_MAX,
+    CARRY_SLOTS, DAY_SLOTS, DOUBT_SECONDS, FLOOR_FRACTION, FORECASTER_BYTES_MAX, HOUR_SLOTS, LEAD_SLOTS_MAX,
     MATURE_SLOTS, REFIT_SLOTS, RIDGE_DECAY, RIDGE_PENALTY, SLOT_SECONDS, WARM_SLOTS,
 };
 use profile::{Profiles, Season};
 
 pub use limits::EXCEEDANCES;
 
-/// How high the largest demand of the lead time may be.
+/// The distribution of the largest demand within the lead time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Distribution {
-    /// When the newest sample in it was taken.
+    /// The time of the newest sample.
     pub at: Timestamp,
-    /// The values exceeded with the probabilities [`EXCEEDANCES`]; rising, in the unit of the
-    /// samples.
+    /// The levels exceeded with the probabilities [`EXCEEDANCES`], rising, in the unit of the samples.
     pub levels: [f64; EXCEEDANCES.len()],
-    /// Whether the seasons and the recent course help: the regression has lately been better than
-    /// the last value. Otherwise the levels are those around the last value.
+    /// Whether the regression was recently better than the last value. If not, the levels are those around the
+    /// last value.
     pub skilled: bool,
 }
 
-/// The state of one series, below 64 kB of memory.
+/// The state of one series. It takes less than 64 kB of memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DemandForecaster {
     lead_slots: usize,
     /// The newest sample: slot, time and value.
     last: Option<(i64, Timestamp, f64)>,
-    /// Since when samples are much below it.
+    /// When samples suddenly fell below it.
     fell_at: Option<Timestamp>,
-    /// Slots closed without a gap before the newest.
+    /// The number of closed slots.
     closed: usize,
     mean: f64,
-    /// Logarithms of the last closed slots, oldest first, at most an hour.
+    /// The logarithms of the last closed slots, oldest first, for at most an hour.
     recent: VecDeque<f64>,
     pending: VecDeque<Row>,
     profiles: Profiles,
     sums: Normal,
-    /// Of the regression, as solved last.
+    /// The weights of the regression from the last solve.
     weights: Vec<f64>,
     model: Expert,
     last_value: Expert,
 }
 
 const FEATURES: usize = 12;
-/// What a prediction is made from; the first is 1.
+/// The features of a prediction. The first is 1.
 type Features = [f32; FEATURES];
 
-/// A prediction that waits for its outcome.
+/// A prediction whose outcome is not known yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Row {
     slot: i64,
@@ -84,18 +81,18 @@ struct Row {
 }
 
 const _: () = assert!(
-    profile::BYTES
-        + 2 * tail::BYTES
+    profile::PROFILES_BYTES
+        + 2 * tail::TAIL_BYTES
         + LEAD_SLOTS_MAX * size_of::<Row>()
         + (HOUR_SLOTS + 1) * 8
         + (FEATURES * (FEATURES + 1) / 2 + 2 * FEATURES) * 8
         + size_of::<DemandForecaster>()
-        <= BYTES_MAX,
-    "the state of a series stays small"
+        <= FORECASTER_BYTES_MAX,
+    "the state of a series exceeds FORECASTER_BYTES_MAX"
 );
 
 impl DemandForecaster {
-    /// For decisions that take effect after `lead`, the delay of the samples included.
+    /// For decisions that take effect after `lead`, including the delay of the samples.
     pub fn new(lead: Duration) -> DemandForecaster {
         let slots = lead.as_secs().div_ceil(SLOT_SECONDS.unsigned_abs());
         DemandForecaster {
@@ -114,10 +111,10 @@ impl DemandForecaster {
         }
     }
 
-    /// Takes a sample. The last one of a slot counts; up to [`CARRY_SLOTS`] without any are bridged
-    /// by the last value, after more the course begins anew and what was learnt stays. A value that
-    /// is negative or not finite, or older than the newest, says nothing; nor does one that fell
-    /// suddenly, until the fall has lasted [`DOUBT_SECONDS`].
+    /// Takes a sample. The last one of a slot counts. A gap of up to [`CARRY_SLOTS`] slots is filled with the last
+    /// value. After a longer gap the course starts over, but what the model learned stays. Ignores a value that is
+    /// negative, not finite or older than the newest, and one after a sudden fall until the fall has lasted
+    /// [`DOUBT_SECONDS`].
     pub fn observe(&mut self, at: Timestamp, value: f64) {
         if !value.is_finite() || value < 0.0 {
             return;
@@ -137,9 +134,9 @@ impl DemandForecaster {
         self.last = Some((slot, at, value));
     }
 
-    /// Whether a value fell too suddenly and too lately: it may be the source that changed.
+    /// Whether a value fell suddenly a short while ago: this may be a fault of the source.
     fn is_doubtful(&mut self, at: Timestamp, value: f64, held: f64) -> bool {
-        if !is_sudden(held, value) {
+        if !is_sudden_fall(held, value) {
             self.fell_at = None;
             return false;
         }
@@ -151,8 +148,8 @@ impl DemandForecaster {
         is_doubtful
     }
 
-    /// How high the largest demand of the lead time may be; `None` before a quarter of a day was
-    /// seen, and right after a gap.
+    /// The distribution of the largest demand within the lead time. `None` during the first quarter of a day, and
+    /// right after a gap.
     pub fn distribution(&self) -> Option<Distribution> {
         let (_, at, value) = self.last?;
         let row = self.pending.back()?;
@@ -175,7 +172,7 @@ impl DemandForecaster {
         Some(Distribution { at, levels, skilled })
     }
 
-    /// Keeps logarithms finite and small values from deciding.
+    /// Keeps logarithms finite, and limits the influence of small values.
     fn floor(&self) -> f64 {
         FLOOR_FRACTION * self.mean + f64::MIN_POSITIVE
     }
@@ -193,10 +190,10 @@ impl DemandForecaster {
             self.refit();
         }
         self.predict(slot);
-        self.profiles.pass(slot, log);
+        self.profiles.record(slot, log);
     }
 
-    /// Compares the prediction that is due with the largest value since.
+    /// Compares the prediction that is due with the largest value since then.
     fn learn(&mut self, slot: i64) {
         let due = self
             .pending
@@ -218,7 +215,7 @@ impl DemandForecaster {
         self.profiles.learn(row.slot, outcome, residual * residual);
     }
 
-    /// Solves for the weights, and lets old observations fade.
+    /// Solves for the weights, then fades old observations.
     fn refit(&mut self) {
         if let Some(weights) = self.sums.solve(RIDGE_PENALTY) {
             self.weights = weights;

@@ -1,10 +1,10 @@
-//! What followed at the same second of former hours and days.
+//! What followed at the same second of past hours and days.
 
 use serde::{Deserialize, Serialize};
 
 use super::limits::{DAY_SLOTS, HOUR_SLOTS};
 
-/// Slots of former hours on each side that count for the scale, and of former days.
+/// Neighbouring slots on each side that count for the scale, for past hours and for past days.
 const NEAR_HOUR: usize = 1;
 const NEAR_DAY: usize = 4;
 /// Weights of the newest cycle in the averages.
@@ -14,25 +14,25 @@ const WEIGHT_DAYS: f64 = 0.25;
 /// Fixed point, so that the profiles of a day stay small.
 const STEPS_PER_UNIT: f64 = 2_000.0;
 
-/// The memory of all cycles.
-pub const BYTES: usize = 2 * (4 * DAY_SLOTS + 3 * HOUR_SLOTS);
+/// The memory of all cycles, in bytes.
+pub const PROFILES_BYTES: usize = 2 * (4 * DAY_SLOTS + 3 * HOUR_SLOTS);
 
-/// What the seasons say about one slot.
+/// The seasonal values of one slot.
 pub struct Season {
-    /// Mean outcome at this second of the hour, slow and fast.
+    /// The mean outcome at this second of the hour, over many hours and over the last few.
     pub hours: f64,
     pub last_hours: f64,
-    /// Mean outcome at this time of day, and yesterday's.
+    /// The mean outcome at this time of day, and the outcome of yesterday.
     pub days: f64,
     pub yesterday: f64,
-    /// The logarithm of the value a day ago.
+    /// The logarithm of the value one day ago.
     pub yesterday_log: Option<f64>,
-    /// Mean squares of residuals at this time of the hour and of the day.
+    /// The mean squared residuals at this time of the hour and of the day.
     pub hour_variance: f64,
     pub day_variance: f64,
 }
 
-/// One value per slot of a cycle, in fixed point.
+/// One value for each slot of a cycle, in fixed point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Cycle(Vec<i16>);
 
@@ -59,7 +59,7 @@ impl Cycle {
         self.set(slot, old + weight * (value - old));
     }
 
-    /// Root mean squares blend as squares.
+    /// Blends a root mean square by its square.
     fn blend_square(&mut self, slot: i64, square: f64, weight: f64) {
         let old = self.get(slot).powi(2);
         self.set(slot, (old + weight * (square - old)).sqrt());
@@ -72,7 +72,7 @@ impl Cycle {
     }
 }
 
-/// All cycles of one series.
+/// The cycles of one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profiles {
     hours: Cycle,
@@ -82,10 +82,10 @@ pub struct Profiles {
     yesterday_log: Cycle,
     hour_scale: Cycle,
     day_scale: Cycle,
-    /// The logarithm that `yesterday_log` is kept relative to.
+    /// `yesterday_log` is relative to this logarithm.
     origin: Option<f64>,
     passed: usize,
-    learnt: usize,
+    learned: usize,
 }
 
 impl Profiles {
@@ -100,11 +100,11 @@ impl Profiles {
             day_scale: Cycle::new(DAY_SLOTS),
             origin: None,
             passed: 0,
-            learnt: 0,
+            learned: 0,
         }
     }
 
-    /// What the cycles say about `slot`.
+    /// The seasonal values of `slot`.
     pub fn at(&self, slot: i64) -> Season {
         let origin = self.origin.filter(|_| self.passed >= DAY_SLOTS);
         Season {
@@ -118,16 +118,16 @@ impl Profiles {
         }
     }
 
-    /// A slot's own value, once it was predicted from.
-    pub fn pass(&mut self, slot: i64, log: f64) {
+    /// Records the value of a slot after the prediction for it.
+    pub fn record(&mut self, slot: i64, log: f64) {
         let origin = *self.origin.get_or_insert(log);
         self.yesterday_log.set(slot, log - origin);
         self.passed = self.passed.saturating_add(1);
     }
 
-    /// The outcome after a slot, and its squared residual.
+    /// Records the outcome after a slot and its squared residual.
     pub fn learn(&mut self, slot: i64, outcome: f64, square: f64) {
-        let first = |weight: f64, cycle: usize| weight.max(1.0 / (1 + self.learnt / cycle) as f64);
+        let first = |weight: f64, cycle: usize| weight.max(1.0 / (1 + self.learned / cycle) as f64);
         let (hours, last) = (
             first(WEIGHT_HOURS, HOUR_SLOTS),
             first(WEIGHT_LAST_HOURS, HOUR_SLOTS),
@@ -139,6 +139,6 @@ impl Profiles {
         self.yesterday.set(slot, outcome);
         self.hour_scale.blend_square(slot, square, hours);
         self.day_scale.blend_square(slot, square, days);
-        self.learnt = self.learnt.saturating_add(1);
+        self.learned = self.learned.saturating_add(1);
     }
 }

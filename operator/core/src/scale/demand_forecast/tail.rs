@@ -1,13 +1,13 @@
-//! How far residuals go up: a histogram whose old entries fade.
+//! The upper tail of residuals: a histogram whose old entries fade.
 
 use serde::{Deserialize, Serialize};
 
 use super::limits::TAIL_DECAY;
 
 const BINS: usize = 160;
-/// The memory of one histogram.
-pub const BYTES: usize = 4 * BINS;
-/// The upper end of the first bin, in scales, and the growth from bin to bin.
+/// The memory of one histogram, in bytes.
+pub const TAIL_BYTES: usize = 4 * BINS;
+/// The upper end of the first bin in units of the scale, and the growth from bin to bin.
 const FIRST: f64 = 0.05;
 const GROWTH: f64 = 1.05;
 
@@ -39,18 +39,18 @@ impl Tail {
         self.total *= TAIL_DECAY as f32;
     }
 
-    /// The residual exceeded with this probability: interpolated inside its bin, none below 0.
+    /// The residual exceeded with this probability, interpolated within its bin. At least 0.
     pub fn at(&self, exceedance: f64) -> f64 {
-        let wanted = exceedance * f64::from(self.total);
+        let target = exceedance * f64::from(self.total);
         let mut above = 0.0;
         for (bin, weight) in self.bins.iter().enumerate().rev() {
             let weight = f64::from(*weight);
-            if above + weight > wanted && weight > 0.0 {
+            if above + weight > target && weight > 0.0 {
                 if bin == 0 {
                     return 0.0;
                 }
                 let upper = FIRST * GROWTH.powi(bin as i32);
-                let share = (wanted - above) / weight;
+                let share = (target - above) / weight;
                 return upper / GROWTH.powf(share);
             }
             above += weight;

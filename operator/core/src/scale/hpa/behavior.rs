@@ -1,4 +1,4 @@
-//! Scaling rules: windows, rate policies, tolerances, and what is filled in when they are absent.
+//! Scaling rules: windows, rate policies, tolerances and their defaults.
 
 /// Which of several policies decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Policy {
     pub period_seconds: i32,
 }
 
-/// Rules of one direction, complete.
+/// The complete rules of one direction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// `None`: the controller's default for scale-down, 0 for scale-up.
@@ -35,7 +35,7 @@ pub struct Rules {
     pub tolerance: Option<f64>,
 }
 
-/// Rules of one direction as a user gives them.
+/// The rules of one direction as the user sets them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartialRules {
     pub stabilization_window_seconds: Option<i32>,
@@ -44,7 +44,7 @@ pub struct PartialRules {
     pub tolerance: Option<f64>,
 }
 
-/// Rules of both directions.
+/// The rules of both directions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behavior {
     pub scale_up: Rules,
@@ -56,7 +56,7 @@ const DEFAULT_SCALE_UP_PODS: i32 = 4;
 const DEFAULT_PERCENT: i32 = 100;
 
 impl Rules {
-    /// Fills in scale-up rules. A given list of policies replaces the default list as a whole.
+    /// Completes scale-up rules with defaults. A list of policies replaces the whole default list.
     pub fn for_scale_up(given: PartialRules) -> Rules {
         let window = given.stabilization_window_seconds.or(Some(0));
         let defaults = || {
@@ -72,7 +72,7 @@ impl Rules {
         Rules::complete(given, window, defaults)
     }
 
-    /// Fills in scale-down rules; an absent window stays the controller's default.
+    /// Completes scale-down rules with defaults. An absent window stays the controller's default.
     pub fn for_scale_down(given: PartialRules) -> Rules {
         let window = given.stabilization_window_seconds;
         Rules::complete(given, window, || vec![double()])
@@ -87,7 +87,7 @@ impl Rules {
         }
     }
 
-    /// The longest period of any policy, in seconds; events older than that matter to none.
+    /// The longest period of any policy in seconds. Older events affect no decision.
     pub fn longest_period_seconds(&self) -> i32 {
         self.policies.iter().map(|p| p.period_seconds).max().unwrap_or(0)
     }

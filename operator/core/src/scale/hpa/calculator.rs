@@ -1,4 +1,4 @@
-//! From one metric to a replica count.
+//! Calculates a replica count from one metric.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::pods::{self, Pod, PodGroups, PodSample, PodSamples, Warmup};
 use super::tolerance::Tolerance;
 use super::{ratio, requests};
 
-/// What every calculation over pods needs.
+/// The common inputs of calculations over pods.
 #[derive(Clone, Copy, Debug)]
 pub struct PodContext<'a> {
     pub current: i32,
@@ -20,7 +20,7 @@ pub struct PodContext<'a> {
     pub now: Timestamp,
 }
 
-/// A count from utilization. Utilization and raw value are those before missing pods are filled in.
+/// A count from utilization. Utilization and raw value do not include assumptions about missing pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Utilized {
     pub replicas: i32,
@@ -71,7 +71,7 @@ pub fn by_utilization(
     )))
 }
 
-/// Replicas for a target average value over pods. `resource` is empty for pods metrics.
+/// Replicas for a target average over pods. `resource` is empty for pods metrics.
 ///
 /// # Errors
 /// No usable sample.
@@ -100,11 +100,11 @@ pub fn by_average(
     )))
 }
 
-/// Replicas for one total (object and external metrics, target `value`): the ready pods times the
-/// ratio. From zero there is no tolerance.
+/// Replicas for one total (object and external metrics, target `value`): the ready pods times the ratio. At a
+/// current count of zero there is no tolerance.
 ///
 /// # Errors
-/// There are no pods to count (`ready_pods` is `None`) though the current count is not zero.
+/// There are no pods (`ready_pods` is `None`) although the current count is not zero.
 pub fn by_total(
     current: i32,
     tolerance: Tolerance,
@@ -126,8 +126,8 @@ pub fn by_total(
     })
 }
 
-/// Replicas for one total shared by the pods (object and external metrics, target `averageValue`).
-/// `reported` is the count that the target reports.
+/// Replicas for one total shared by the pods (object and external metrics, target `averageValue`). `reported` is
+/// the count in the target's status.
 pub fn by_share(reported: i32, tolerance: Tolerance, total_milli: i64, target_milli: i64) -> Used {
     let ratio = total_milli as f64 / (target_milli as f64 * f64::from(reported));
     let replicas = if tolerance.contains(ratio) {
@@ -141,7 +141,7 @@ pub fn by_share(reported: i32, tolerance: Tolerance, total_milli: i64, target_mi
     }
 }
 
-/// A total divided by the replicas, rounded up; 0 for 0 replicas; the largest value stays itself.
+/// A total divided by the replicas, rounded up. 0 for 0 replicas. The largest value is not divided.
 pub fn share(total_milli: i64, replicas: i32) -> i64 {
     if total_milli as f64 >= i64::MAX as f64 {
         return i64::MAX;
@@ -152,7 +152,7 @@ pub fn share(total_milli: i64, replicas: i32) -> i64 {
     (total_milli as f64 / f64::from(replicas)).ceil() as i64
 }
 
-/// Groups the pods and drops the samples of those that take no part.
+/// Groups the pods and drops the samples of those that do not count.
 fn usable(
     context: &PodContext,
     resource: &str,
@@ -173,7 +173,7 @@ fn usable(
     Ok((groups, kept))
 }
 
-/// Whether the samples alone decide: no pod is missing, and no unready pod might damp a scale-up.
+/// Whether the samples alone decide: no pod is missing, and no unready pod could lower a scale-up.
 fn is_complete(groups: &PodGroups, ratio: f64) -> bool {
     let damped = ratio > 1.0 && !groups.unready.is_empty();
     groups.missing.is_empty() && !damped
@@ -187,7 +187,7 @@ fn scale_ready(context: &PodContext, ratio: f64, ready: usize) -> i32 {
     }
 }
 
-/// Assumes for pods without a sample whatever moves the count least.
+/// Assumes the value for pods without a sample that changes the count least.
 fn refill(samples: &mut PodSamples, groups: &PodGroups, ratio: f64, on_target: impl Fn(&str) -> i64) {
     let fill = |samples: &mut PodSamples, names: &BTreeSet<String>, value: &dyn Fn(&str) -> i64| {
         let filled: BTreeMap<String, PodSample> = names
@@ -212,18 +212,19 @@ fn assumed(value_milli: i64) -> PodSample {
     }
 }
 
-/// Keeps the count when the assumptions turn the direction or bring the ratio into the tolerance.
+/// Keeps the count if the assumptions reverse the direction or move the ratio into the tolerance.
 fn scale_refilled(context: &PodContext, first: f64, second: f64, samples: usize) -> i32 {
     let turned = (first < 1.0 && second > 1.0) || (first > 1.0 && second < 1.0);
     if context.tolerance.contains(second) || turned {
         return context.current;
     }
-    let wish = ceil_i32(second * samples as f64);
-    let against = (second < 1.0 && wish > context.current) || (second > 1.0 && wish < context.current);
-    if against { context.current } else { wish }
+    let recommended = ceil_i32(second * samples as f64);
+    let against =
+        (second < 1.0 && recommended > context.current) || (second > 1.0 && recommended < context.current);
+    if against { context.current } else { recommended }
 }
 
-/// Rounds up; beyond the 32-bit range the nearest end, and 0 for an undefined value.
+/// Rounds up. Saturates at the 32-bit range, and returns 0 for an undefined value.
 fn ceil_i32(value: f64) -> i32 {
     value.ceil() as i32
 }

@@ -1,15 +1,15 @@
-//! Before the metrics: whether to look at them. After them: which one wins.
+//! Decides whether metrics count, and which metric wins.
 
 use super::error::MetricError;
 use super::metric::Proposal;
 use super::rate::Bounds;
 
-/// Where the current count stands before any metric is read.
+/// How to proceed, from the current count alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// The target stands at zero by someone's hand.
+    /// A user scaled the target to zero.
     Disabled,
-    /// The current count is outside the bounds; metrics do not matter.
+    /// The current count is outside the bounds. Metrics do not count.
     Bound {
         replicas: i32,
         cause: &'static str,
@@ -17,7 +17,7 @@ pub enum Gate {
     Metrics,
 }
 
-/// `scaled_to_zero`: the autoscaler itself brought the target to zero and may wake it.
+/// `scaled_to_zero`: the autoscaler itself scaled the target to zero and may scale it out again.
 /// `works_from_zero`: a metric can be read without pods.
 pub fn gate(current: i32, bounds: Bounds, scaled_to_zero: bool, works_from_zero: bool) -> Gate {
     if current == 0 {
@@ -39,19 +39,19 @@ pub fn gate(current: i32, bounds: Bounds, scaled_to_zero: bool, works_from_zero:
     Gate::Metrics
 }
 
-/// The largest wish.
+/// The largest proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Winner {
-    /// Its place in the list of metrics.
+    /// Its index in the list of metrics.
     pub index: usize,
     pub replicas: i32,
 }
 
-/// The largest wish wins. Nothing does when every metric failed, or when one failed and the
-/// largest wish of the others would scale down: the failed one might have asked for more.
+/// Returns the largest proposal. There is none if every metric failed, or if one failed and the largest
+/// proposal of the others would scale down: the failed one might have proposed more.
 ///
 /// # Errors
-/// The place of the first metric that failed, or `None` when there is no metric.
+/// The index of the first metric that failed, or `None` if there are no metrics.
 pub fn largest(proposals: &[Result<Proposal, MetricError>], current: i32) -> Result<Winner, Option<usize>> {
     let first_failed = proposals.iter().position(Result::is_err);
     let mut winner: Option<Winner> = None;

@@ -1,4 +1,4 @@
-//! Conditions of an autoscaler, kept in the order they were first set.
+//! The conditions of an autoscaler, in the order in which they were first set.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
@@ -27,7 +27,7 @@ pub struct Condition {
     pub message: String,
 }
 
-/// Conditions not touched in a pass stay as they were.
+/// A reconcile keeps the conditions that it does not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions(pub Vec<Condition>);
 

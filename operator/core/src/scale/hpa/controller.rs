@@ -1,4 +1,4 @@
-//! One pass over one autoscaler and its target, from the scale read to the status reported.
+//! One reconcile of an autoscaler, from reading the scale to reporting the status.
 
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -16,7 +16,7 @@ use super::rate::{Bounds, ScaleUpLimit};
 use super::selector::Selector;
 use super::tolerance::Tolerance;
 
-/// Settings of the loop and switches that change results.
+/// Settings of the loop, and feature gates that change results.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     pub tolerance: f64,
@@ -28,7 +28,7 @@ pub struct Settings {
     pub pod_level_requests: bool,
 }
 
-/// The scale of the target as read.
+/// The scale of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scale {
     pub asked: i32,
@@ -36,7 +36,7 @@ pub struct Scale {
     pub selector: String,
 }
 
-/// The autoscaler's status, on entry and as left by a pass.
+/// The status of the autoscaler before and after a reconcile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     pub current_replicas: i32,
@@ -46,9 +46,9 @@ pub struct Status {
     pub conditions: Conditions,
 }
 
-/// Everything one pass looks at.
+/// The inputs of one reconcile.
 #[derive(Clone, Debug)]
-pub struct Pass<'a> {
+pub struct Reconcile<'a> {
     pub settings: Settings,
     /// The scale, or why it could not be read.
     pub scale: Result<Scale, String>,
@@ -57,23 +57,23 @@ pub struct Pass<'a> {
     pub behavior: Option<&'a Behavior>,
     /// All pods of the namespace.
     pub pods: &'a [Pod],
-    /// Selectors of the targets of other autoscalers.
+    /// The selectors of the targets of other autoscalers.
     pub other_selectors: &'a [String],
     pub now: Timestamp,
 }
 
-/// An event to be published.
+/// An event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub warning: bool,
     pub reason: String,
     pub message: String,
-    /// The new count, when it is about one.
+    /// The new count, if the event is about one.
     pub new_size: Option<i32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PassError {
+pub enum ReconcileError {
     #[error("failed to query scale subresource: {0}")]
     GetScale(String),
     #[error("failed to compute desired number of replicas: {0}")]
@@ -84,27 +84,27 @@ pub enum PassError {
     Update(String),
 }
 
-/// What a pass did.
+/// The result of a reconcile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub status: Status,
     /// The count written to the scale.
     pub written: Option<i32>,
-    /// What each metric asked for; empty when metrics were not looked at.
+    /// The proposal of each metric. Empty if metrics did not count.
     pub proposals: Vec<Result<Proposal, MetricError>>,
     pub events: Vec<Event>,
-    /// Scaling may have gone on beside an error.
-    pub error: Option<PassError>,
+    /// Scaling may have continued despite an error.
+    pub error: Option<ReconcileError>,
 }
 
-/// A count to be written and why.
-struct Wish {
+/// A count to write, and its cause.
+struct NewSize {
     replicas: i32,
     cause: String,
 }
 
-impl Pass<'_> {
-    /// Runs the pass. `write` writes a count to the scale, retrying conflicts.
+impl Reconcile<'_> {
+    /// Runs the reconcile. `write` writes a count to the scale and retries conflicts.
     pub fn run(
         &self,
         status: Status,
@@ -128,31 +128,31 @@ impl Pass<'_> {
             "SucceededGetScale",
             "the HPA controller was able to get the target's current scale",
         );
-        // What was measured before says nothing of a pass that measures nothing.
+        // The metrics in the status describe this reconcile only.
         outcome.status.metrics.clear();
         history.begin(scale.asked, self.now);
-        let wish = match self.gate(scale, &outcome) {
+        let new_size = match self.gate(scale, &outcome) {
             Gate::Disabled => {
                 outcome.disable(self.settings.scale_to_zero);
                 None
             }
-            Gate::Bound { replicas, cause } => Some(Wish {
+            Gate::Bound { replicas, cause } => Some(NewSize {
                 replicas,
                 cause: cause.to_owned(),
             }),
-            Gate::Metrics => match self.wish_of_metrics(scale, history, &mut outcome) {
-                Ok(wish) => wish,
+            Gate::Metrics => match self.recommended_size(scale, history, &mut outcome) {
+                Ok(new_size) => new_size,
                 Err(error) => {
                     outcome.stop_at_metrics(scale.asked, error);
                     return outcome;
                 }
             },
         };
-        let rescaled = match wish {
-            Some(wish) => match self.rescale(scale, &wish, history, write, &mut outcome) {
-                Ok(()) => Some(wish.replicas),
+        let rescaled = match new_size {
+            Some(new_size) => match self.rescale(scale, &new_size, history, write, &mut outcome) {
+                Ok(()) => Some(new_size.replicas),
                 Err(why) => {
-                    outcome.fail_update(scale.asked, &wish, why);
+                    outcome.fail_update(scale.asked, &new_size, why);
                     return outcome;
                 }
             },
@@ -181,13 +181,13 @@ impl Pass<'_> {
         tolerance
     }
 
-    /// The count the metrics ask for, after stabilization and limits; none when it is the current.
-    fn wish_of_metrics(
+    /// The count from the metrics after stabilization and limits. `None` if it is the current one.
+    fn recommended_size(
         &self,
         scale: &Scale,
         history: &mut History,
         outcome: &mut Outcome,
-    ) -> Result<Option<Wish>, PassError> {
+    ) -> Result<Option<NewSize>, ReconcileError> {
         let pods = self.selected_pods(scale, outcome)?;
         let context = PodContext {
             current: scale.asked,
@@ -204,19 +204,19 @@ impl Pass<'_> {
             .iter()
             .map(|p| p.as_ref().ok().map(|p| p.status.clone()))
             .collect();
-        let (wish, cause) = self.combine(scale.asked, outcome)?;
-        Ok(self.normalize(scale.asked, wish, cause, history, outcome))
+        let (recommended, cause) = self.combine(scale.asked, outcome)?;
+        Ok(self.normalize(scale.asked, recommended, cause, history, outcome))
     }
 
-    /// Parses the selector and makes sure that no other autoscaler selects one of its pods.
-    fn selected_pods(&self, scale: &Scale, outcome: &mut Outcome) -> Result<Vec<Pod>, PassError> {
+    /// Selects the pods, and checks that no other autoscaler selects one of them.
+    fn selected_pods(&self, scale: &Scale, outcome: &mut Outcome) -> Result<Vec<Pod>, ReconcileError> {
         let mut refuse = |event: &str, reason: &str, message: String| {
             outcome.warn(event, message.clone());
             outcome
                 .status
                 .conditions
                 .set(ConditionType::ScalingActive, false, reason, message.clone());
-            PassError::Selector(message)
+            ReconcileError::Selector(message)
         };
         if scale.selector.is_empty() {
             let message = "the HPA target's scale is missing a selector";
@@ -249,8 +249,8 @@ impl Pass<'_> {
         Ok(pods)
     }
 
-    /// The largest wish and what asks for it. Notes a failed metric beside which scaling goes on.
-    fn combine(&self, current: i32, outcome: &mut Outcome) -> Result<(i32, String), PassError> {
+    /// The largest proposal and its cause. Records failed metrics even if scaling continues.
+    fn combine(&self, current: i32, outcome: &mut Outcome) -> Result<(i32, String), ReconcileError> {
         let failures: Vec<(usize, MetricError)> = outcome
             .proposals
             .iter()
@@ -273,10 +273,10 @@ impl Pass<'_> {
                     .status
                     .conditions
                     .set(ConditionType::ScalingActive, false, reason, message);
-                return Err(PassError::Metrics(error));
+                return Err(ReconcileError::Metrics(error));
             }
         };
-        outcome.error = first.map(PassError::Metrics);
+        outcome.error = first.map(ReconcileError::Metrics);
         let cause = outcome.proposals[winner.index]
             .as_ref()
             .map(|p| p.description.clone())
@@ -292,11 +292,11 @@ impl Pass<'_> {
     fn normalize(
         &self,
         current: i32,
-        wish: i32,
+        recommended: i32,
         metric: String,
         history: &mut History,
         outcome: &mut Outcome,
-    ) -> Option<Wish> {
+    ) -> Option<NewSize> {
         let defaults = LoopDefaults {
             downscale_window: self.settings.downscale_window,
             scale_up_limit: self.settings.scale_up_limit,
@@ -306,7 +306,7 @@ impl Pass<'_> {
             self.behavior,
             defaults,
             current,
-            wish,
+            recommended,
             self.bounds,
             self.now,
         );
@@ -325,35 +325,35 @@ impl Pass<'_> {
             limit.reason(),
             limit.message(),
         );
-        let mut cause = match wish.cmp(&current) {
+        let mut cause = match recommended.cmp(&current) {
             std::cmp::Ordering::Greater => format!("{metric} above target"),
             std::cmp::Ordering::Less => "All metrics below target".to_owned(),
             std::cmp::Ordering::Equal => String::new(),
         };
         let mut replicas = result.replicas;
-        // From zero the first step goes to the minimum at least, whatever the limits say.
+        // From zero the first step reaches at least the minimum, regardless of the limits.
         if current == 0 && replicas < self.bounds.min {
             replicas = self.bounds.min;
             if cause.is_empty() {
                 cause = "Current number of replicas below Spec.MinReplicas".to_owned();
             }
         }
-        (replicas != current).then_some(Wish { replicas, cause })
+        (replicas != current).then_some(NewSize { replicas, cause })
     }
 
     fn rescale(
         &self,
         scale: &Scale,
-        wish: &Wish,
+        new_size: &NewSize,
         history: &mut History,
         write: impl FnOnce(i32) -> Result<(), String>,
         outcome: &mut Outcome,
     ) -> Result<(), String> {
-        write(wish.replicas)?;
-        outcome.written = Some(wish.replicas);
+        write(new_size.replicas)?;
+        outcome.written = Some(new_size.replicas);
         let message = format!(
             "the HPA controller was able to update the target scale to {}",
-            wish.replicas
+            new_size.replicas
         );
         outcome
             .status
@@ -362,15 +362,15 @@ impl Pass<'_> {
         outcome.events.push(Event {
             warning: false,
             reason: "SuccessfulRescale".to_owned(),
-            message: format!("New size: {}; reason: {}", wish.replicas, wish.cause),
-            new_size: Some(wish.replicas),
+            message: format!("New size: {}; reason: {}", new_size.replicas, new_size.cause),
+            new_size: Some(new_size.replicas),
         });
-        history.record_scaling(self.behavior, scale.asked, wish.replicas, self.now);
-        self.mark_zero(scale.asked, wish.replicas, &mut outcome.status.conditions);
+        history.record_scaling(self.behavior, scale.asked, new_size.replicas, self.now);
+        self.mark_zero(scale.asked, new_size.replicas, &mut outcome.status.conditions);
         Ok(())
     }
 
-    /// Says on every rescale whether the autoscaler itself brought the target to zero.
+    /// Records on every rescale whether the autoscaler itself scaled the target to zero.
     fn mark_zero(&self, from: i32, to: i32, conditions: &mut Conditions) {
         let kind = ConditionType::ScaledToZero;
         if !self.settings.scale_to_zero {
@@ -405,7 +405,7 @@ impl Outcome {
         self.status
             .conditions
             .set(ConditionType::AbleToScale, false, "FailedGetScale", message);
-        self.error = Some(PassError::GetScale(why.to_owned()));
+        self.error = Some(ReconcileError::GetScale(why.to_owned()));
     }
 
     fn disable(&mut self, scale_to_zero: bool) {
@@ -418,14 +418,14 @@ impl Outcome {
         }
     }
 
-    fn stop_at_metrics(&mut self, current: i32, error: PassError) {
+    fn stop_at_metrics(&mut self, current: i32, error: ReconcileError) {
         self.status.current_replicas = current;
         self.warn("FailedComputeMetricsReplicas", error.to_string());
         self.error = Some(error);
     }
 
-    fn fail_update(&mut self, current: i32, wish: &Wish, why: String) {
-        let Wish { replicas, cause } = wish;
+    fn fail_update(&mut self, current: i32, new_size: &NewSize, why: String) {
+        let NewSize { replicas, cause } = new_size;
         self.warn(
             "FailedRescale",
             format!("New size: {replicas}; reason: {cause}; error: {why}"),
@@ -435,7 +435,7 @@ impl Outcome {
             .conditions
             .set(ConditionType::AbleToScale, false, "FailedUpdateScale", message);
         self.status.current_replicas = current;
-        self.error = Some(PassError::Update(why));
+        self.error = Some(ReconcileError::Update(why));
     }
 
     fn conclude(&mut self, current: i32, rescaled: Option<i32>, now: Timestamp) {

@@ -1,4 +1,4 @@
-//! Why a metric gives no replica count.
+//! Why a metric proposes no replica count.
 
 use thiserror::Error;
 

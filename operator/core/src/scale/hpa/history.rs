@@ -1,29 +1,28 @@
-//! What the autoscaler remembers: recent recommendations and scale events.
+//! The memory of the autoscaler: recent recommendations and scale events.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::behavior::{Behavior, Rules};
 
-/// An unstabilized wish of an earlier pass.
+/// The recommendation of an earlier reconcile, before stabilization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recommendation {
     pub replicas: i32,
     pub at: Timestamp,
 }
 
-/// A change that was made; `change` is positive in both directions.
+/// A change of the count. `change` is positive in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScaleEvent {
     pub change: i32,
     pub at: Timestamp,
-    /// No policy looks back this far: the place may be used again.
+    /// Older than the period of any policy: the entry may be reused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outdated: bool,
 }
 
-/// Memory of one target. `recommendations: None` means that there is no history at all, which is
-/// not the same as an empty one.
+/// The memory of one target. `recommendations: None` means that there is no history yet, unlike an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
@@ -36,8 +35,8 @@ pub struct History {
 }
 
 impl History {
-    /// Without any history the current count is the first recommendation, so that a fresh
-    /// controller does not scale down at once.
+    /// Without a history, takes the current count as the first recommendation, so that a new controller does not
+    /// scale down at once.
     pub fn begin(&mut self, current: i32, now: Timestamp) {
         self.recommendations.get_or_insert_with(|| {
             vec![Recommendation {
@@ -47,7 +46,7 @@ impl History {
         });
     }
 
-    /// Stores a wish in the place of the last outdated one, or at the end.
+    /// Stores a recommendation in place of the last outdated one, or at the end.
     pub(super) fn recommend(
         &mut self,
         replicas: i32,
@@ -66,7 +65,7 @@ impl History {
         }
     }
 
-    /// Stores a change that was made. Without a behavior nothing ever reads it, so nothing is kept.
+    /// Stores a change of the count. Without a behavior nothing reads it, so it is not stored.
     pub fn record_scaling(&mut self, behavior: Option<&Behavior>, from: i32, to: i32, now: Timestamp) {
         let Some(behavior) = behavior else { return };
         if to > from {
@@ -87,8 +86,7 @@ impl History {
     }
 }
 
-/// Marks events older than the longest period and stores a new one in the place of the last
-/// outdated one, or at the end.
+/// Marks events older than the longest period and stores a new one in place of the last outdated one, or at the end.
 pub fn store_event(events: &mut Vec<ScaleEvent>, rules: &Rules, change: i32, now: Timestamp) {
     let longest = seconds(rules.longest_period_seconds());
     for event in events.iter_mut() {

@@ -1,4 +1,4 @@
-//! One metric of the specification, what was read for it, and the count it asks for.
+//! One metric of the spec, its readings, and the count it proposes.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,7 +7,7 @@ use super::error::MetricError;
 use super::pods::{self, PodSample, PodSamples};
 use super::quantity::Quantity;
 
-/// Where a metric comes from.
+/// The source of a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Resource {
@@ -27,7 +27,7 @@ pub enum Source {
     External {
         metric: String,
     },
-    /// A type this autoscaler does not know.
+    /// A type that this autoscaler does not support.
     Unsupported {
         kind: String,
     },
@@ -45,12 +45,12 @@ impl Source {
         }
     }
 
-    /// Whether the metric can be read while there are no pods.
+    /// Whether the metric can be read without pods.
     pub fn works_from_zero(&self) -> bool {
         matches!(self, Source::Object { .. } | Source::External { .. })
     }
 
-    /// The reason of the condition when the metric gives no count.
+    /// The reason of the condition if the metric proposes no count.
     pub fn failure_reason(&self) -> &'static str {
         match self {
             Source::Resource { .. } => "FailedGetResourceMetric",
@@ -71,7 +71,7 @@ impl Source {
     }
 }
 
-/// What a metric should be; values in thousandths.
+/// The target of a metric. Values are in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     UtilizationPercent(i32),
@@ -79,14 +79,14 @@ pub enum Target {
     ValueMilli(i64),
 }
 
-/// One container's use; `None` when it reported nothing.
+/// The use of one container. `None` if it reported nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerSample {
     pub name: String,
     pub usage_milli: Option<i64>,
 }
 
-/// One pod's use of a resource, by container.
+/// The use of a resource by one pod, by container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceSample {
     pub pod: String,
@@ -95,10 +95,10 @@ pub struct ResourceSample {
     pub containers: Vec<ContainerSample>,
 }
 
-/// What was read for a metric.
+/// The readings of a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Reading failed; the text says how.
+    /// Reading failed. The text is the cause.
     Failed(String),
     Resources(Vec<ResourceSample>),
     Pods(PodSamples),
@@ -113,7 +113,7 @@ pub struct Metric {
     pub reading: Reading,
 }
 
-/// What status reports for a metric.
+/// A metric in the status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricStatus {
     pub type_name: String,
@@ -123,22 +123,22 @@ pub struct MetricStatus {
     pub value: Option<Quantity>,
 }
 
-/// The count a metric asks for.
+/// The count that a metric proposes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     pub replicas: i32,
-    /// What raised the count, for events.
+    /// The cause, for events.
     pub description: String,
     pub status: MetricStatus,
 }
 
-/// The pods of the target, and how many of them can be counted on.
+/// The pods of the target, and the number of ready ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     pub pods: PodContext<'a>,
-    /// The count that the target reports.
+    /// The count in the target's status.
     pub reported: i32,
-    /// Pods that run and are ready; `None` when there is no pod.
+    /// The number of running and ready pods. `None` if there are no pods.
     pub ready: Option<i64>,
 }
 
@@ -154,7 +154,7 @@ impl<'a> Scope<'a> {
 
 impl Metric {
     /// # Errors
-    /// Nothing usable was read, or source and target do not fit.
+    /// There is no usable reading, or the target does not match the source.
     pub fn propose(&self, scope: &Scope) -> Result<Proposal, MetricError> {
         match &self.source {
             Source::Resource { resource } => self.of_resource(scope, resource, None),
@@ -287,7 +287,7 @@ impl Metric {
         }
     }
 
-    /// One sample a pod: the named container's, else the sum; none when a container lacks its own.
+    /// One sample for each pod: of the named container, or the sum of all. A pod has none if a container has none.
     fn resource_samples(&self, container: Option<&str>) -> Result<PodSamples, MetricError> {
         let samples = match &self.reading {
             Reading::Resources(samples) if !samples.is_empty() => samples,
@@ -300,7 +300,7 @@ impl Metric {
         };
         let value = |sample: &ResourceSample| match container {
             Some(name) => sample.containers.iter().find(|c| c.name == name)?.usage_milli,
-            // A pod without any container reported nothing, rather than nothing used.
+            // A pod without containers reported nothing; it did not report a use of zero.
             None if sample.containers.is_empty() => None,
             None => sample
                 .containers
@@ -328,8 +328,8 @@ impl Metric {
         }
     }
 
-    /// The value of an object, or the sum of an external metric's: it ends at the largest 64-bit number, and one per
-    /// pod takes a negative sum for one that went beyond it, as upstream does.
+    /// The value of an object metric, or the sum of an external metric. As upstream, the sum saturates at the largest
+    /// 64-bit number, and a target per pod takes a negative sum for an overflow.
     fn total(&self, per_pod: bool) -> Result<i64, MetricError> {
         match &self.reading {
             Reading::Values(values) if !values.is_empty() => Ok(match self.source {

@@ -1,4 +1,4 @@
-//! From the largest wish to the count: first stabilized, then limited.
+//! From the recommendation to the new count: stabilizes it, then limits it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,14 +7,14 @@ use super::history::{History, seconds};
 use super::rate::{self, Bounds, Limit, ScaleUpLimit};
 use super::stabilize;
 
-/// Settings of the loop that apply where a behavior says nothing.
+/// Settings of the loop that a behavior overrides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoopDefaults {
     pub downscale_window: SignedDuration,
     pub scale_up_limit: ScaleUpLimit,
 }
 
-/// What recent recommendations did to the wish.
+/// The effect of recent recommendations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stabilization {
     ReadyForNewScale,
@@ -49,17 +49,17 @@ pub struct Normalized {
     pub replicas: i32,
     pub stabilization: Stabilization,
     pub limit: Limit,
-    /// The limits changed the stabilized wish.
+    /// The limits changed the stabilized recommendation.
     pub limited: bool,
 }
 
-/// Stores the wish in the history and gives the count for now.
+/// Stores the recommendation in the history and returns the new count.
 pub fn normalize(
     history: &mut History,
     behavior: Option<&Behavior>,
     defaults: LoopDefaults,
     current: i32,
-    wish: i32,
+    recommended: i32,
     bounds: Bounds,
     now: Timestamp,
 ) -> Normalized {
@@ -67,7 +67,7 @@ pub fn normalize(
         Some(behavior) => {
             let up = behavior.scale_up.stabilization_window_seconds.unwrap_or(0);
             let down = scale_down_window(behavior, defaults);
-            let stabilized = stabilize::with_windows(history, current, wish, seconds(up), down, now);
+            let stabilized = stabilize::with_windows(history, current, recommended, seconds(up), down, now);
             (
                 stabilized,
                 rate::with_behavior(current, stabilized, bounds, behavior, history, now),
@@ -75,16 +75,16 @@ pub fn normalize(
         }
         None => {
             let window = defaults.downscale_window;
-            let stabilized = stabilize::with_downscale_window(history, wish, window, now);
+            let stabilized = stabilize::with_downscale_window(history, recommended, window, now);
             (
                 stabilized,
                 rate::without_behavior(current, stabilized, bounds, defaults.scale_up_limit),
             )
         }
     };
-    let stabilization = if stabilized == wish {
+    let stabilization = if stabilized == recommended {
         Stabilization::ReadyForNewScale
-    } else if behavior.is_some() && wish >= current {
+    } else if behavior.is_some() && recommended >= current {
         Stabilization::ScaleUpStabilized
     } else {
         Stabilization::ScaleDownStabilized
@@ -105,7 +105,7 @@ pub fn scale_down_window(behavior: &Behavior, defaults: LoopDefaults) -> SignedD
         .map_or(defaults.downscale_window, seconds)
 }
 
-/// How long a recommendation can matter.
+/// How long a recommendation can affect a decision.
 pub fn longest_window(behavior: &Behavior, defaults: LoopDefaults) -> SignedDuration {
     let up = seconds(behavior.scale_up.stabilization_window_seconds.unwrap_or(0));
     up.max(scale_down_window(behavior, defaults))

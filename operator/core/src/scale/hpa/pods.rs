@@ -1,10 +1,10 @@
-//! Which pods count: the grouping of a target's pods by what is known about them.
+//! Groups the pods of a target by whether their samples count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A pod's phase; `Unknown` also stands for a phase that is not set.
+/// The phase of a pod. `Unknown` includes an unset phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Pending,
@@ -28,7 +28,7 @@ pub struct Container {
     pub requests_milli: BTreeMap<String, i64>,
 }
 
-/// What the autoscaler reads of a pod.
+/// The fields of a pod that the autoscaler reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
     pub name: String,
@@ -37,9 +37,9 @@ pub struct Pod {
     pub readiness: Option<Readiness>,
     pub started: Option<Timestamp>,
     pub deleting: bool,
-    /// Regular containers and the init containers that keep running.
+    /// Regular containers and sidecar containers.
     pub containers: Vec<Container>,
-    /// Pod-level requests in thousandths; empty when not set.
+    /// Pod-level requests in thousandths. Empty if not set.
     pub requests_milli: BTreeMap<String, i64>,
 }
 
@@ -49,7 +49,7 @@ impl Pod {
     }
 }
 
-/// One pod's value of a metric, in thousandths, averaged over `window` up to `at`.
+/// The value of a metric for one pod in thousandths, averaged over `window` up to `at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodSample {
     pub value_milli: i64,
@@ -57,17 +57,17 @@ pub struct PodSample {
     pub window: SignedDuration,
 }
 
-/// Samples by pod name; may name pods that no longer exist.
+/// Samples by pod name. May contain pods that no longer exist.
 pub type PodSamples = BTreeMap<String, PodSample>;
 
-/// How long a young pod's cpu use and readiness are mistrusted.
+/// How long the CPU use and the readiness of a new pod do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warmup {
     pub cpu_initialization: SignedDuration,
     pub initial_readiness_delay: SignedDuration,
 }
 
-/// The pods of a target by what their samples are worth.
+/// The pods of a target by whether their samples count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodGroups {
     pub ready: usize,
@@ -76,8 +76,8 @@ pub struct PodGroups {
     pub ignored: BTreeSet<String>,
 }
 
-/// Groups pods; the first rule that matches decides. `resource` is empty for metrics that are not
-/// resources; only cpu looks at readiness, because starting processes burn cpu.
+/// Groups the pods. The first matching rule applies. `resource` is empty for other than resource metrics. Readiness
+/// counts for CPU only, because starting processes use much CPU.
 pub fn group(
     pods: &[Pod],
     samples: &PodSamples,
@@ -112,14 +112,14 @@ fn is_warming_up(pod: &Pod, sample: &PodSample, warmup: Warmup, now: Timestamp) 
         return true;
     };
     if now.duration_since(started) < warmup.cpu_initialization {
-        // The sample must cover a whole window since the pod became ready.
+        // The sample must cover a complete window since the pod became ready.
         return !readiness.ready || sample.at.duration_since(readiness.since) < sample.window;
     }
-    // Unready this soon after the start means that the pod never was ready.
+    // A pod that is unready this soon after its start has never been ready.
     !readiness.ready && readiness.since.duration_since(started) < warmup.initial_readiness_delay
 }
 
-/// Pods that are running and ready, or nothing when there are no pods at all.
+/// The number of running and ready pods, or `None` without any pod.
 pub fn count_ready(pods: &[Pod]) -> Option<i64> {
     if pods.is_empty() {
         return None;

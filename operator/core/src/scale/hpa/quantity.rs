@@ -1,6 +1,6 @@
-//! How a number is reported in status.
+//! The format of a number in the status.
 
-/// The suffixes a quantity is written with.
+/// The suffixes of a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuantityFormat {
     DecimalSi,
@@ -24,7 +24,7 @@ pub struct Quantity {
 }
 
 impl Quantity {
-    /// Memory is written in powers of two, everything else in powers of ten.
+    /// Memory uses powers of two, everything else powers of ten.
     pub fn of_resource(resource: &str, milli: i64) -> Quantity {
         let format = if resource == "memory" {
             QuantityFormat::BinarySi

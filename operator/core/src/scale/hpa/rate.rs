@@ -1,18 +1,18 @@
-//! How fast the count may change, and between which ends.
+//! Limits how fast the count changes, and its range.
 
 use jiff::Timestamp;
 
 use super::behavior::{Behavior, Policy, PolicyKind, Rules, SelectPolicy};
 use super::history::{History, change_within};
 
-/// Inclusive ends of the replica count.
+/// The inclusive bounds of the replica count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub min: i32,
     pub max: i32,
 }
 
-/// What decided the count in the end.
+/// What limited the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     DesiredWithinRange,
@@ -48,70 +48,70 @@ impl Limit {
     }
 }
 
-/// The scale-up limit that holds without a behavior: `max(factor · current, minimum)`.
+/// The scale-up limit without a behavior: `max(factor · current, minimum)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScaleUpLimit {
     pub factor: f64,
     pub minimum: f64,
 }
 
-/// Limits a stabilized wish by the policies of its direction and the bounds.
+/// Limits a stabilized recommendation by the policies of its direction and the bounds.
 pub fn with_behavior(
     current: i32,
-    wish: i32,
+    recommended: i32,
     bounds: Bounds,
     behavior: &Behavior,
     history: &History,
     now: Timestamp,
 ) -> (i32, Limit) {
-    if wish > current {
+    if recommended > current {
         let limit = scale_up_limit(current, &behavior.scale_up, history, now).max(current);
         let (highest, reason) = if bounds.max > limit {
             (limit, Limit::ScaleUpLimit)
         } else {
             (bounds.max, Limit::TooManyReplicas)
         };
-        if wish > highest {
+        if recommended > highest {
             return (highest, reason);
         }
-    } else if wish < current {
+    } else if recommended < current {
         let limit = scale_down_limit(current, &behavior.scale_down, history, now).min(current);
         let (lowest, reason) = if bounds.min < limit {
             (limit, Limit::ScaleDownLimit)
         } else {
             (bounds.min, Limit::TooFewReplicas)
         };
-        if wish < lowest {
+        if recommended < lowest {
             return (lowest, reason);
         }
     }
-    (wish, Limit::DesiredWithinRange)
+    (recommended, Limit::DesiredWithinRange)
 }
 
-/// Limits a stabilized wish when no behavior is given.
-pub fn without_behavior(current: i32, wish: i32, bounds: Bounds, limit: ScaleUpLimit) -> (i32, Limit) {
+/// Limits a stabilized recommendation without a behavior.
+pub fn without_behavior(current: i32, recommended: i32, bounds: Bounds, limit: ScaleUpLimit) -> (i32, Limit) {
     let fastest = (limit.factor * f64::from(current)).max(limit.minimum) as i32;
     let (highest, reason) = if bounds.max > fastest {
         (fastest, Limit::ScaleUpLimit)
     } else {
         (bounds.max, Limit::TooManyReplicas)
     };
-    if wish < bounds.min {
+    if recommended < bounds.min {
         (bounds.min, Limit::TooFewReplicas)
-    } else if wish > highest {
+    } else if recommended > highest {
         (highest, reason)
     } else {
-        (wish, Limit::DesiredWithinRange)
+        (recommended, Limit::DesiredWithinRange)
     }
 }
 
-/// The largest count that the rules allow now; may be below the current one.
+/// The largest count that the rules allow now. It may be below the current one.
 pub fn scale_up_limit(current: i32, rules: &Rules, history: &History, now: Timestamp) -> i32 {
     let proposals = rules.policies.iter().map(|policy| {
         let start = period_start(current, policy, history, now);
         match policy.kind {
             PolicyKind::Pods => start.saturating_add(policy.value),
-            // Rounded up, or a small count would never grow.
+            // Rounded up, because otherwise a small count would never grow.
             PolicyKind::Percent => (f64::from(start) * (1.0 + f64::from(policy.value) / 100.0)).ceil() as i32,
         }
     });
@@ -122,7 +122,7 @@ pub fn scale_up_limit(current: i32, rules: &Rules, history: &History, now: Times
     }
 }
 
-/// The smallest count that the rules allow now; may be above the current one.
+/// The smallest count that the rules allow now. It may be above the current one.
 pub fn scale_down_limit(current: i32, rules: &Rules, history: &History, now: Timestamp) -> i32 {
     let proposals = rules.policies.iter().map(|policy| {
         let start = period_start(current, policy, history, now);
@@ -138,7 +138,7 @@ pub fn scale_down_limit(current: i32, rules: &Rules, history: &History, now: Tim
     }
 }
 
-/// The count at the start of the policy's period, as the events tell it.
+/// The count at the start of the policy's period, derived from the events.
 fn period_start(current: i32, policy: &Policy, history: &History, now: Timestamp) -> i32 {
     let added = change_within(&history.scale_ups, policy.period_seconds, now);
     let removed = change_within(&history.scale_downs, policy.period_seconds, now);

@@ -1,4 +1,4 @@
-//! Use divided by target.
+//! The ratio of use to target.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub fn utilization(
     })
 }
 
-/// Average over all samples, those of unknown pods included. `samples` must not be empty.
+/// The average over all samples, including those of unknown pods. `samples` must not be empty.
 pub fn usage(samples: &PodSamples, target_milli: i64) -> UsageRatio {
     let total: i128 = samples.values().map(|s| i128::from(s.value_milli)).sum();
     let usage_milli = clamp_i64(total / i128::try_from(samples.len().max(1)).unwrap_or(1));

@@ -1,15 +1,15 @@
-//! What each pod asked for: the denominator of utilization.
+//! The resource requests of each pod: the denominator of utilization.
 
 use std::collections::BTreeMap;
 
 use super::error::MetricError;
 use super::pods::Pod;
 
-/// Requests in thousandths by pod name. Of the named container alone, else of the pod level when
-/// it is set and `pod_level` is on, else summed over the containers.
+/// Requests in thousandths by pod name: of the named container; else at pod level, if set and `pod_level` is true;
+/// else the sum over the containers.
 ///
 /// # Errors
-/// A pod without a request, even one that takes no part in scaling, or without the container.
+/// A pod lacks the request or the container, even if it does not count for scaling.
 pub fn by_pod(
     pods: &[Pod],
     container: Option<&str>,

@@ -1,5 +1,5 @@
-//! Label selectors as a scale reports them: `a=b,c!=d,e in (f,g),!h,i`. A `LabelSelector`, which they are made from,
-//! knows no `>` and `<`.
+//! Label selectors as in the status of a scale: `a=b,c!=d,e in (f,g),!h,i`. They come from a `LabelSelector`, which has
+//! no `>` and `<`.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ enum Rule {
     Absent(String),
 }
 
-/// A parsed selector; all rules must hold.
+/// A parsed selector. All rules must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector(Vec<Rule>);
 
 impl Selector {
     /// # Errors
-    /// Not a selector.
+    /// The text is not a selector.
     pub fn parse(text: &str) -> Result<Selector, SelectorError> {
         split_rules(text)
             .into_iter()
@@ -97,7 +97,7 @@ fn parse_rule(rule: &str) -> Result<Rule, SelectorError> {
     ))
 }
 
-/// One label key or value, without the space around it.
+/// One label key or value without surrounding space.
 fn word(text: &str) -> Option<String> {
     let text = text.trim();
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
@@ -117,7 +117,7 @@ mod tests {
         }
 
         #[test]
-        fn a_rule_matches_what_it_says(
+        fn rules_match_by_their_operator(
             key in "[a-z][a-z0-9./-]{0,8}",
             values in prop::collection::vec("[a-z0-9]{1,5}", 1..4),
             label in "[a-z0-9]{1,5}",

@@ -1,20 +1,20 @@
-//! Smoothing over recent recommendations.
+//! Stabilizes a recommendation with recent ones.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::History;
 
-/// Raises the current count to the smallest recent wish and cuts it to the largest, each over its
-/// own window, then stores the wish.
+/// Raises the current count to the smallest recent recommendation and lowers it to the largest, each over its own
+/// window. Then stores the recommendation.
 pub fn with_windows(
     history: &mut History,
     current: i32,
-    wish: i32,
+    recommended: i32,
     up: SignedDuration,
     down: SignedDuration,
     now: Timestamp,
 ) -> i32 {
-    let (mut low, mut high) = (wish, wish);
+    let (mut low, mut high) = (recommended, recommended);
     for recent in history.recommendations.iter().flatten() {
         let age = now.duration_since(recent.at);
         if age < up {
@@ -24,14 +24,14 @@ pub fn with_windows(
             high = high.max(recent.replicas);
         }
     }
-    history.recommend(wish, now, |age| age > up && age > down);
+    history.recommend(recommended, now, |age| age > up && age > down);
     current.max(low).min(high)
 }
 
-/// The largest wish not older than the window (scale-down only), then stores the wish.
+/// Returns the largest recommendation within the window (scale-down only), then stores the recommendation.
 pub fn with_downscale_window(
     history: &mut History,
-    wish: i32,
+    recommended: i32,
     window: SignedDuration,
     now: Timestamp,
 ) -> i32 {
@@ -40,6 +40,6 @@ pub fn with_downscale_window(
         .filter(|r| now.duration_since(r.at) <= window)
         .map(|r| r.replicas)
         .max();
-    history.recommend(wish, now, |age| age > window);
-    highest.map_or(wish, |h| h.max(wish))
+    history.recommend(recommended, now, |age| age > window);
+    highest.map_or(recommended, |h| h.max(recommended))
 }

@@ -1,4 +1,4 @@
-//! How far from the target is still on target.
+//! The tolerance: how far a metric may deviate from its target without a change.
 
 /// Fractions of the target, e.g. 0.1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,7 +15,7 @@ impl Tolerance {
         }
     }
 
-    /// Both ends count as inside; infinite and undefined ratios never do.
+    /// Includes both ends. Never contains infinite or undefined ratios.
     pub fn contains(&self, ratio: f64) -> bool {
         1.0 - self.down <= ratio && ratio <= 1.0 + self.up
     }

@@ -1,13 +1,13 @@
-//! What is missing, late or fell too suddenly takes nothing away.
+//! Missing, late and suddenly changed samples never scale in.
 
 use super::*;
 
 #[test]
-fn nothing_is_scaled_in_without_every_sample() {
+fn scale_in_requires_a_sample_of_every_metric() {
     let mut block = without_windows(participants(1, 20));
     let queue = json!({"promql": {"name": "queue", "query": "x"}, "target": {"averageValue": "10"}});
     block["metrics"].as_array_mut().unwrap().push(queue);
-    // What the query gives, how many participants, and the count then asked for from 5.
+    // The sample of the query, the number of participants, and the resulting count from 5.
     let table = [
         (missing("queue"), 1000.0, 5, Reason::MetricsUnavailable),
         (missing("queue"), 8000.0, 8, Reason::MetricAboveTarget),
@@ -67,7 +67,7 @@ fn nothing_is_scaled_in_without_every_sample() {
 }
 
 #[test]
-fn after_an_outage_two_whole_windows_must_pass() {
+fn scale_in_waits_for_two_windows_after_a_gap() {
     let mut scene = Scene::new(participants(1, 10), 5).warm();
     scene.measure(15, 5000.0);
     for _ in 0..40 {
@@ -87,7 +87,7 @@ fn after_an_outage_two_whole_windows_must_pass() {
         (decision.replicas, decision.reason),
         (5, Reason::MetricsUnavailable)
     );
-    // And the fault shows in an averaged metric for a while.
+    // Two windows, and the time for which the fault shows in an averaged metric.
     scene.measure(2 * 300 + 90 - 30, 900.0);
     assert_eq!(scene.current, 5);
     scene.measure(30, 900.0);
@@ -95,12 +95,12 @@ fn after_an_outage_two_whole_windows_must_pass() {
 }
 
 #[test]
-fn a_sudden_fall_must_last_before_anything_goes() {
+fn scale_in_waits_until_a_sudden_fall_has_lasted() {
     let mut block = participants(1, 10);
     let slow = json!([{"type": "Pods", "value": 1, "periodSeconds": 15}]);
     block["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 60, "policies": slow}});
-    // Participants every 15 s, and the shards asked for: a scale-in that is on its way goes on with what
-    // leaves slowly, and stops for the window of a minute where a quarter leaves at once.
+    // Participants every 15 s, and the resulting shards. A running scale-in continues while people leave slowly. It
+    // stops for the window of a minute if a quarter of them leaves at once.
     let slowly = [
         (2000.0, 8),
         (2000.0, 8),
@@ -140,14 +140,14 @@ fn a_sudden_fall_must_last_before_anything_goes() {
 }
 
 #[test]
-fn nothing_goes_on_a_sample_that_was_not_renewed() {
+fn scale_in_requires_recent_samples() {
     let mut scene = Scene::new(participants(1, 10), 5).warm();
     for people in [4560.0, 4150.0] {
         scene.measure(15, people);
     }
     let at = scene.now + SignedDuration::from_secs(15);
     let low = BTreeMap::from([fresh("participants", 3800.0, at)]);
-    // The same sample again and again, past the window of the higher ones, until it would be stale.
+    // The same sample repeatedly, beyond the window of the higher recommendations.
     for _ in 0..40 {
         let decision = scene.step(15, &low);
         assert_eq!(decision.replicas, 5, "{}", decision.message);
@@ -157,7 +157,7 @@ fn nothing_goes_on_a_sample_that_was_not_renewed() {
 }
 
 #[test]
-fn a_clock_that_ran_ahead_and_was_set_back_blinds_nobody() {
+fn scale_in_works_after_the_source_clock_went_back() {
     let mut scene = Scene::new(participants(1, 10), 5).warm();
     scene.measure(15, 4150.0);
     let ahead = scene.now + SignedDuration::from_hours(24);

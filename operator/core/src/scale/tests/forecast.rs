@@ -1,4 +1,4 @@
-//! What a forecast adds to a decision.
+//! Decisions with forecasts.
 
 use super::*;
 use crate::scale::demand_forecast::Distribution;
@@ -9,7 +9,7 @@ fn predictive(mode: &str) -> Value {
     block
 }
 
-/// Warm without, then with the predictive block.
+/// Ends the cold start without the predictive block, then adds it.
 fn warm(current: i32, mode: &str) -> Scene {
     let mut scene = Scene::new(without_windows(participants(1, 50)), current).warm();
     scene.block = serde_json::from_value(predictive(mode)).unwrap();
@@ -29,7 +29,7 @@ fn expect(scene: &mut Scene, unit: f64, seconds: i64) {
 }
 
 #[test]
-fn a_forecast_adds_replicas_and_says_so() {
+fn a_forecast_adds_replicas() {
     let mut scene = warm(4, "On");
     expect(&mut scene, 800.0, 15);
     let decision = scene.measure(15, 4000.0);
@@ -43,7 +43,7 @@ fn a_forecast_adds_replicas_and_says_so() {
 }
 
 #[test]
-fn a_forecast_of_less_changes_nothing() {
+fn a_forecast_of_lower_demand_changes_nothing() {
     let mut scene = warm(4, "On");
     expect(&mut scene, 100.0, 15);
     let decision = scene.measure(15, 4000.0);
@@ -51,24 +51,24 @@ fn a_forecast_of_less_changes_nothing() {
 }
 
 #[test]
-fn without_a_forecast_headroom_stands_in() {
+fn headroom_replaces_a_missing_forecast() {
     let mut scene = warm(4, "On");
     let decision = scene.measure(15, 4000.0);
     assert_eq!((decision.replicas, decision.reason), (6, Reason::Forecast));
     assert_eq!(
         decision.message,
-        "6,000 participants with headroom, there is no forecast: from 4 to 6 shards"
+        "6,000 participants with headroom because there is no forecast: from 4 to 6 shards"
     );
     expect(&mut scene, 800.0, -600);
     let decision = scene.measure(15, 4000.0);
     assert_eq!(
         decision.proposals[1].name, "headroom/participants",
-        "an old forecast is none"
+        "an old forecast is not used"
     );
 }
 
 #[test]
-fn a_preview_shows_and_does_nothing() {
+fn a_preview_changes_nothing() {
     for mode in ["Preview", "Off"] {
         let mut scene = warm(4, mode);
         expect(&mut scene, 800.0, 15);
@@ -85,7 +85,7 @@ fn a_preview_shows_and_does_nothing() {
 }
 
 #[test]
-fn a_forecast_scales_nothing_without_the_metric() {
+fn a_forecast_without_a_sample_of_its_metric_changes_nothing() {
     let mut scene = warm(4, "On");
     expect(&mut scene, 800.0, 15);
     let decision = scene.step(15, &BTreeMap::from([missing("participants")]));
@@ -96,7 +96,7 @@ fn a_forecast_scales_nothing_without_the_metric() {
 }
 
 #[test]
-fn a_forecast_that_is_lost_holds_scale_in_for_a_while() {
+fn a_lost_forecast_holds_scale_in_for_a_while() {
     let mut scene = warm(8, "On");
     expect(&mut scene, 800.0, 15);
     assert_eq!(scene.measure(15, 4000.0).replicas, 6);
@@ -110,10 +110,10 @@ fn a_forecast_that_is_lost_holds_scale_in_for_a_while() {
 }
 
 #[test]
-fn after_a_sudden_fall_no_forecast_asks_for_less_than_headroom() {
+fn after_a_sudden_fall_no_forecast_proposes_less_than_headroom() {
     let mut scene = Scene::new(participants(1, 50), 4).warm();
     scene.block.predictive = serde_json::from_value(json!({"mode": "On", "headroomPercent": 50})).unwrap();
-    let asked = |scene: &mut Scene, seconds: i64, people: f64| {
+    let decide = |scene: &mut Scene, seconds: i64, people: f64| {
         expect(scene, 100.0, seconds);
         let decision = scene.measure(seconds, people);
         (
@@ -122,14 +122,14 @@ fn after_a_sudden_fall_no_forecast_asks_for_less_than_headroom() {
             decision.message,
         )
     };
-    assert_eq!(asked(&mut scene, 15, 4000.0).1, Some(1));
-    // From what a replica more would serve to three replicas' worth, and half of that as headroom.
-    let (replicas, proposed, message) = asked(&mut scene, 15, 3000.0);
+    assert_eq!(decide(&mut scene, 15, 4000.0).1, Some(1));
+    // The load falls from four replicas to three. With headroom of a half this takes five replicas.
+    let (replicas, proposed, message) = decide(&mut scene, 15, 3000.0);
     assert_eq!((replicas, proposed), (5, Some(5)));
     assert_eq!(
         message,
-        "4,500 participants with headroom, after a sudden fall: from 4 to 5 shards"
+        "4,500 participants with headroom after a sudden fall: from 4 to 5 shards"
     );
-    assert_eq!(asked(&mut scene, 300 + 90 - 30, 3000.0).1, Some(5));
-    assert_eq!(asked(&mut scene, 30, 3000.0).1, Some(1));
+    assert_eq!(decide(&mut scene, 300 + 90 - 30, 3000.0).1, Some(5));
+    assert_eq!(decide(&mut scene, 30, 3000.0).1, Some(1));
 }

@@ -5,48 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::buckets::Buckets;
 use super::limits::HALF_LIFE_SECONDS;
 
-/// Weights are scaled down before they outgrow what a float tells apart.
+/// Weights are scaled down before they exceed the precision of a float.
 const EXPONENT_MAX: f64 = 100.0;
-/// A bucket below this share of a fresh sample is forgotten when weights are scaled down.
+/// A bucket below this share of a new sample is dropped when weights are scaled down.
 const WEIGHT_MIN: f64 = 1e-4;
 
-/// The buckets of a histogram, in the unit of its values. Bucket `n` is `first_bucket · growthⁿ` wide; the
-/// last one begins at `max` or above and has no end.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scale {
-    pub first_bucket: f64,
-    /// Above 1.
-    pub growth: f64,
-    pub max: f64,
-}
-
-impl Scale {
-    /// Where a bucket begins.
-    fn start(&self, bucket: u16) -> f64 {
-        self.first_bucket * (self.growth.powi(i32::from(bucket)) - 1.0) / (self.growth - 1.0)
-    }
-
-    /// The bucket of a value, with a fraction.
-    fn position(&self, value: f64) -> f64 {
-        (value * (self.growth - 1.0) / self.first_bucket + 1.0).ln() / self.growth.ln()
-    }
-
-    fn last(&self) -> u16 {
-        self.position(self.max).ceil() as u16
-    }
-
-    fn bucket(&self, value: f64) -> u16 {
-        if value < self.first_bucket {
-            0
-        } else {
-            (self.position(value).floor() as u16).min(self.last())
-        }
-    }
-}
-
-/// Weights by bucket; a sample at time t weighs 2^((t − reference) / half-life).
+/// Weights by bucket. A sample at time t weighs 2^((t − reference) / half-life).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     weights: BTreeMap<u16, f64>,
@@ -55,14 +22,14 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    pub fn add(&mut self, scale: Scale, value: f64, weight: f64, at: Timestamp) {
+    pub fn add(&mut self, buckets: Buckets, value: f64, weight: f64, at: Timestamp) {
         let reference = *self.reference.get_or_insert(at);
         let mut exponent = half_lives(reference, at);
         if exponent > EXPONENT_MAX {
             self.move_reference(exponent, at);
             exponent = 0.0;
         }
-        *self.weights.entry(scale.bucket(value)).or_default() += weight * exponent.exp2();
+        *self.weights.entry(buckets.bucket(value)).or_default() += weight * exponent.exp2();
     }
 
     fn move_reference(&mut self, exponent: f64, at: Timestamp) {
@@ -73,21 +40,21 @@ impl Histogram {
         self.weights.retain(|_, weight| *weight >= WEIGHT_MIN);
     }
 
-    /// The end of the bucket below which this share of the weight lies, for the last bucket its beginning;
-    /// `None` when empty.
-    pub fn percentile(&self, scale: Scale, share: f64) -> Option<f64> {
+    /// The end of the bucket below which this share of the weight lies, or the start of the last bucket. `None` if
+    /// empty.
+    pub fn percentile(&self, buckets: Buckets, share: f64) -> Option<f64> {
         let threshold = share * self.weights.values().sum::<f64>();
         let mut sum = 0.0;
         let reached = self.weights.iter().find(|(_, weight)| {
             sum += **weight;
             sum >= threshold
         });
-        // Rounding may leave the sum just below the whole.
+        // Rounding may leave the sum just below the total.
         let (bucket, _) = reached.or(self.weights.last_key_value())?;
-        Some(scale.start((bucket + 1).min(scale.last())))
+        Some(buckets.start((bucket + 1).min(buckets.last())))
     }
 
-    /// Buckets in use.
+    /// The number of buckets with weight.
     pub fn len(&self) -> usize {
         self.weights.len()
     }
@@ -107,9 +74,9 @@ mod tests {
 
     use super::*;
 
-    /// The scale of the known values below.
-    const KNOWN: Scale = Scale {
-        first_bucket: 40.0,
+    /// The buckets of the known values below.
+    const KNOWN: Buckets = Buckets {
+        first_width: 40.0,
         growth: 1.5,
         max: 500.0,
     };
@@ -118,7 +85,7 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(n * HALF_LIFE_SECONDS as i64)
     }
 
-    /// Samples are given and percentiles expected by their bucket: the known values hold for any scale.
+    /// Gives samples by their bucket, so that the known values hold for any buckets.
     fn filled(samples: &[(u16, f64, i64)]) -> Histogram {
         let mut histogram = Histogram::default();
         for (bucket, weight, at) in samples {
@@ -128,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_the_known_ones() {
+    fn buckets_start_at_the_known_values() {
         let starts: Vec<f64> = (0..=KNOWN.last()).map(|bucket| KNOWN.start(bucket)).collect();
         assert_eq!(starts, [0.0, 40.0, 100.0, 190.0, 325.0, 527.5]);
         for (value, bucket) in [(-1.0, 0), (39.99, 0), (40.0, 1), (100.0, 2), (900.0, 5)] {
@@ -137,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_with_decay_are_the_known_ones() {
-        // Weights 1·2⁻³, 2·2⁻², 3·2⁻¹ and 4: they end at 2, 10, 34 and 100 per cent.
+    fn percentiles_with_decay_have_the_known_values() {
+        // Weights 1·2⁻³, 2·2⁻², 3·2⁻¹ and 4 end at 2, 10, 34 and 100 %.
         let decayed = filled(&[(1, 1.0, 0), (2, 2.0, 1), (3, 3.0, 2), (4, 4.0, 3)]);
         let steady = filled(&[(1, 1.0, 0), (2, 2.0, 0), (3, 3.0, 0), (4, 4.0, 0)]);
         let table = [
@@ -170,21 +137,21 @@ mod tests {
     }
 
     #[test]
-    fn a_heavy_sample_is_nearly_gone_after_twenty_half_lives() {
+    fn a_heavy_sample_has_almost_no_weight_after_twenty_half_lives() {
         let histogram = filled(&[(2, 1000.0, 0), (1, 1.0, 20)]);
         assert_eq!(histogram.percentile(KNOWN, 0.999), Some(KNOWN.start(2)));
         assert_eq!(histogram.percentile(KNOWN, 1.0), Some(KNOWN.start(3)));
     }
 
     #[test]
-    fn what_is_very_old_is_forgotten() {
+    fn very_old_samples_are_dropped() {
         let histogram = filled(&[(2, 1.0, 0), (1, 1.0, 101)]);
         assert_eq!(histogram.len(), 1);
         assert_eq!(histogram.percentile(KNOWN, 1.0), Some(KNOWN.start(2)));
     }
 
     #[test]
-    fn values_beyond_the_scale_stay_in_its_ends() {
+    fn values_outside_the_buckets_count_in_the_first_or_last() {
         let mut histogram = Histogram::default();
         histogram.add(KNOWN, 0.0, 1.0, half_life(0));
         assert_eq!(histogram.percentile(KNOWN, 1.0), Some(40.0));

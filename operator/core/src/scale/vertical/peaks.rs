@@ -1,7 +1,7 @@
-//! The highest memory use of each of the last days.
+//! The peak memory use of each of the last days.
 //!
-//! The vertical pod autoscaler puts these peaks into buckets; eight of them are so few that they are kept as
-//! they are, which saves the up to 5 % (below 100 MB far more) by which a bucket's end is above its values.
+//! The vertical pod autoscaler puts these peaks into buckets. Eight values need no buckets, and without them the
+//! estimate is up to 5 % lower (far more below 100 MB), because the end of a bucket is above its values.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,12 @@ use super::limits::{
 
 const INTERVAL: SignedDuration = SignedDuration::from_secs(PEAK_INTERVAL_SECONDS);
 
-/// One interval, in whole bytes: fractions do not survive being written as JSON.
+/// The peak of one interval in whole bytes, because fractions do not survive JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Peak {
     end: Timestamp,
     used: f64,
-    /// What would have been needed where it ran out of memory; zero where it did not.
+    /// The memory needed after an out-of-memory kill, estimated. Zero without a kill.
     needed: f64,
 }
 
@@ -33,8 +33,8 @@ impl Peaks {
         }
     }
 
-    /// Killed at this limit. What was needed is a guess from what was used, never from an earlier guess: a
-    /// series of kills must not run away. A report that comes late counts for its own day.
+    /// Records an out-of-memory kill at this limit. The needed memory is estimated from the used memory and never
+    /// from an earlier estimate, so that a series of kills does not escalate. A late report counts for its own day.
     pub fn record_out_of_memory(&mut self, limit: f64, at: Timestamp) {
         let seen = self.0.iter().rev().find(|peak| peak.end - INTERVAL <= at);
         let used = seen.map_or(limit, |peak| peak.used.max(limit));
@@ -44,7 +44,7 @@ impl Peaks {
         }
     }
 
-    /// The peak of the interval that holds this time; `None` before the first interval that is kept.
+    /// The peak of the interval with this time. `None` before the first interval in memory.
     fn peak(&mut self, at: Timestamp) -> Option<&mut Peak> {
         let end = match self.0.last() {
             None => at + INTERVAL,
@@ -66,7 +66,7 @@ impl Peaks {
         self.0.iter_mut().find(|peak| peak.end == end)
     }
 
-    /// The peak below which this share of the weight lies; a peak weighs half of the next day's.
+    /// The peak below which this share of the weight lies. Each peak weighs half as much as the one of the next day.
     pub fn percentile(&self, share: f64) -> Option<f64> {
         let newest = self.0.last()?.end;
         let weigh = |peak: &Peak| {
@@ -84,7 +84,7 @@ impl Peaks {
         reached.or(peaks.last()).map(|(bytes, _)| *bytes)
     }
 
-    /// What the present interval is known to need because it ran out of memory; zero where it did not.
+    /// The memory that the current interval needs after an out-of-memory kill. Zero without a kill.
     pub fn needed(&self) -> f64 {
         self.0.last().map_or(0.0, |peak| peak.needed)
     }
@@ -114,9 +114,9 @@ mod tests {
         assert_eq!(kept, [(hour(24), 10.0), (hour(48), 2.0)]);
     }
 
-    /// The vertical autoscaler's known values: `(used, limit at the kill) -> peak`, in MiB.
+    /// Known values of the vertical autoscaler: `(used, limit at the kill) -> peak`, in MiB.
     #[test]
-    fn out_of_memory_is_the_known_bump() {
+    fn an_out_of_memory_kill_adds_the_known_amount() {
         let table = [
             (None, 1000.0, 1200.0),
             (None, 1.0, 101.0),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_kills_do_not_run_away() {
+    fn repeated_kills_do_not_escalate() {
         let mut peaks = Peaks::default();
         for (limit, peak) in [
             (1000.0, 1200.0),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_in_a_new_interval_knows_what_was_used_before() {
+    fn a_kill_in_a_new_interval_uses_the_peak_of_the_last() {
         let mut peaks = Peaks::default();
         peaks.record(2000.0 * MB, hour(0));
         peaks.record_out_of_memory(1000.0 * MB, hour(48));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_report_counts_for_its_day_and_a_very_late_one_not() {
+    fn a_late_report_counts_for_its_day_unless_that_was_dropped() {
         let mut peaks = Peaks::default();
         peaks.record(1000.0 * MB, hour(0));
         peaks.record_out_of_memory(1000.0 * MB, hour(-30));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_intervals_are_kept() {
+    fn memory_holds_eight_intervals() {
         let mut peaks = Peaks::default();
         (0..30).for_each(|day| peaks.record(f64::from(100 - day), hour(24 * i64::from(day))));
         assert_eq!(peaks.0.len(), PEAKS_COUNT_MAX);
@@ -177,7 +177,7 @@ mod tests {
 
     /// Weights of the last three days: 1, 1/2, 1/4.
     #[test]
-    fn yesterday_weighs_half() {
+    fn each_day_halves_the_weight() {
         let mut peaks = Peaks::default();
         for (day, bytes) in [(0, 30.0), (1, 20.0), (2, 10.0)] {
             peaks.record(bytes, hour(24 * day));

@@ -36,11 +36,11 @@ fn crashed(state: Value, restarts: i32, exit_code: i32, at: &str) -> Value {
 }
 
 fn find(pods: &[Pod]) -> Vec<PodFailure> {
-    of(pods, NOW.parse().unwrap())
+    super::find(pods, NOW.parse().unwrap())
 }
 
 #[test]
-fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
+fn container_states_map_to_failures() {
     let running = json!({"running": {}});
     let crashing = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
     let recent = "2026-01-01T00:09:30Z";
@@ -109,13 +109,13 @@ fn what_the_kubelet_says_becomes_a_cause_or_nothing() {
         (since("2026-01-01T00:09:31Z"), None),
         (
             since("2026-01-01T00:09:30Z"),
-            Some((Kind::NotReady, "not ready, 30 s or longer after its start")),
+            Some((Kind::NotReady, "not ready 30 s or longer after its start")),
         ),
     ];
     for (container, expected) in table {
-        let told = find(&[pod("a", "shard", container.clone())]);
-        let told: Vec<_> = told.iter().map(|t| (t.kind, t.cause.as_str())).collect();
-        assert_eq!(told, Vec::from_iter(expected), "{container}");
+        let found = find(&[pod("a", "shard", container.clone())]);
+        let found: Vec<_> = found.iter().map(|f| (f.kind, f.cause.as_str())).collect();
+        assert_eq!(found, Vec::from_iter(expected), "{container}");
     }
 }
 
@@ -137,7 +137,7 @@ fn with_condition(pod: &mut Pod, change: impl FnOnce(&mut PodCondition)) {
 }
 
 #[test]
-fn a_pod_without_a_place_is_told_after_a_while() {
+fn an_unschedulable_pod_is_reported_after_a_while() {
     let late = "2026-01-01T00:09:45Z";
     let pods = [
         unschedulable("demo-shard-1", "shard", late),
@@ -146,9 +146,9 @@ fn a_pod_without_a_place_is_told_after_a_while() {
     ];
     let found = find(&pods);
     let sentences: Vec<_> = found.iter().map(PodFailure::sentence).collect();
-    let words = "gateway and shard: no node has a place for pod demo-gateway-1 (0/3 nodes are available: 3 \
-                 Insufficient cpu.): add nodes, or lower resources.requests in the spec";
-    assert_eq!(sentences, [words]);
+    let sentence = "gateway and shard: no node fits pod demo-gateway-1 (0/3 nodes are available: 3 Insufficient \
+                    cpu.): add nodes, or lower resources.requests in the spec";
+    assert_eq!(sentences, [sentence]);
     assert_eq!(found[0].kind.reason(), "Unschedulable");
     let mut tainted = unschedulable("demo-worker-2", "worker", late);
     with_condition(&mut tainted, |condition| {
@@ -159,7 +159,7 @@ fn a_pod_without_a_place_is_told_after_a_while() {
         condition.reason = Some("SchedulingGated".to_owned())
     });
     let found = find(&[pods[0].clone(), tainted, gated]);
-    let causes: Vec<_> = found.iter().map(|trouble| trouble.cause.as_str()).collect();
+    let causes: Vec<_> = found.iter().map(|failure| failure.cause.as_str()).collect();
     assert_eq!(
         causes,
         [
@@ -168,25 +168,23 @@ fn a_pod_without_a_place_is_told_after_a_while() {
         ]
     );
     let placed = pod("demo-shard-1", "shard", waiting("ContainerCreating", ""));
-    assert!(signs(&pods[0]) != signs(&placed), "another sign");
+    assert!(fingerprint(&pods[0]) != fingerprint(&placed));
 }
 
 #[test]
-fn trying_and_waiting_to_try_again_are_one_sign() {
+fn a_failed_pull_and_its_back_off_have_the_same_fingerprint() {
     let at = |reason, message| pod("a", "shard", waiting(reason, message));
     let tries = at("ErrImagePull", "not found");
-    assert!(
-        signs(&tries)
-            == signs(&at(
-                "ImagePullBackOff",
-                "Back-off pulling image \"a\": ErrImagePull: not found"
-            ))
+    let backs_off = at(
+        "ImagePullBackOff",
+        "Back-off pulling image \"a\": ErrImagePull: not found",
     );
-    assert!(signs(&tries) != signs(&at("ContainerCreating", "")));
+    assert!(fingerprint(&tries) == fingerprint(&backs_off));
+    assert!(fingerprint(&tries) != fingerprint(&at("ContainerCreating", "")));
 }
 
 #[test]
-fn one_image_is_one_cause_and_pods_that_go_are_none() {
+fn each_image_is_one_failure_and_terminating_pods_are_none() {
     let pull = || waiting("ErrImagePull", "no such host");
     let mut redis = pull();
     redis["image"] = json!("redis:0");
@@ -199,28 +197,29 @@ fn one_image_is_one_cause_and_pods_that_go_are_none() {
         pod("a", "gateway", pull()),
         leaving,
     ];
-    let told: Vec<_> = find(&pods).iter().map(PodFailure::sentence).collect();
+    let sentences: Vec<_> = find(&pods).iter().map(PodFailure::sentence).collect();
     assert_eq!(
-        told,
+        sentences,
         [
             "gateway and shard: image r.example/poker-app:1 cannot be pulled (ErrImagePull: no such host): correct \
-             spec.version, spec.image.repository or spec.image.pullSecrets or make the registry answer the nodes",
-            "redis: image redis:0 cannot be pulled (ErrImagePull: no such host): correct spec.redis.managed.image or \
-             make the registry answer the nodes",
-            "worker: the container of pod c cannot be made (CreateContainerError: no such mount): correct the spec, \
-             or what it refers to",
+             spec.version, spec.image.repository or spec.image.pullSecrets, or make the registry reachable from the \
+             nodes",
+            "redis: image redis:0 cannot be pulled (ErrImagePull: no such host): correct spec.redis.managed.image, \
+             or make the registry reachable from the nodes",
+            "worker: the container of pod c cannot be started (CreateContainerError: no such mount): correct the \
+             spec or the objects it refers to",
         ]
     );
 }
 
 #[test]
-fn what_the_kubelet_says_is_cut_to_a_length_that_an_event_can_carry() {
+fn kubelet_messages_are_cut_to_the_length_of_an_event() {
     let long = find(&[pod("a", "shard", waiting("ErrImagePull", &"ö".repeat(9_000)))]);
     assert!(long[0].sentence().len() < 1_024, "{}", long[0].sentence().len());
 }
 
 #[test]
-fn of_what_the_kubelet_says_the_cause_is_kept() {
+fn kubelet_messages_are_reduced_to_their_root_cause() {
     let steps = "failed to pull and unpack image \"docker.io/library/redis:7.2\": failed to resolve reference \
                  \"docker.io/library/redis:7.2\": ";
     let table = [
@@ -241,13 +240,13 @@ fn of_what_the_kubelet_says_the_cause_is_kept() {
             "pull access denied, repository does not exist or may require authorization",
         ),
     ];
-    for (said, kept) in table {
-        let waits = [waiting("ErrImagePull", &said)];
-        let backs_off = format!("Back-off pulling image \"redis:7.2\": ErrImagePull: {said}");
+    for (message, cause) in table {
+        let waits = [waiting("ErrImagePull", &message)];
+        let backs_off = format!("Back-off pulling image \"redis:7.2\": ErrImagePull: {message}");
         for container in waits.into_iter().chain([waiting("ImagePullBackOff", &backs_off)]) {
             assert_eq!(
                 find(&[pod("a", "redis", container)])[0].cause,
-                format!("ErrImagePull: {kept}")
+                format!("ErrImagePull: {cause}")
             );
         }
     }

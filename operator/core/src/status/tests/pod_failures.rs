@@ -1,8 +1,12 @@
-//! Pods that cannot run, in conditions and events.
+//! Pod failures in conditions and events.
 
 use std::collections::BTreeSet;
 
-use super::*;
+use k8s_openapi::api::apps::v1::Deployment;
+use poker_operator_api::Component;
+use poker_operator_api::conditions::types;
+
+use super::{cluster, message, pair, step};
 use crate::status::pod_failures::{Kind, PodFailure};
 use crate::testing::keys;
 
@@ -17,22 +21,22 @@ fn unpullable(components: impl IntoIterator<Item = Component>, image: &str) -> P
 }
 
 #[test]
-fn without_images_the_cause_is_said_first_and_nothing_counts_as_rolled_out() {
-    let mut world = world("{version: v1}");
-    step(&mut world);
+fn a_failed_image_pull_is_reported_first_and_stops_the_rollout() {
+    let mut cluster = cluster("{version: v1}");
+    step(&mut cluster);
     let app = [Component::Gateway, Component::Shard, Component::Worker];
-    world.seen.pod_failures = vec![
+    cluster.observed.pod_failures = vec![
         unpullable(app, "app:v1"),
         unpullable([Component::Redis], "redis:8"),
     ];
-    let told: Vec<_> = step(&mut world)
+    let events: Vec<_> = step(&mut cluster)
         .into_iter()
         .map(|e| (e.reason, e.warning))
         .collect();
-    assert_eq!(told, [("ImagePullFailed".to_owned(), true)]);
+    assert_eq!(events, [("ImagePullFailed".to_owned(), true)]);
     for type_ in [types::READY, types::DEGRADED] {
-        assert_eq!(world.condition(type_).1, "ImagePullFailed", "{type_}");
-        let message = message(&world, type_);
+        assert_eq!(cluster.condition(type_).1, "ImagePullFailed", "{type_}");
+        let message = message(&cluster, type_);
         assert!(
             message.starts_with("gateway, shard and worker: image app:v1 cannot be pulled"),
             "{message}"
@@ -42,61 +46,61 @@ fn without_images_the_cause_is_said_first_and_nothing_counts_as_rolled_out() {
             "{message}"
         );
     }
-    let status = world.seen.cluster.status.clone().unwrap();
+    let status = cluster.observed.cluster.status.clone().unwrap();
     assert_eq!(status.rollout.unwrap().progress, "0/3");
-    assert!(step(&mut world).is_empty(), "told once");
+    assert!(step(&mut cluster).is_empty(), "reported once");
 
-    world.seen.pod_failures = Vec::new();
-    world.pass();
+    cluster.observed.pod_failures = Vec::new();
+    cluster.reconcile();
     assert_eq!(
-        message(&world, types::READY),
+        message(&cluster, types::READY),
         "Redis has not started yet; 0 of 2 gateways and 0 of 3 shards are ready"
     );
-    world.settle();
-    let status = world.seen.cluster.status.clone().unwrap();
+    cluster.settle();
+    let status = cluster.observed.cluster.status.clone().unwrap();
     assert_eq!(status.rollout.unwrap().progress, "3/3");
-    assert_eq!(world.condition(types::READY).0, "True");
+    assert_eq!(cluster.condition(types::READY).0, "True");
 }
 
 #[test]
-fn who_waits_for_a_server_of_yours_says_where_its_address_stands() {
-    let mut world = world("{version: v1, redis: {external: {urlSecretRef: {name: r, key: url}}}}");
-    world.seen.secrets.insert("r".into(), keys(["url"]));
-    step(&mut world);
+fn a_pod_that_waits_for_an_external_server_names_the_field_with_its_address() {
+    let mut cluster = cluster("{version: v1, redis: {external: {urlSecretRef: {name: r, key: url}}}}");
+    cluster.observed.secrets.insert("r".into(), keys(["url"]));
+    step(&mut cluster);
     let waits = |component| PodFailure {
         kind: Kind::NotReady,
-        cause: "not ready, 30 s or longer after its start".to_owned(),
+        cause: "not ready 30 s or longer after its start".to_owned(),
         ..unpullable([component], "app:v1")
     };
-    world.seen.pod_failures = vec![waits(Component::Shard)];
+    cluster.observed.pod_failures = vec![waits(Component::Shard)];
     assert!(
-        step(&mut world).is_empty(),
-        "the database and Kafka do not serve yet"
+        step(&mut cluster).is_empty(),
+        "the database and Kafka are not ready yet"
     );
     for server in ["database", "kafka", "gateway"] {
-        world.set_ready(server, true);
+        cluster.set_ready(server, true);
     }
-    let told = "shard: pod demo-pod runs, and is not ready, 30 s or longer after its start: kubectl logs demo-pod shows what it \
-                waits for; check the address in key url of Secret r";
-    let events = step(&mut world);
+    let sentence = "shard: pod demo-pod is not ready 30 s or longer after its start: see kubectl logs demo-pod; check \
+                    the address in key url of Secret r";
+    let events = step(&mut cluster);
     let events: Vec<_> = events
         .iter()
         .map(|e| (e.reason.as_str(), e.message.as_str()))
         .collect();
-    assert_eq!(events, [("ContainerNotReady", told)]);
-    assert!(message(&world, types::READY).starts_with(told));
+    assert_eq!(events, [("ContainerNotReady", sentence)]);
+    assert!(message(&cluster, types::READY).starts_with(sentence));
 }
 
 #[test]
-fn an_image_that_some_cannot_pull_degrades_and_stalls_under_its_own_name() {
-    let mut world = world("{version: v1}");
-    world.settle();
-    world.seen.cluster.spec.version = "v2".to_owned();
-    world.pass();
-    world.seen.pod_failures = vec![unpullable([Component::Shard], "app:v2")];
-    assert_eq!(step(&mut world).len(), 1);
-    assert_eq!(world.condition(types::READY).0, "True");
-    assert_eq!(world.condition(types::STALLED).0, "False");
+fn a_failed_image_pull_is_the_reason_of_degraded_and_stalled() {
+    let mut cluster = cluster("{version: v1}");
+    cluster.settle();
+    cluster.observed.cluster.spec.version = "v2".to_owned();
+    cluster.reconcile();
+    cluster.observed.pod_failures = vec![unpullable([Component::Shard], "app:v2")];
+    assert_eq!(step(&mut cluster).len(), 1);
+    assert_eq!(cluster.condition(types::READY).0, "True");
+    assert_eq!(cluster.condition(types::STALLED).0, "False");
     let shard = |d: &&mut Deployment| {
         d.metadata
             .name
@@ -105,33 +109,29 @@ fn an_image_that_some_cannot_pull_degrades_and_stalls_under_its_own_name() {
     };
     let stuck =
         serde_json::json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
-    for deployment in world.seen.live.deployments.iter_mut().filter(shard) {
+    for deployment in cluster.observed.live.deployments.iter_mut().filter(shard) {
         let status = deployment.status.get_or_insert_default();
         status.conditions = serde_json::from_value(stuck.clone()).unwrap();
     }
-    assert!(step(&mut world).is_empty(), "known");
-    assert_eq!(world.condition(types::STALLED), pair("True", "ImagePullFailed"));
+    assert!(step(&mut cluster).is_empty(), "already reported");
+    assert_eq!(cluster.condition(types::STALLED), pair("True", "ImagePullFailed"));
 }
 
 #[test]
-fn false_says_that_nothing_is_wrong() {
-    let mut world = world("{version: v1}");
-    let mut seen = 0;
-    for round in 0..12 {
-        world.seen.pod_failures =
-            Vec::from_iter((round == 1 || round == 8).then(|| unpullable([Component::Shard], "app:v1")));
-        world.set_ready("", (3..10).contains(&round));
-        world.pass();
+fn degraded_and_stalled_report_no_problems_while_they_are_false() {
+    let mut cluster = cluster("{version: v1}");
+    let mut count = 0;
+    for n in 0..12 {
+        cluster.observed.pod_failures =
+            Vec::from_iter((n == 1 || n == 8).then(|| unpullable([Component::Shard], "app:v1")));
+        cluster.set_ready("", (3..10).contains(&n));
+        cluster.reconcile();
         for type_ in [types::DEGRADED, types::STALLED] {
-            if world.condition(type_).0 == "False" {
-                seen += 1;
-                assert_eq!(
-                    message(&world, type_),
-                    "nothing is wrong",
-                    "{type_} in round {round}"
-                );
+            if cluster.condition(type_).0 == "False" {
+                count += 1;
+                assert_eq!(message(&cluster, type_), "no problems found", "{type_} after {n}");
             }
         }
     }
-    assert!(seen > 12);
+    assert!(count > 12);
 }

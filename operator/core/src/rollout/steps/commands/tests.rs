@@ -1,15 +1,13 @@
 use super::super::cluster::{Cluster, at, at_three_quarters, canary};
 use super::*;
 
-/// Where a rollout stands, and what each verb leads to there.
+/// A phase, and the result of each command in it.
 type Row<'a> = (&'a Cluster, [(Verb, Option<Refusal>); 7]);
 
-/// Every verb in every phase.
+/// Every command in every phase.
 #[test]
-fn verbs_that_make_no_sense_are_refused() {
-    use Refusal::{
-        Aborted, Aborting, NoGate, NotAborted, NothingUnderWay, Paused, Promoting, UnknownRevision,
-    };
+fn commands_are_rejected_where_they_are_not_possible() {
+    use Refusal::{Aborted, Aborting, NoGate, NotAborted, NotInProgress, Paused, Promoting, UnknownRevision};
     let stable = Cluster::on(canary());
     let mut progressing = Cluster::wants(canary(), "r2");
     progressing.turn();
@@ -26,13 +24,13 @@ fn verbs_that_make_no_sense_are_refused() {
         (
             &stable,
             [
-                (Verb::Promote, Some(NothingUnderWay)),
-                (Verb::PromoteFull, Some(NothingUnderWay)),
-                (Verb::Abort, Some(NothingUnderWay)),
+                (Verb::Promote, Some(NotInProgress)),
+                (Verb::PromoteFull, Some(NotInProgress)),
+                (Verb::Abort, Some(NotInProgress)),
                 (Verb::Retry, Some(NotAborted)),
                 (undo.clone(), Some(UnknownRevision)),
-                (Verb::Pause, Some(NothingUnderWay)),
-                (Verb::Skip, Some(NothingUnderWay)),
+                (Verb::Pause, Some(NotInProgress)),
+                (Verb::Skip, Some(NotInProgress)),
             ],
         ),
         (

@@ -1,5 +1,5 @@
-//! A world of shards for tests: processes that become ready, follow tables and die, and one pass after another
-//! with what must hold in each.
+//! A simulation for tests: shard processes that become ready, update their tables and crash, and reconciles whose
+//! invariants are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use poker_operator_api::ClusterNames;
 use poker_routing::{RoutingTable, ShardRoute, ShardState};
 
-use super::{Key, MembershipInput, MembershipStep, Seen, address, next};
+use super::{MembershipInput, MembershipStep, ShardDeployment, ShardKey, address, next};
 use crate::limits::JOIN_DEADLINE_SECONDS;
 use crate::observed::DrainStatus;
 
@@ -15,18 +15,18 @@ pub const DEADLINE_SECONDS: i64 = 60;
 pub const GATEWAYS: u64 = 2;
 pub const REVISIONS: [&str; 3] = ["aaaaaaaa", "bbbbbbbb", "cccccccc"];
 
-/// A shard's process, as the world knows it and as membership may hear of it.
+/// The process of a shard.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process {
     ready: bool,
     ready_since: Option<Timestamp>,
     ever_ready: bool,
-    pub links: u64,
+    pub gateway_links: u64,
     pub rooms: u64,
-    /// The routing table it follows.
-    follows: u64,
-    /// Since when it has not been Active.
-    out_since: Option<Timestamp>,
+    /// The version of its routing table.
+    routes_version: u64,
+    /// Since when it has not been active.
+    inactive_since: Option<Timestamp>,
 }
 
 impl Process {
@@ -35,27 +35,26 @@ impl Process {
         (self.ready, self.ever_ready) = (true, true);
     }
 
-    pub fn die(&mut self) {
-        (self.ready, self.ready_since, self.rooms, self.links) = (false, None, 0, 0);
+    pub fn crash(&mut self) {
+        (self.ready, self.ready_since, self.rooms, self.gateway_links) = (false, None, 0, 0);
     }
 }
 
-/// MembershipInput against a world of processes.
 #[derive(Debug)]
-pub struct World {
+pub struct Simulation {
     pub names: ClusterNames,
     pub table: Option<RoutingTable>,
     floor: u64,
     pub desired: u32,
     pub revision: &'static str,
-    pub processes: BTreeMap<Key, Process>,
-    draining: BTreeMap<Key, Timestamp>,
+    pub processes: BTreeMap<ShardKey, Process>,
+    draining: BTreeMap<ShardKey, Timestamp>,
     pub now: Timestamp,
-    /// Entries of tables that had to be made before anything was ready.
-    first: BTreeSet<Key>,
+    /// The entries of tables that were written before any shard was ready.
+    first: BTreeSet<ShardKey>,
 }
 
-impl World {
+impl Simulation {
     pub fn new(desired: u32) -> Self {
         Self {
             names: ClusterNames::new("poker", "demo"),
@@ -85,7 +84,7 @@ impl World {
                 .map(|(k, p)| {
                     (
                         k.clone(),
-                        Seen {
+                        ShardDeployment {
                             ready: p.ready,
                             ready_since: p.ready_since,
                             ever_ready: p.ever_ready,
@@ -93,14 +92,14 @@ impl World {
                     )
                 })
                 .collect(),
-            held: answering
+            drain_statuses: answering
                 .map(|(k, p)| {
                     (
                         k.clone(),
                         DrainStatus {
-                            held: p.rooms,
-                            links: p.links,
-                            routes_version: p.follows,
+                            active: p.rooms,
+                            gateway_links: p.gateway_links,
+                            routes_version: p.routes_version,
                         },
                     )
                 })
@@ -112,48 +111,45 @@ impl World {
         })
     }
 
-    /// One pass of the operator, with what must hold in each.
-    pub fn pass(&mut self) -> MembershipStep {
+    /// Reconciles once, checks the invariants, and returns the deleted Deployments with the step.
+    pub fn reconcile(&mut self) -> (MembershipStep, BTreeSet<ShardKey>) {
         let next = self.next();
-        self.check(&next);
-        let keys: BTreeSet<Key> = next
-            .wanted
+        let keys: BTreeSet<ShardKey> = next
+            .desired
             .iter()
             .map(|id| (*id, self.revision.to_owned()))
             .chain(next.kept.clone())
             .collect();
-        self.processes.retain(|key, _| !next.deleted.contains(key));
+        let is_orphan = |key: &&ShardKey| !keys.contains(*key);
+        let deleted: BTreeSet<ShardKey> = self.processes.keys().filter(is_orphan).cloned().collect();
+        self.check(&next, &deleted);
+        self.processes.retain(|key, _| keys.contains(key));
         for key in &keys {
             self.processes.entry(key.clone()).or_default();
         }
-        assert_eq!(
-            self.processes.keys().cloned().collect::<BTreeSet<_>>(),
-            keys,
-            "every deployment is accounted for"
-        );
         for (key, process) in &mut self.processes {
             let active = next
                 .table
                 .shard(key.0)
                 .is_some_and(|e| e.revision == key.1 && e.state == ShardState::Active);
-            process.out_since = if active {
+            process.inactive_since = if active {
                 None
             } else {
-                process.out_since.or(Some(self.now))
+                process.inactive_since.or(Some(self.now))
             };
         }
         self.floor = self.floor.max(next.table.version);
         self.table = Some(next.table.clone());
         self.draining.clone_from(&next.draining);
-        next
+        (next, deleted)
     }
 
-    fn check(&mut self, next: &MembershipStep) {
+    fn check(&mut self, next: &MembershipStep, deleted: &BTreeSet<ShardKey>) {
         let keys = |t: &RoutingTable| {
             t.shards
                 .iter()
                 .map(|e| (e.id, e.revision.clone()))
-                .collect::<BTreeSet<Key>>()
+                .collect::<BTreeSet<ShardKey>>()
         };
         next.table.validate().unwrap();
         if self.table.is_none() {
@@ -163,41 +159,41 @@ impl World {
         let same = old.as_ref() == Some(&next.table);
         assert!(
             same || next.table.version > self.floor,
-            "a changed table has a higher version than any before"
+            "a changed table has a higher version than all before"
         );
         assert!(
             next.table.shards.iter().any(|e| e.state == ShardState::Active),
-            "somebody owns the teams"
+            "at least one shard is active"
         );
         for entry in &next.table.shards {
             let key = (entry.id, entry.revision.clone());
             let used = self.processes.get(&key).is_some_and(|p| p.ever_ready) || self.first.contains(&key);
             assert!(used, "{key:?} is in the table but was never ready");
             let process = self.processes.get(&key).copied().unwrap_or_default();
-            let entered = old.is_some() && !old.as_ref().is_some_and(|t| keys(t).contains(&key));
-            let waited = process
+            let joined = old.is_some() && !old.as_ref().is_some_and(|t| keys(t).contains(&key));
+            let deadline_passed = process
                 .ready_since
                 .is_none_or(|at| self.now.duration_since(at).as_secs() >= JOIN_DEADLINE_SECONDS);
             assert!(
-                !entered || process.links >= GATEWAYS || waited,
-                "{key:?} entered before the gateways had connected"
+                !joined || process.gateway_links >= GATEWAYS || deadline_passed,
+                "{key:?} joined before the gateways had connected"
             );
             if entry.state == ShardState::Active && !self.first.contains(&key) {
                 assert!(
-                    self.processes.contains_key(&key) && !next.deleted.contains(&key),
-                    "{key:?} has no deployment"
+                    self.processes.contains_key(&key) && !deleted.contains(&key),
+                    "{key:?} has no Deployment"
                 );
             }
         }
         let old_keys = old.as_ref().map(keys).unwrap_or_default();
-        for key in &next.deleted {
+        for key in deleted {
             assert!(
                 !old_keys.contains(key) && !keys(&next.table).contains(key),
                 "{key:?} is still in a table"
             );
             let process = self.processes[key];
             let overdue = process
-                .out_since
+                .inactive_since
                 .is_some_and(|at| self.now.duration_since(at).as_secs() >= DEADLINE_SECONDS);
             assert!(
                 process.rooms == 0 || overdue,
@@ -217,17 +213,17 @@ impl World {
         };
         assert!(
             next.table.shards.iter().filter(switched).count() <= 1,
-            "serving shards are replaced one at a time"
+            "ready shards are replaced one at a time"
         );
     }
 
-    pub fn process(&mut self, index: usize) -> Option<(&Key, &mut Process)> {
+    pub fn process(&mut self, index: usize) -> Option<(&ShardKey, &mut Process)> {
         let length = self.processes.len().max(1);
         self.processes.iter_mut().nth(index % length)
     }
 
-    /// The process learns the newest table, takes rooms when it is Active, else hands over.
-    pub fn follow(&mut self, index: usize) {
+    /// The process gets the newest table. It opens rooms if it is active and hands them over otherwise.
+    pub fn update_table(&mut self, index: usize) {
         let Some(table) = self.table.clone() else { return };
         let Some((key, process)) = self.process(index) else {
             return;
@@ -235,10 +231,10 @@ impl World {
         if !process.ready {
             return;
         }
-        process.follows = table.version;
+        process.routes_version = table.version;
         let address = address(&ClusterNames::new("poker", "demo"), key.0, &key.1);
         if table.addresses().any(|named| named == address) {
-            process.links = GATEWAYS;
+            process.gateway_links = GATEWAYS;
         }
         let active = table
             .shard(key.0)
@@ -256,37 +252,41 @@ impl World {
                 if let Some((_, process)) = self.process(index) {
                     process.become_ready(Timestamp::UNIX_EPOCH);
                 }
-                self.follow(index);
+                self.update_table(index);
             }
             self.now += SignedDuration::from_secs(1);
-            self.pass();
+            self.reconcile();
         }
     }
 }
 
-pub fn running(desired: u32) -> World {
-    let mut world = World::new(desired);
-    world.pass();
-    world.settle();
-    world
+pub fn running(desired: u32) -> Simulation {
+    let mut simulation = Simulation::new(desired);
+    simulation.reconcile();
+    simulation.settle();
+    simulation
 }
 
-pub fn set_ready(world: &mut World, key: (u32, &str), ready: bool) {
-    let now = world.now;
-    let process = world.processes.get_mut(&(key.0, key.1.to_owned())).unwrap();
+pub fn set_ready(simulation: &mut Simulation, key: (u32, &str), ready: bool) {
+    let now = simulation.now;
+    let process = simulation.processes.get_mut(&(key.0, key.1.to_owned())).unwrap();
     match ready {
         true => process.become_ready(now),
-        false => process.die(),
+        false => process.crash(),
     }
 }
 
 /// All gateways connect to a shard.
-pub fn connect(world: &mut World, key: (u32, &str)) {
-    world.processes.get_mut(&(key.0, key.1.to_owned())).unwrap().links = GATEWAYS;
+pub fn connect(simulation: &mut Simulation, key: (u32, &str)) {
+    simulation
+        .processes
+        .get_mut(&(key.0, key.1.to_owned()))
+        .unwrap()
+        .gateway_links = GATEWAYS;
 }
 
-pub fn state(world: &World, id: u32) -> Option<(String, ShardState)> {
-    world
+pub fn state(simulation: &Simulation, id: u32) -> Option<(String, ShardState)> {
+    simulation
         .table
         .as_ref()?
         .shard(id)

@@ -1,0 +1,92 @@
+//! Progressing: the operator is changing the cluster. Reconciling: the cluster has not reached the spec yet.
+
+use poker_operator_api::conditions::reasons;
+
+use super::{ConditionDraft, ConditionInput, Health, as_expected, draft};
+
+impl ConditionInput<'_> {
+    pub(super) fn progressing(&self) -> ConditionDraft {
+        if self.valid.is_err() {
+            return as_expected("waiting for a change of the spec or of an object it refers to");
+        }
+        if let Err(failure) = &self.outcome.applied {
+            let message = format!("{}; the operator will retry", failure.message);
+            return draft(true, failure.reason, message);
+        }
+        let Some(health) = self.health else {
+            return as_expected("nothing to do");
+        };
+        if self.outcome.summary.as_ref().is_some_and(|s| s.paused) {
+            let message = "spec.paused is true: the operator changes nothing until it is false";
+            return draft(false, reasons::PAUSED, message);
+        }
+        rolling_out(health)
+            .or_else(|| scaling(health))
+            .or_else(|| self.draining())
+            .or_else(|| self.starting(health))
+            .unwrap_or_else(|| complete(health))
+    }
+
+    /// The oldest entry in `draining`, and the number of the others.
+    fn draining(&self) -> Option<ConditionDraft> {
+        let first = &self.status.draining.first()?.deployment;
+        let message = match self.status.draining.len() - 1 {
+            0 => format!("{first} is draining before it is deleted"),
+            others => format!("{first} and {others} more are draining before they are deleted"),
+        };
+        Some(draft(true, reasons::DRAINING, message))
+    }
+
+    fn starting(&self, health: &Health) -> Option<ConditionDraft> {
+        let is_starting = !self.was_complete && !health.is_complete();
+        is_starting.then(|| draft(true, reasons::STARTING, "gateways and shards are starting"))
+    }
+
+    pub(super) fn reconciling(&self, progressing: ConditionDraft) -> ConditionDraft {
+        let waits = self.valid.is_ok() && self.health.is_some_and(|h| !h.is_complete());
+        match progressing.status {
+            "False" if waits && progressing.reason == reasons::AS_EXPECTED => {
+                draft(true, reasons::STARTING, "waiting for pods to become ready")
+            }
+            _ => progressing,
+        }
+    }
+}
+
+fn rolling_out(health: &Health) -> Option<ConditionDraft> {
+    let Health {
+        shards_updated,
+        shards_active,
+        shards_desired,
+        gateways_updated,
+        ..
+    } = health;
+    let gateways = if *gateways_updated {
+        "the gateways are updated"
+    } else {
+        "the gateways are being updated"
+    };
+    let message = format!("{shards_updated} of {shards_desired} shards are updated, {gateways}");
+    let is_rolling_out = shards_updated < shards_active || !gateways_updated;
+    is_rolling_out.then(|| draft(true, reasons::ROLLING_OUT, message))
+}
+
+fn scaling(health: &Health) -> Option<ConditionDraft> {
+    let Health {
+        shards_active,
+        shards_desired,
+        ..
+    } = health;
+    let message = format!("{shards_active} of {shards_desired} shards are active in the routing table");
+    (shards_active != shards_desired).then(|| draft(true, reasons::SCALING, message))
+}
+
+fn complete(health: &Health) -> ConditionDraft {
+    if health.servers_outdated.is_empty() {
+        return as_expected("the cluster matches the spec");
+    }
+    let pods = health.servers_outdated.join(" and ");
+    as_expected(&format!(
+        "the cluster matches the spec except for the old settings of {pods}: delete the pod to apply the new settings, which also deletes its data"
+    ))
+}

@@ -1,0 +1,58 @@
+//! The last scaling decision of each component, as the status shows it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use poker_operator_api::status::{ProposalStatus, ScalingStatus};
+use poker_operator_api::{Component, PokerClusterStatus};
+
+use crate::scale::{Reason, ScaleDecision};
+use crate::validate::Validated;
+
+/// The entry of a decision. The old entry stays as long as the decision is the same; its inputs are those of the
+/// time at which it was first made.
+pub fn entry(decision: &ScaleDecision, valid: &Validated, old: &PokerClusterStatus) -> ScalingStatus {
+    let component = decision.component.as_str();
+    let before = old.scaling.iter().find(|s| s.component == component);
+    let kept = before.filter(|before| is_same(before, decision) || shows_last_step(before, decision));
+    ScalingStatus {
+        spec_replicas: spec_replicas(decision.component, valid),
+        ..kept.cloned().unwrap_or_else(|| new_entry(decision))
+    }
+}
+
+fn is_same(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
+    before.desired == decision.replicas && before.reason == decision.reason.as_str()
+}
+
+/// Keeps showing the last step instead of replacing it with "on target".
+fn shows_last_step(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
+    before.desired == decision.replicas
+        && before.current != before.desired
+        && decision.current == decision.replicas
+        && decision.reason == Reason::OnTarget
+}
+
+fn new_entry(decision: &ScaleDecision) -> ScalingStatus {
+    let proposals = decision.proposals.iter().map(|p| ProposalStatus {
+        name: p.name.clone(),
+        value: p.value.clone().or_else(|| p.problem.clone()),
+        replicas: p.replicas,
+    });
+    ScalingStatus {
+        component: decision.component.as_str().to_owned(),
+        current: decision.current,
+        spec_replicas: None,
+        desired: decision.replicas,
+        reason: decision.reason.as_str().to_owned(),
+        message: decision.message.clone(),
+        time: Time(decision.at),
+        proposals: proposals.collect(),
+    }
+}
+
+fn spec_replicas(component: Component, valid: &Validated) -> Option<i32> {
+    match component {
+        Component::Gateway => Some(valid.spec.gateway.replicas),
+        Component::Shard => Some(valid.spec.shards.replicas),
+        _ => None,
+    }
+}
