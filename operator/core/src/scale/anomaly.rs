@@ -23,7 +23,7 @@ pub fn record(measured: &[Measured], memory: &mut ScaleMemory, now: Timestamp) {
     memory
         .newest
         .retain(|name, _| measured.iter().any(|m| m.name == *name));
-    for metric in measured {
+    for metric in measured.iter().filter(|metric| !metric.is_bound) {
         let Some((value, at)) = metric.value else { continue };
         let Some(newest) = memory.newest.get_mut(&metric.name) else {
             let newest = Newest {

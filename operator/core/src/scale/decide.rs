@@ -107,7 +107,17 @@ impl<'a> Assessment<'a> {
     /// The metric with the largest proposal, or `None` if missing samples forbid following any metric.
     fn winner(&self) -> Option<Winner> {
         let proposals: Vec<_> = self.measured.iter().map(|m| m.proposed.clone()).collect();
-        combine::largest(&proposals, self.input.current).ok()
+        combine::largest(&proposals, self.input.current)
+            .ok()
+            .or_else(|| self.raised())
+    }
+
+    /// The metric whose forecast or headroom adds replicas. It may do so while samples are missing.
+    fn raised(&self) -> Option<Winner> {
+        let expected = self.expected.first().filter(|_| !self.is_preview)?;
+        let index = self.measured.iter().position(|m| m.name == expected.metric)?;
+        let replicas = self.input.current;
+        (expected.replicas > replicas).then_some(Winner { index, replicas })
     }
 
     /// The forecast, if it proposes more than the metrics.

@@ -8,6 +8,8 @@ pub struct Demand<'a> {
     pub name: &'a str,
     pub total: f64,
     pub at: Timestamp,
+    /// The total is a lower bound.
+    pub is_bound: bool,
     /// What one replica should serve.
     pub per_replica: f64,
 }

@@ -118,7 +118,9 @@ fn one(
     let planned = cheapest_counts(forecast, demand.per_replica, prices);
     let ledger = memory.cost_ledgers.entry(demand.name.to_owned());
     let ledger = ledger.or_insert_with(|| CostLedger::new(now));
-    ledger.add(with_headroom / demand.per_replica, &planned, window, now);
+    if !demand.is_bound {
+        ledger.add(with_headroom / demand.per_replica, &planned, window, now);
+    }
     let affordable = ledger.affordable().map(|price| planned[price]);
     let replicas = affordable.unwrap_or(headroom.replicas);
     if after_fall && headroom.replicas > replicas {
@@ -202,6 +204,7 @@ pub(super) mod tests {
             name: "people",
             total: 150.0,
             at: Timestamp::UNIX_EPOCH,
+            is_bound: false,
             per_replica: 100.0,
         };
         let (mut memory, mut paid) = (ScaleMemory::default(), 0);

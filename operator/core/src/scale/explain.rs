@@ -131,8 +131,9 @@ fn compare(winner: &Measured, explained: &Explained) -> String {
         Some(std::cmp::Ordering::Less) => "are below",
         _ => "are near",
     };
+    let at_least = if winner.is_bound { "at least " } else { "" };
     format!(
-        "{} {name}{per} {relation} the target of {}",
+        "{at_least}{} {name}{per} {relation} the target of {}",
         milli(value),
         milli(target)
     )

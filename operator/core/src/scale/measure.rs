@@ -18,6 +18,8 @@ pub struct Measured {
     pub target: Option<Target>,
     /// The value for the whole component and when it was measured.
     pub value: Option<(f64, Timestamp)>,
+    /// The value is a lower bound: only a part of the pods is in it.
+    pub is_bound: bool,
     pub proposed: Result<metric::Proposal, MetricError>,
 }
 
@@ -34,7 +36,8 @@ pub fn all(input: &ScaleInput, tolerance: Tolerance) -> Vec<Measured> {
 fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured {
     let name = metric.name().to_owned();
     let target = hpa_config::target(metric);
-    let value = usable(input.samples.get(&name));
+    let sample = input.samples.get(&name);
+    let value = usable(sample);
     let reading = match &value {
         Ok((value, _)) => Reading::Values(vec![(value * 1000.0).round() as i64]),
         Err(why) => Reading::Failed(why.clone()),
@@ -47,10 +50,15 @@ fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured
     let proposed = external
         .propose(&scope(input, tolerance))
         .map(|p| keep_direction(p, input.current, target));
+    let (proposed, is_bound) = match sample {
+        Some(Sample::Partial { why, .. }) => (scale_out_only(proposed, input.current, why), true),
+        _ => (proposed, false),
+    };
     Measured {
         name,
         target,
         value: value.ok(),
+        is_bound,
         proposed,
     }
 }
@@ -58,8 +66,13 @@ fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured
 /// A usable value, or why there is none. A missing value is never zero.
 fn usable(sample: Option<&Sample>) -> Result<(f64, Timestamp), String> {
     match sample {
-        Some(Sample::Fresh { value, at, .. }) if value.is_finite() && *value >= 0.0 => Ok((*value, *at)),
-        Some(Sample::Fresh { value, .. }) => Err(format!("the value {value} cannot be used")),
+        Some(Sample::Fresh { value, at, .. } | Sample::Partial { value, at, .. }) => {
+            if value.is_finite() && *value >= 0.0 {
+                Ok((*value, *at))
+            } else {
+                Err(format!("the value {value} cannot be used"))
+            }
+        }
         Some(Sample::Stale { at }) => Err(format!("the last sample is from {at}")),
         Some(Sample::Missing { why }) => Err(why.clone()),
         None => Err("no sample yet".to_owned()),
@@ -100,6 +113,20 @@ fn keep_direction(mut proposed: metric::Proposal, current: i32, target: Option<T
     proposed
 }
 
+/// A lower bound says how many replicas are needed at least. It says nothing about fewer.
+fn scale_out_only(
+    proposed: Result<metric::Proposal, MetricError>,
+    current: i32,
+    why: &str,
+) -> Result<metric::Proposal, MetricError> {
+    let proposed = proposed?;
+    if proposed.replicas > current {
+        Ok(proposed)
+    } else {
+        Err(MetricError::LowerBound(why.to_owned()))
+    }
+}
+
 impl Measured {
     pub fn proposal(&self) -> Proposal {
         Proposal {
@@ -119,6 +146,7 @@ impl Measured {
             name: &self.name,
             total,
             at,
+            is_bound: self.is_bound,
             per_replica: target as f64 / 1000.0,
         })
     }

@@ -16,6 +16,12 @@ pub enum Sample {
         at: Timestamp,
         series: Option<u64>,
     },
+    /// A lower bound: `value` is the sum over only a part of the pods. It can add replicas but never remove one.
+    Partial {
+        value: f64,
+        at: Timestamp,
+        why: String,
+    },
     /// The last value is too old to act on.
     Stale { at: Timestamp },
     /// There is no value; the text says why and becomes part of messages.
@@ -58,15 +64,19 @@ impl Sample {
         }
     }
 
-    /// Missing when fewer series than `ready_pods` went into the value: a sum over a part of the pods is not a small
+    /// Partial when fewer series than `ready_pods` went into the value: a sum over a part of the pods is not a small
     /// sum. More series are no fault: a draining pod may still report.
     pub fn complete(self, ready_pods: u64) -> Sample {
         match self {
             Sample::Fresh {
-                series: Some(series), ..
-            } if series < ready_pods => {
-                Sample::missing(format!("only {series} of {ready_pods} pods are scraped"))
-            }
+                value,
+                at,
+                series: Some(series),
+            } if series < ready_pods => Sample::Partial {
+                value,
+                at,
+                why: format!("only {series} of {ready_pods} pods are scraped"),
+            },
             sample => sample,
         }
     }
@@ -82,6 +92,14 @@ impl Sample {
                     ..
                 },
             ) => value == other && series == others,
+            (
+                Sample::Partial { value, why, .. },
+                Sample::Partial {
+                    value: other,
+                    why: others,
+                    ..
+                },
+            ) => value == other && why == others,
             (Sample::Stale { .. }, Sample::Stale { .. }) => true,
             (one, other) => one == other,
         }
@@ -97,17 +115,22 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_over_a_part_of_the_pods_is_missing() {
+    fn a_sum_over_a_part_of_the_pods_is_a_lower_bound() {
         let sum = |series| Sample::Fresh {
             value: 12.0,
             at: at(0),
             series,
         };
-        let missing = Sample::missing("only 2 of 3 pods are scraped");
-        assert_eq!(sum(Some(2)).complete(3), missing);
+        let partial = Sample::Partial {
+            value: 12.0,
+            at: at(0),
+            why: "only 2 of 3 pods are scraped".to_owned(),
+        };
+        assert_eq!(sum(Some(2)).complete(3), partial);
         for series in [Some(3), Some(4), None] {
             assert_eq!(sum(series).complete(3), sum(series));
         }
+        let missing = Sample::missing("gone");
         assert_eq!(missing.clone().complete(3), missing);
     }
 

@@ -6,6 +6,9 @@ use thiserror::Error;
 pub enum MetricError {
     #[error("no metrics returned: {0}")]
     NoMetrics(String),
+    /// The value is a lower bound and too small to add a replica.
+    #[error("{0}")]
+    LowerBound(String),
     #[error("no pods returned by the selector; check that the target has pods")]
     NoPods,
     #[error("did not receive metrics for targeted pods (pods might be unready)")]

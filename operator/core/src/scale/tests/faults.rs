@@ -165,3 +165,57 @@ fn scale_in_works_after_the_source_clock_went_back() {
     let decisions: Vec<i32> = (0..40).map(|_| scene.measure(15, 3800.0).replicas).collect();
     assert_eq!(decisions.last(), Some(&4), "{decisions:?}");
 }
+
+/// A sum over all but one of the pods.
+fn partial(people: f64, at: Timestamp) -> BTreeMap<String, Sample> {
+    let sample = Sample::Partial {
+        value: people,
+        at,
+        why: "only 19 of 20 pods are scraped".to_owned(),
+    };
+    BTreeMap::from([("participants".to_owned(), sample)])
+}
+
+#[test]
+fn a_partial_sum_scales_out_and_never_in() {
+    let mut scene = Scene::new(without_windows(participants(1, 100)), 20).warm();
+    for seconds in [0, 300, 3_600] {
+        let at = scene.now + SignedDuration::from_secs(seconds);
+        let decision = scene.step(seconds, &partial(900.0, at));
+        assert_eq!(
+            (decision.replicas, decision.reason),
+            (20, Reason::MetricsUnavailable),
+            "{}",
+            decision.message
+        );
+        assert!(decision.message.contains("only 19 of 20 pods are scraped"));
+    }
+    for _ in 0..3 {
+        let at = scene.now + SignedDuration::from_secs(15);
+        scene.step(15, &partial(60_000.0, at));
+    }
+    assert_eq!(scene.current, 60);
+    let at = scene.now + SignedDuration::from_secs(15);
+    let decision = scene.step(15, &partial(90_000.0, at));
+    assert_eq!(
+        decision.message,
+        "at least 1,500 participants per shard exceed the target of 1,000: from 60 to 90 shards"
+    );
+}
+
+#[test]
+fn a_partial_sum_starts_panic_and_raises_headroom() {
+    let mut block = without_windows(participants(1, 100));
+    block["panic"] = json!({});
+    let mut scene = Scene::new(block, 4).warm();
+    let at = scene.now + SignedDuration::from_secs(15);
+    let decision = scene.step(15, &partial(20_000.0, at));
+    assert_eq!((decision.replicas, decision.reason), (20, Reason::Panic));
+    let mut block = without_windows(participants(1, 100));
+    block["predictive"] = json!({"mode": "On", "headroomPercent": 50});
+    let mut scene = Scene::new(block, 20).warm();
+    scene.current = 20;
+    let at = scene.now + SignedDuration::from_secs(15);
+    let decision = scene.step(15, &partial(22_500.0, at));
+    assert_eq!((decision.replicas, decision.reason), (34, Reason::Forecast));
+}
