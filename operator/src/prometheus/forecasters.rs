@@ -128,7 +128,7 @@ mod tests {
         let expected = [
             (
                 "shard/participants/60",
-                r#"sum(max by (pod) (poker_shard_participants{namespace="ns",cluster="demo"}))"#,
+                r#"sum(max by (shard) (poker_shard_participants{namespace="ns",cluster="demo"}))"#,
             ),
             ("shard/queue/60", r#"sum(q{c="demo"})"#),
         ];

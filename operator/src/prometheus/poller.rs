@@ -7,7 +7,7 @@ use crate::{
     prometheus::{
         client::{self, Client, QueryError, Range, Series},
         limits,
-        promql::{self, BUILTINS, builtin_sample, custom_sample},
+        promql::{self, BUILTINS, custom_sample},
         sample_store::{PollJob, SampleStore, Source, Subscription},
     },
     triggers::Triggers,
@@ -114,10 +114,17 @@ impl Poller {
             let answer = self
                 .query(&self.client(any), &promql::builtin_query(series))
                 .await;
+            let pods = answer.as_deref().map(promql::pods_by_cluster);
+            let mut pods = pods.unwrap_or_default();
             for (cluster, subscription) in &subscriptions {
-                let stale_after = stale_after(subscription.interval);
-                let sample = builtin_sample(answer.as_deref(), cluster, stale_after);
-                if self.samples.insert(cluster, subscription, builtin.name(), sample) {
+                let metric = builtin.name();
+                let is_new = match pods.remove(cluster) {
+                    Some(pods) => self.samples.insert_pods(cluster, subscription, metric, pods),
+                    None => self
+                        .samples
+                        .insert(cluster, subscription, metric, no_pods(&answer, cluster)),
+                };
+                if is_new {
                     to_reconcile.insert(cluster);
                 }
             }
@@ -221,10 +228,19 @@ impl Poller {
     }
 }
 
+/// The sample of a built-in metric without a pod in the answer.
+fn no_pods(answer: &Result<Vec<Series>, QueryError>, cluster: &ClusterKey) -> Sample {
+    match answer {
+        Ok(answer) => Sample::missing(promql::no_pods(answer, cluster)),
+        Err(error) => Sample::missing(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::{Json, Router, extract::Query, routing::get};
+    use poker_operator_core::scale::pod_sum::ReadyPods;
     use prometheus_client::encoding::text::encode;
     use serde_json::json;
     use tokio::{net::TcpListener, sync::Notify, time::timeout};
@@ -257,7 +273,13 @@ mod tests {
     }
 
     fn vector(values: &[(&str, &str)]) -> Json<serde_json::Value> {
-        let labels = |what| json!({"namespace": "ns", "cluster": "demo", "what": what});
+        let pod =
+            json!({"namespace": "ns", "cluster": "demo", "revision": "0123abcd", "shard": "0", "pod": "a"});
+        let labels = |what: &str| {
+            let mut labels = pod.clone();
+            labels["what"] = what.into();
+            labels
+        };
         let result: Vec<_> = values
             .iter()
             .map(|(what, value)| json!({"metric": labels(what), "value": [1000, value]}))
@@ -265,7 +287,12 @@ mod tests {
         Json(json!({"status": "success", "data": {"resultType": "vector", "result": result}}))
     }
 
-    const BUILTIN: [(&str, &str); 3] = [("sum", "7"), ("oldest", "1000"), ("count", "1")];
+    const BUILTIN: [(&str, &str); 2] = [("value", "7"), ("time", "1000")];
+
+    /// The Deployment of the one pod.
+    fn ready_pods() -> ReadyPods {
+        ReadyPods::from([("demo-shard-0-0123abcd".to_owned(), 1)])
+    }
 
     /// A Prometheus that answers all queries but `slow`, and notifies of each query `quick`.
     async fn prometheus(quick: Arc<Notify>) -> String {
@@ -290,6 +317,7 @@ mod tests {
         let samples = Arc::new(SampleStore::default());
         for (cluster, query) in [("demo", "slow"), ("other", "quick")] {
             samples.subscribe(&key(cluster), subscription(&url, &[("custom", query)]));
+            samples.expect_pods(&key(cluster), "participants", ready_pods(), Instant::now());
         }
         let (triggers, mut triggered) = crate::triggers::queue();
         let stop = CancellationToken::new();

@@ -5,9 +5,12 @@ use crate::{
     prometheus::client::{QueryError, Series},
 };
 use jiff::Timestamp;
-use poker_operator_api::autoscaling::{BuiltinMetric, Metric};
-use poker_operator_core::scale::Sample;
-use std::time::Duration;
+use poker_operator_api::{
+    Component,
+    autoscaling::{BuiltinMetric, Metric},
+};
+use poker_operator_core::scale::{Sample, pod_sum::PodValue};
+use std::{collections::HashMap, time::Duration};
 
 /// The series of the built-in metrics.
 pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
@@ -15,14 +18,14 @@ pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
     (BuiltinMetric::Connections, "poker_gateway_connections"),
 ];
 
-/// Sum, oldest sample and number of pods of every cluster in one answer, all of the same instant. A pod that two jobs
-/// scrape counts once.
+/// Newest value and its time for each pod of every cluster, in one answer. A pod that two jobs scrape has one newest value.
 pub fn builtin_query(series: &str) -> String {
-    let by = "by (namespace, cluster)";
-    let pod = "by (namespace, cluster, pod)";
-    let pods = format!("max {pod} ({series})");
+    let by = "by (namespace, cluster, revision, shard, pod)";
+    let pod = "namespace, cluster, pod";
+    let time = format!("timestamp({series})");
+    let newest = format!("{series} and ({time} == on ({pod}) group_left () max by ({pod}) ({time}))");
     format!(
-        r#"label_replace(sum {by} ({pods}), "what", "sum", "", "") or label_replace(min {by} (max {pod} (timestamp({series}))), "what", "oldest", "", "") or label_replace(count {by} ({pods}), "what", "count", "", "")"#
+        r#"label_replace(max {by} ({newest}), "what", "value", "", "") or label_replace(max {by} ({time}), "what", "time", "", "")"#
     )
 }
 
@@ -32,10 +35,15 @@ pub fn history_query(metric: &Metric, cluster: &ClusterKey) -> Option<String> {
         return Some(render_query(&promql.query, cluster));
     }
     let mut builtins = BUILTINS.iter();
-    let (_, series) = builtins.find(|(builtin, _)| Some(*builtin) == metric.builtin)?;
+    let (builtin, series) = builtins.find(|(builtin, _)| Some(*builtin) == metric.builtin)?;
+    // Pods that replaced each other in one shard are not added up.
+    let part = match builtin {
+        BuiltinMetric::Participants => "shard",
+        BuiltinMetric::Connections => "pod",
+    };
     let ClusterKey { namespace, name } = cluster;
     Some(format!(
-        r#"sum(max by (pod) ({series}{{namespace="{namespace}",cluster="{name}"}}))"#
+        r#"sum(max by ({part}) ({series}{{namespace="{namespace}",cluster="{name}"}}))"#
     ))
 }
 
@@ -46,28 +54,75 @@ pub fn render_query(query: &str, cluster: &ClusterKey) -> String {
         .replace("$cluster", &cluster.name)
 }
 
-/// The sample of one cluster in the answer to [`builtin_query`].
-pub fn builtin_sample(
-    answer: Result<&[Series], &QueryError>,
-    cluster: &ClusterKey,
-    stale_after: Duration,
-) -> Sample {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return Sample::missing(error.to_string()),
+/// The pods of one cluster in an answer to [`builtin_query`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodAnswer {
+    /// The time at which the query was evaluated, by the clock of the Prometheus.
+    pub queried: Timestamp,
+    pub values: Vec<PodValue>,
+}
+
+/// The pods in an answer to [`builtin_query`], by cluster. Series without a label that the app sets are left out.
+pub fn pods_by_cluster(answer: &[Series]) -> HashMap<ClusterKey, PodAnswer> {
+    let mut times: HashMap<[&str; 3], f64> = HashMap::new();
+    let (values, others): (Vec<_>, Vec<_>) =
+        answer.iter().partition(|series| label(series, "what") == "value");
+    times.extend(others.iter().map(|series| (identity(series), series.value)));
+    let mut clusters: HashMap<ClusterKey, PodAnswer> = HashMap::new();
+    for series in values {
+        let key = ClusterKey::new(label(series, "namespace"), label(series, "cluster"));
+        let Some(value) = pod_value(series, &key, times.get(&identity(series))) else {
+            continue;
+        };
+        let of = clusters.entry(key).or_insert_with(|| PodAnswer {
+            queried: series.at,
+            values: Vec::new(),
+        });
+        of.values.push(value);
+    }
+    clusters
+}
+
+fn pod_value(series: &Series, cluster: &ClusterKey, seconds: Option<&f64>) -> Option<PodValue> {
+    let (names, revision) = (cluster.object_names(), label(series, "revision"));
+    let deployment = match label(series, "shard") {
+        "" => names.gateway(revision),
+        shard => names.shard(shard.parse().ok()?, revision),
     };
-    let find = |what: &str| {
-        let label = |series: &Series, name: &str| series.labels.get(name).cloned().unwrap_or_default();
-        answer.iter().find(|series| {
-            label(series, "what") == what
-                && label(series, "namespace") == cluster.namespace
-                && label(series, "cluster") == cluster.name
-        })
+    Some(PodValue {
+        deployment,
+        pod: label(series, "pod").to_owned(),
+        value: series.value,
+        at: Timestamp::from_millisecond((seconds? * 1000.0) as i64).ok()?,
+    })
+}
+
+/// Why an answer to [`builtin_query`] has no pod of a cluster.
+pub fn no_pods(answer: &[Series], cluster: &ClusterKey) -> String {
+    let prefixes = [Component::Gateway, Component::Shard].map(|of| format!("{}-{of}-", cluster.name));
+    let is_ours = |series: &&Series| {
+        let pod = label(series, "pod");
+        label(series, "namespace") == cluster.namespace
+            && prefixes.iter().any(|prefix| pod.starts_with(prefix))
     };
-    let (Some(sum), Some(oldest), Some(count)) = (find("sum"), find("oldest"), find("count")) else {
-        return Sample::missing("Prometheus has no finite value of it: check that it scrapes the pods");
-    };
-    sample(sum, Some(oldest.value), Some(count.value as u64), stale_after)
+    match answer.iter().find(is_ours) {
+        Some(series) if label(series, "cluster") != cluster.name => format!(
+            "the series of pod {} has the label cluster={:?} instead of {:?}: let Prometheus keep the labels of the \
+             pods (honor_labels: true)",
+            label(series, "pod"),
+            label(series, "cluster"),
+            cluster.name
+        ),
+        _ => "Prometheus has no finite value of it: check that it scrapes the pods".to_owned(),
+    }
+}
+
+fn label<'a>(series: &'a Series, name: &str) -> &'a str {
+    series.labels.get(name).map_or("", String::as_str)
+}
+
+fn identity(series: &Series) -> [&str; 3] {
+    ["namespace", "cluster", "pod"].map(|name| label(series, name))
 }
 
 /// The sample of a custom query: its value, and the answer to `timestamp()` of the query.
@@ -82,19 +137,19 @@ pub fn custom_sample(
         Err(error) => return Sample::missing(error.to_string()),
     };
     match value {
-        [one] => sample(one, measured, None, stale_after),
+        [one] => sample(one, measured, stale_after),
         [] => Sample::missing("the query gives no finite value"),
         many => Sample::missing(QueryError::SeveralSeries(many.len()).to_string()),
     }
 }
 
 /// The sample of a value that was measured at `measured`, in seconds since 1970 by the clock of the Prometheus.
-fn sample(value: &Series, measured: Option<f64>, series: Option<u64>, stale_after: Duration) -> Sample {
+fn sample(value: &Series, measured: Option<f64>, stale_after: Duration) -> Sample {
     let queried = value.at;
     let at = measured
         .and_then(|seconds| Timestamp::from_millisecond((seconds * 1000.0) as i64).ok())
         .unwrap_or(queried);
-    Sample::aged(value.value, at, queried, series, stale_after)
+    Sample::aged(value.value, at, queried, None, stale_after)
 }
 
 #[cfg(test)]
@@ -115,13 +170,16 @@ mod tests {
         }
     }
 
-    fn answer(cluster: &str, oldest: f64) -> Vec<Series> {
-        let labels = |what: &'static str| [("namespace", "ns"), ("cluster", cluster), ("what", what)];
-        vec![
-            series(&labels("sum"), 12.0),
-            series(&labels("oldest"), oldest),
-            series(&labels("count"), 3.0),
-        ]
+    fn pod(what: &str, cluster: &str, shard: &str, pod: &str, value: f64) -> Series {
+        let labels = [
+            ("what", what),
+            ("namespace", "ns"),
+            ("cluster", cluster),
+            ("revision", "0123abcd"),
+            ("shard", shard),
+            ("pod", pod),
+        ];
+        series(&labels, value)
     }
 
     fn key() -> ClusterKey {
@@ -129,42 +187,47 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_of_a_builtin_is_that_of_its_cluster() {
-        let at = Timestamp::from_second(990).unwrap();
-        let fresh = Sample::Fresh {
-            value: 12.0,
-            at,
-            series: Some(3),
+    fn an_answer_has_value_and_time_of_every_pod() {
+        let answer = [
+            pod("value", "demo", "3", "a", 12.0),
+            pod("time", "demo", "3", "a", 990.5),
+            pod("value", "other", "", "b", 7.0),
+            pod("time", "other", "", "b", 991.0),
+            pod("value", "demo", "4", "without-time", 1.0),
+            pod("value", "demo", "x", "no-shard", 1.0),
+            pod("time", "demo", "x", "no-shard", 1.0),
+        ];
+        let value = |deployment: &str, pod: &str, value, millisecond| PodAnswer {
+            queried: Timestamp::from_second(1_000).unwrap(),
+            values: vec![PodValue {
+                deployment: deployment.to_owned(),
+                pod: pod.to_owned(),
+                value,
+                at: Timestamp::from_millisecond(millisecond).unwrap(),
+            }],
         };
-        assert_eq!(builtin_sample(Ok(&answer("demo", 990.0)), &key(), AFTER), fresh);
-        assert!(matches!(
-            builtin_sample(Ok(&answer("other", 990.0)), &key(), AFTER),
-            Sample::Missing { .. }
-        ));
-        assert!(matches!(
-            builtin_sample(Ok(&[]), &key(), AFTER),
-            Sample::Missing { .. }
-        ));
-        assert!(matches!(
-            builtin_sample(Err(&QueryError::Timeout), &key(), AFTER),
-            Sample::Missing { .. }
-        ));
-        let old = Timestamp::from_second(900).unwrap();
-        assert_eq!(
-            builtin_sample(Ok(&answer("demo", 900.0)), &key(), AFTER),
-            Sample::Stale { at: old }
-        );
+        let expected = HashMap::from([
+            (key(), value("demo-shard-3-0123abcd", "a", 12.0, 990_500)),
+            (
+                ClusterKey::new("ns", "other"),
+                value("other-gateway-0123abcd", "b", 7.0, 991_000),
+            ),
+        ]);
+        assert_eq!(pods_by_cluster(&answer), expected);
     }
 
     #[test]
-    fn a_builtin_without_one_of_its_parts_is_missing() {
-        for part in 0..3 {
-            let mut answer = answer("demo", 990.0);
-            answer.remove(part); // a NaN is left out by the parser
-            assert!(matches!(
-                builtin_sample(Ok(&answer), &key(), AFTER),
-                Sample::Missing { .. }
-            ));
+    fn a_renamed_cluster_label_is_named() {
+        let renamed = [pod("value", "prod-eu", "0", "demo-shard-0-0123abcd-x", 12.0)];
+        let why = no_pods(&renamed, &key());
+        assert!(
+            why.contains(r#"has the label cluster="prod-eu" instead of "demo""#),
+            "{why}"
+        );
+        let foreign = [pod("value", "prod-eu", "0", "game-shard-0-0123abcd-x", 12.0)];
+        for answer in [&foreign[..], &[]] {
+            let why = no_pods(answer, &key());
+            assert!(why.contains("check that it scrapes the pods"), "{why}");
         }
     }
 

@@ -1,12 +1,16 @@
 //! The newest samples of all clusters. Subscriptions go in, the poller inserts samples, and reconciles read them
 //! without waiting for a Prometheus.
 
-use super::limits;
+use super::{limits, promql::PodAnswer};
 use crate::cluster_key::ClusterKey;
 use jiff::Timestamp;
 use poker_operator_core::{
     hash::fingerprint,
-    scale::{Sample, stale_after},
+    scale::{
+        Sample,
+        pod_sum::{PodSum, ReadyPods},
+        stale_after,
+    },
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -97,6 +101,23 @@ struct CachedSample {
     received: Instant,
 }
 
+/// A built-in metric: the recent samples of its pods.
+#[derive(Default)]
+struct CachedSum {
+    sum: PodSum,
+    /// When the newest answer was evaluated, by the clock of the Prometheus, and when it arrived.
+    answered: Option<(Timestamp, Instant)>,
+}
+
+impl CachedSum {
+    /// The present time by the clock of the Prometheus.
+    fn now(&self, now: Instant) -> Option<Timestamp> {
+        let (queried, received) = self.answered?;
+        let passed = now.saturating_duration_since(received);
+        queried.checked_add(passed).ok()
+    }
+}
+
 /// The query of the past of a metric: when it ran last, and its answer until it is taken.
 struct HistoryFetch {
     requested: Instant,
@@ -110,6 +131,8 @@ struct Entry {
     /// That of the subscription.
     source: Source,
     samples: HashMap<String, CachedSample>,
+    /// Built-in metrics. One whose last query failed has a missing sample besides.
+    sums: HashMap<&'static str, CachedSum>,
     histories: HashMap<String, HistoryFetch>,
 }
 
@@ -119,6 +142,7 @@ impl Entry {
             source: subscription.source(),
             subscription,
             samples: HashMap::new(),
+            sums: HashMap::new(),
             histories: HashMap::new(),
         }
     }
@@ -130,7 +154,41 @@ impl Entry {
         let new = &self.subscription;
         self.source = new.source();
         self.samples.retain(|metric, _| new.same_metric(&old, metric));
+        self.sums.retain(|metric, _| new.same_metric(&old, metric));
         self.histories.retain(|metric, _| new.same_history(&old, metric));
+    }
+
+    /// Whether an answer to `polled` is one to the present query and token.
+    fn accepts(&self, polled: &Subscription, metric: &str) -> bool {
+        self.subscription.token == polled.token && self.subscription.same_metric(polled, metric)
+    }
+
+    /// Whether a new sample leads to decisions.
+    fn triggers(&self, before: &Sample, sample: &Sample) -> bool {
+        self.subscription.triggers_reconcile && !before.is_same_for_decisions(sample)
+    }
+
+    fn read(&self, metric: &str, now: Instant) -> Sample {
+        let stale_after = stale_after(self.subscription.interval);
+        let (sample, received) = match (self.samples.get(metric), self.sums.get(metric)) {
+            (Some(cached), _) => (cached.sample.clone(), cached.received),
+            (
+                None,
+                Some(CachedSum {
+                    sum,
+                    answered: Some((_, received)),
+                }),
+            ) => (sum.sample(stale_after), *received),
+            _ => return Sample::missing("its query has not run yet"),
+        };
+        match sample {
+            Sample::Fresh { at, .. } | Sample::Partial { at, .. }
+                if now.saturating_duration_since(received) > stale_after =>
+            {
+                Sample::Stale { at }
+            }
+            sample => sample,
+        }
     }
 
     /// Whether a query of the past has to run now: it has not run, or failed some time ago.
@@ -180,36 +238,65 @@ impl SampleStore {
     pub fn read(&self, cluster: &ClusterKey, metric: &str, now: Instant) -> Sample {
         let clusters = self.lock();
         let entry = clusters.get(cluster);
-        let Some((entry, cached)) = entry.and_then(|entry| Some((entry, entry.samples.get(metric)?))) else {
-            return Sample::missing("its query has not run yet");
-        };
-        let stale_after = stale_after(entry.subscription.interval);
-        match &cached.sample {
-            Sample::Fresh { at, .. } if now.duration_since(cached.received) > stale_after => {
-                Sample::Stale { at: *at }
-            }
-            sample => sample.clone(),
+        entry.map_or_else(
+            || Sample::missing("its query has not run yet"),
+            |entry| entry.read(metric, now),
+        )
+    }
+
+    /// Sets which pods count in a built-in metric.
+    pub fn expect_pods(&self, cluster: &ClusterKey, metric: &'static str, ready: ReadyPods, now: Instant) {
+        let mut clusters = self.lock();
+        if let Some(entry) = clusters.get_mut(cluster) {
+            let cached = entry.sums.entry(metric).or_default();
+            let now = cached.now(now);
+            cached.sum.expect(ready, now);
         }
+    }
+
+    /// Keeps the pods in an answer to the query of a built-in metric, as [`Self::insert`] does.
+    pub fn insert_pods(
+        &self,
+        cluster: &ClusterKey,
+        polled: &Subscription,
+        metric: &'static str,
+        answer: PodAnswer,
+    ) -> bool {
+        let mut clusters = self.lock();
+        let Some(entry) = clusters
+            .get_mut(cluster)
+            .filter(|entry| entry.accepts(polled, metric))
+        else {
+            return false;
+        };
+        let now = Instant::now();
+        let before = entry.read(metric, now);
+        let cached = entry.sums.entry(metric).or_default();
+        cached.sum.insert(answer.values, answer.queried);
+        cached.answered = Some((answer.queried, now));
+        entry.samples.remove(metric);
+        entry.triggers(&before, &entry.read(metric, now))
     }
 
     /// Keeps a sample that was polled for the subscription `polled`, unless the cluster has another query or token by
     /// now: an old token may be the reason why a sample is missing. True when the sample has to trigger a reconcile.
     pub fn insert(&self, cluster: &ClusterKey, polled: &Subscription, metric: &str, sample: Sample) -> bool {
         let mut clusters = self.lock();
-        let Some(entry) = clusters.get_mut(cluster) else {
+        let Some(entry) = clusters
+            .get_mut(cluster)
+            .filter(|entry| entry.accepts(polled, metric))
+        else {
             return false;
         };
-        let current = &entry.subscription;
-        if current.token != polled.token || !current.same_metric(polled, metric) {
-            return false;
-        }
-        let new = CachedSample {
-            sample: sample.clone(),
-            received: Instant::now(),
+        let now = Instant::now();
+        let before = entry.read(metric, now);
+        let triggers = entry.triggers(&before, &sample);
+        let cached = CachedSample {
+            sample,
+            received: now,
         };
-        let before = entry.samples.insert(metric.to_owned(), new);
-        let is_new = before.is_none_or(|before| !before.sample.is_same_for_decisions(&sample));
-        is_new && entry.subscription.triggers_reconcile
+        entry.samples.insert(metric.to_owned(), cached);
+        triggers
     }
 
     /// Metrics of this source whose query of the past has to run now, with the subscription that has the query. They

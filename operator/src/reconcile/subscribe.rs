@@ -7,17 +7,18 @@ use crate::{
     kafka::topic_manager::Topic,
     prometheus::{forecasters, promql::render_query, sample_store::Subscription},
 };
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use poker_operator_api::{
-    Component, PokerCluster, autoscaling::BuiltinMetric, common::SecretKeyRef, names::LABEL_COMPONENT,
-    prometheus::Prometheus,
+    Component, PokerCluster, autoscaling::BuiltinMetric, common::SecretKeyRef, prometheus::Prometheus,
 };
 use poker_operator_core::{
     observed::{LiveChildren, MetricSamples, TopicObserved},
+    plan::{active_shard_pods, gateway_pods},
     scale::{
         Forecasts, Sample,
         metric_keys::{autoscaling_specs, custom_metric_key},
+        pod_sum::ReadyPods,
     },
     status,
     validate::secret_missing,
@@ -42,7 +43,7 @@ pub async fn subscribe(
     live: &LiveChildren,
 ) -> Subscribed {
     let metrics_error = subscribe_metrics(ctx, cluster, key).await.err();
-    let metrics = samples(ctx, cluster, key, &live.deployments, metrics_error.as_deref());
+    let metrics = samples(ctx, cluster, key, live, metrics_error.as_deref());
     let specs = autoscaling_specs(cluster);
     Subscribed {
         forecasts: forecasters::update(&mut memory.forecasters, &ctx.samples, key, &specs, &metrics),
@@ -135,7 +136,7 @@ fn samples(
     ctx: &Context,
     cluster: &PokerCluster,
     key: &ClusterKey,
-    deployments: &[Deployment],
+    live: &LiveChildren,
     metrics_error: Option<&str>,
 ) -> MetricSamples {
     let mut samples = MetricSamples::new();
@@ -147,39 +148,26 @@ fn samples(
         Some(why) => Sample::missing(why),
         None => ctx.samples.read(key, metric, now),
     };
-    let builtin = |metric: BuiltinMetric, source: Component| {
-        let sample = read(metric.name());
-        (
-            metric.name().to_owned(),
-            sample.complete(ready_pods(deployments, source)),
-        )
+    let names = key.object_names();
+    let builtin = |metric: BuiltinMetric, pods: ReadyPods| {
+        ctx.samples.expect_pods(key, metric.name(), pods, now);
+        (metric.name().to_owned(), read(metric.name()))
     };
+    let builtins = BTreeMap::from([
+        builtin(BuiltinMetric::Participants, active_shard_pods(live, &names)),
+        builtin(BuiltinMetric::Connections, gateway_pods(live, &names)),
+    ]);
     for component in [Component::Gateway, Component::Shard] {
-        let of = samples.entry(component).or_default();
-        of.extend([
-            builtin(BuiltinMetric::Participants, Component::Shard),
-            builtin(BuiltinMetric::Connections, Component::Gateway),
-        ]);
+        samples.insert(component, builtins.clone());
     }
     for (component, block) in autoscaling_specs(cluster) {
         let of = samples.entry(component).or_default();
         for promql in block.metrics.iter().filter_map(|metric| metric.promql.as_ref()) {
             let sample = read(&custom_metric_key(component, &promql.name));
-            of.insert(promql.name.clone(), sample.complete(0));
+            of.insert(promql.name.clone(), sample);
         }
     }
     samples
-}
-
-fn ready_pods(deployments: &[Deployment], component: Component) -> u64 {
-    let of = deployments.iter().filter(|deployment| {
-        deployment
-            .labels()
-            .get(LABEL_COMPONENT)
-            .is_some_and(|label| label == component.as_str())
-    });
-    let ready = of.filter_map(|deployment| deployment.status.as_ref()?.ready_replicas);
-    ready.filter_map(|ready| u64::try_from(ready).ok()).sum()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use poker_routing::{RoutingTable, ShardState};
 use crate::build::ROUTES_KEY;
 use crate::membership::shards::ShardKey;
 use crate::observed::{LiveChildren, Observed};
+use crate::scale::pod_sum::ReadyPods;
 
 /// The Deployments whose drain status the operator needs.
 pub fn drains(live: &LiveChildren, names: &ClusterNames) -> Vec<String> {
@@ -46,6 +47,28 @@ pub(crate) fn serving<'a>(live: &'a LiveChildren, names: &ClusterNames) -> Optio
 pub(crate) fn active(names: &ClusterNames, table: &RoutingTable) -> Vec<String> {
     let active = table.shards.iter().filter(|e| e.state == ShardState::Active);
     active.map(|e| names.shard(e.id, &e.revision)).collect()
+}
+
+/// The shards whose people count: those that the routing table has as Active, of the revision in the table.
+pub fn active_shard_pods(live: &LiveChildren, names: &ClusterNames) -> ReadyPods {
+    let table = live_table(live, names).unwrap_or_default();
+    let active = active(names, &table).into_iter();
+    active
+        .map(|name| {
+            let ready = live.deployment(&name).map_or(0, ready);
+            (name, u64::try_from(ready).unwrap_or(0))
+        })
+        .collect()
+}
+
+/// The gateways whose connections count: all, because a connection stays on a gateway that drains.
+pub fn gateway_pods(live: &LiveChildren, names: &ClusterNames) -> ReadyPods {
+    let gateways = live.deployments.iter().filter_map(|deployment| {
+        let name = deployment.metadata.name.clone()?;
+        names.parse_gateway(&name)?;
+        Some((name, u64::try_from(ready(deployment)).unwrap_or(0)))
+    });
+    gateways.collect()
 }
 
 pub(super) fn shard_key(names: &ClusterNames, name: &str) -> Option<ShardKey> {

@@ -14,8 +14,8 @@ use poker_operator_api::Component;
 use poker_routing::{RoutingTable, ShardRoute, ShardState};
 
 use live::count;
-pub use live::drains;
 pub(crate) use live::{active, live_table, ready, serving};
+pub use live::{active_shard_pods, drains, gateway_pods};
 
 use crate::children::Children;
 use crate::limits::RESYNC_INTERVAL;

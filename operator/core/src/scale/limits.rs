@@ -38,3 +38,9 @@ pub const FORECAST_REPLICAS_MAX: i32 = 1_000;
 pub const COST_SECONDS: f64 = 86_400.0;
 /// How far a cron expression is searched in either direction. Contains every date of a leap-year cycle.
 pub const CRON_SEARCH_DAYS_MAX: i32 = 366 * 5;
+/// Samples in memory for each pod: more than [`POD_SCRAPES_MISSED`].
+pub const POD_SAMPLES_COUNT_MAX: usize = 8;
+/// A pod counts as not scraped once another pod was scraped this many times since.
+pub const POD_SCRAPES_MISSED: usize = 3;
+/// Rooms have moved this long after the routing table changed. It also covers differences between clocks.
+pub const ROOMS_MOVED_WITHIN: SignedDuration = SignedDuration::from_secs(2);

@@ -23,6 +23,7 @@ mod measure;
 mod memory;
 pub mod metric_keys;
 mod panic;
+pub mod pod_sum;
 #[cfg(test)]
 mod properties;
 mod replica_cost;

@@ -17,11 +17,7 @@ pub enum Sample {
         series: Option<u64>,
     },
     /// A lower bound: `value` is the sum over only a part of the pods. It can add replicas but never remove one.
-    Partial {
-        value: f64,
-        at: Timestamp,
-        why: String,
-    },
+    Partial { value: f64, at: Timestamp, why: String },
     /// The last value is too old to act on.
     Stale { at: Timestamp },
     /// There is no value; the text says why and becomes part of messages.

@@ -193,7 +193,9 @@ impl<'a> Controller<'a> {
             };
         }
         let sample = match sample {
-            Sample::Partial { .. } | Sample::Stale { .. } | Sample::Missing { .. } if self.missing_as_zero => {
+            Sample::Partial { .. } | Sample::Stale { .. } | Sample::Missing { .. }
+                if self.missing_as_zero =>
+            {
                 Sample::fresh(0.0, now)
             }
             sample => sample,
