@@ -70,7 +70,7 @@ fn warmup(cpu_initialization_seconds: i64, initial_readiness_delay_seconds: i64)
 
 fn failed(error: &MetricError) -> Value {
     let class = match error {
-        MetricError::NoMetrics(_) => "no_metrics",
+        MetricError::NoMetrics(_) | MetricError::LowerBound(_) => "no_metrics",
         MetricError::NoPods | MetricError::NoSamples | MetricError::NoMatchingPods => "no_matching_pods",
         MetricError::MissingRequest { .. } | MetricError::MissingPodRequest { .. } => "missing_request",
         MetricError::ContainerNotFound { .. } => "container_not_found",
