@@ -28,20 +28,55 @@ class InFolder(unittest.TestCase):
         return file
 
 
-class Notes(InFolder):
+UNRELEASED = """# Changelog
+
+## Unreleased
+
+### Fixed
+
+**App**
+- D.
+
+## 1.2.2 - 2026-01-01
+
+### Added
+
+- E.
+"""
+
+
+class Changes(InFolder):
+    def setUp(self) -> None:
+        super().setUp()
+        for name in ("notes", "prepare", "changelog.py"):
+            script = self.write(f"scripts/release/{name}", "")
+            shutil.copy(RELEASE / name, script)
+        self.write("CHANGELOG.md", UNRELEASED)
+
+    def script(self, name: str, *arguments: str) -> subprocess.CompletedProcess:
+        return run(self.folder / "scripts/release" / name, *arguments, PYTHONDONTWRITEBYTECODE="1")
+
     def notes(self, files: dict[str, str]) -> subprocess.CompletedProcess:
-        script = self.folder / "scripts" / "release" / "notes"
-        script.parent.mkdir(parents=True)
-        shutil.copy(RELEASE / "notes", script)
         for name, text in files.items():
             self.write(f"release-notes/unreleased/{name}", text)
-        return run(script, "1.2.3", "registry.example/poker")
+        return self.script("notes", "1.2.3", "registry.example/poker")
+
+    def prepare(self, *, readme: str = "  version: \"1.2.2\"\n") -> subprocess.CompletedProcess:
+        self.write("Cargo.toml", '[workspace]\nmembers = ["a"]\n\n[workspace.package]\nversion = "1.2.2"\n')
+        self.write("a/Cargo.toml", "[package]\nname = \"a\"\nversion.workspace = true\n")
+        self.write("a/src/lib.rs", "")
+        self.write("README.md", readme)
+        for chart in ("poker-operator", "poker-operator-crds"):
+            self.write(f"charts/{chart}/Chart.yaml", "version: 1.2.2\nappVersion: 1.2.2\n")
+        self.write("release-notes/unreleased/added-c.md", "C.\n")
+        return self.script("prepare", "1.2.3")
 
     def test_each_file_is_an_item_of_the_section_that_its_name_says(self) -> None:
         made = self.notes({"fixed-b.md": "B.\n", "fixed-a.md": "A\ngoes on.\n", "added-c.md": "C.\n"})
         self.assertEqual(made.returncode, 0, made.stderr)
-        self.assertIn("## Added\n\n- C.\n\n## Fixed\n\n- A\n  goes on.\n- B.\n\n## Install", made.stdout)
+        self.assertIn("## Added\n\n- C.\n\n## Fixed\n\n- A\n  goes on.\n- B.\n\n**App**\n- D.\n\n## Install", made.stdout)
         self.assertIn("registry.example/poker/poker-app:1.2.3", made.stdout)
+        self.assertNotIn("E.", made.stdout)
 
     def test_a_file_of_an_unknown_kind_is_refused(self) -> None:
         made = self.notes({"improved-a.md": "A.\n"})
@@ -50,6 +85,32 @@ class Notes(InFolder):
 
     def test_a_file_with_a_heading_is_refused(self) -> None:
         self.assertIn("without a heading", self.notes({"fixed-a.md": "# A\n"}).stderr)
+
+    def test_prepare_moves_what_is_unreleased_and_keeps_the_notes(self) -> None:
+        before = self.notes({"added-c.md": "C.\n"}).stdout
+        made = self.prepare()
+        self.assertEqual(made.returncode, 0, made.stderr)
+        changelog = (self.folder / "CHANGELOG.md").read_text()
+        self.assertRegex(changelog, r"## Unreleased\n\n## 1\.2\.3 - [0-9-]{10}\n\n### Added\n\n- C\.\n\n### Fixed")
+        self.assertTrue(changelog.endswith("- D.\n\n## 1.2.2 - 2026-01-01\n\n### Added\n\n- E.\n"))
+        self.assertEqual(self.notes({}).stdout, before)
+
+    def test_prepare_sets_the_version_everywhere(self) -> None:
+        made = self.prepare()
+        self.assertEqual(made.returncode, 0, made.stderr)
+        for path, text in {
+            "Cargo.toml": 'version = "1.2.3"',
+            "Cargo.lock": 'name = "a"\nversion = "1.2.3"',
+            "README.md": '  version: "1.2.3"',
+            "charts/poker-operator/Chart.yaml": "version: 1.2.3\nappVersion: 1.2.3",
+            "charts/poker-operator-crds/Chart.yaml": "version: 1.2.3\nappVersion: 1.2.3",
+        }.items():
+            self.assertIn(text, (self.folder / path).read_text())
+
+    def test_prepare_refuses_a_place_without_a_version(self) -> None:
+        made = self.prepare(readme="")
+        self.assertEqual(made.returncode, 1)
+        self.assertIn("README.md has 0 lines that match", made.stderr)
 
 
 class Compare(InFolder):
