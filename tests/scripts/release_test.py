@@ -137,6 +137,31 @@ class Compare(InFolder):
         self.assertIn("no artifacts", run(RELEASE / "compare", self.folder / "a", self.folder / "b").stderr)
 
 
+class Reproducible(InFolder):
+    def check(self, recipe: str) -> subprocess.CompletedProcess:
+        """Checks a repository whose release is what the recipe writes into OUT."""
+        for name in ("release/check-reproducible", "release/compare", "step", "version"):
+            shutil.copy(ROOT / "scripts" / name, self.write(f"scripts/{name}", ""))
+        self.write("Cargo.toml", '[workspace.package]\nversion = "1.2.3"\n')
+        self.write("Makefile", f"release-artifacts:\n\tmkdir -p $(OUT)\n\t{recipe}\n")
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+        for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "release")):
+            run("git", "-C", self.folder, *command)
+        return run(self.folder / "scripts/release/check-reproducible", TMPDIR=str(self.folder))
+
+    def test_a_release_without_traces_of_the_build_passes(self) -> None:
+        made = self.check("echo $(VERSION) >$(OUT)/program")
+        self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+        self.assertIn("1 artifacts are the same in both builds", made.stdout)
+        self.assertEqual(list(self.folder.glob("reproducible.*")), [])
+
+    def test_a_release_with_the_folder_of_the_build_fails_and_is_kept(self) -> None:
+        made = self.check("pwd >$(OUT)/program")
+        self.assertEqual(made.returncode, 1)
+        self.assertIn("these artifacts differ", made.stderr)
+        self.assertEqual(len(list(self.folder.glob("reproducible.*/*/program"))), 2)
+
+
 class Sbom(InFolder):
     def test_two_runs_on_two_machines_give_the_same_document(self) -> None:
         printed = []
