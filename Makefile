@@ -16,7 +16,7 @@ WEB := poker-app/web
 # The profile of the programs in build, images, demo and benchmarks: dev compiles faster, release is what is published.
 export PROFILE ?= dev
 
-.PHONY: help demo demo-down test unit integration e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions \
+.PHONY: help demo demo-down test unit integration soak e2e web-test lint fmt gen images cluster-up cluster-down bench-decisions \
 	release-artifacts check-reproducible web build
 
 help: ## Show what each target does
@@ -39,6 +39,10 @@ integration: web ## Tests against real servers: API server, Redis, Kafka, Postgr
 	scripts/need redis-server postgresql openjdk-17-jdk-headless maven
 	scripts/step "Redis, Kafka and PostgreSQL" cargo test --workspace --test play --test servers -- --test-threads=2
 	scripts/step "API server" cargo test --workspace --test apiserver -- --test-threads=4
+
+soak: web ## Tests on real servers that take minutes, such as a fenced Kafka broker
+	scripts/need redis-server postgresql openjdk-17-jdk-headless maven
+	scripts/step "soak" cargo test --workspace --test servers -- --ignored --nocapture
 
 web-test: build ## The page: unit tests, then two browsers against the embedded server
 	cd $(WEB) && npm test

@@ -2,7 +2,7 @@
 //!
 //! Labels are namespace, cluster, revision, pod, and shard on shards; never a team.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::atomic::AtomicU64};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -101,8 +101,7 @@ pub struct ShardMetrics {
     pub commit_seconds: Histogram,
     /// Rooms claimed in the store.
     pub claims: Counter,
-    /// History events that are not yet delivered.
-    pub outbox_events: Gauge,
+    pub outbox: OutboxMetrics,
     commands: Family<Outcome, Counter>,
     handoffs: Family<Reason, Counter>,
 }
@@ -136,11 +135,7 @@ impl ShardMetrics {
             links: gauge(registry, "poker_shard_links", "Gateways connected to this shard"),
             commit_seconds,
             claims: counter(registry, "poker_shard_claims", "Rooms claimed in the store"),
-            outbox_events: gauge(
-                registry,
-                "poker_shard_outbox_events",
-                "History events that are not yet delivered",
-            ),
+            outbox: OutboxMetrics::register(registry),
             commands,
             handoffs,
         }
@@ -154,6 +149,33 @@ impl ShardMetrics {
     /// Counter of rooms that left for one reason: "table", "fenced" or "shutdown".
     pub fn handoffs(&self, reason: &'static str) -> Counter {
         self.handoffs.get_or_create_owned(&Reason { reason })
+    }
+}
+
+#[derive(Clone)]
+pub struct OutboxMetrics {
+    /// History events that are not yet delivered.
+    pub events: Gauge,
+    /// Age of the oldest of them; 0 without any.
+    pub oldest_age_seconds: Gauge<f64, AtomicU64>,
+}
+
+impl OutboxMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let oldest_age_seconds = Gauge::default();
+        registry.register(
+            "poker_shard_outbox_oldest_age_seconds",
+            "Age of the oldest history event that is not yet delivered",
+            oldest_age_seconds.clone(),
+        );
+        Self {
+            events: gauge(
+                registry,
+                "poker_shard_outbox_events",
+                "History events that are not yet delivered",
+            ),
+            oldest_age_seconds,
+        }
     }
 }
 

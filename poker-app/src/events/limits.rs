@@ -12,7 +12,16 @@ pub const OUTBOX_ROOMS_AT_ONCE_MAX: usize = 64;
 pub const OUTBOX_SWEEP_PERIOD: Duration = Duration::from_secs(30);
 /// Pause before a failed batch is sent again.
 pub const OUTBOX_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// While delivery fails, how often the shard logs why and how many events wait.
+pub const OUTBOX_LOG_PERIOD: Duration = Duration::from_secs(30);
+/// How often the age of the oldest event is computed.
+pub const OUTBOX_AGE_PERIOD: Duration = Duration::from_secs(1);
 /// An event that Kafka has not acknowledged after this time is read from the outbox and sent again.
 pub const KAFKA_SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A Kafka client that has not reported on an event after this time has failed.
+pub const KAFKA_ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// A Kafka client for which no event was acknowledged for this long, while events wait, is replaced by a new one.
+pub const KAFKA_STALL_MAX: Duration = Duration::from_secs(20);
 
+const _: () = assert!(KAFKA_SEND_TIMEOUT.as_secs() < KAFKA_ANSWER_TIMEOUT.as_secs());
 const _: () = assert!(OUTBOX_BATCH_EVENTS <= OUTBOX_EVENTS_PER_ROOM_MAX);

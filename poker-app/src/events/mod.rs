@@ -7,7 +7,7 @@ mod kafka;
 mod limits;
 mod outbox;
 
-pub use kafka::{KafkaSink, is_topic_missing};
+pub use kafka::{KafkaSink, is_topic_missing, log_client, log_client_error};
 pub use outbox::{Outbox, OutboxHandle};
 use poker_core::history::HistoryEvent;
 
@@ -23,7 +23,7 @@ pub enum Sink {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    #[error("Kafka rejects history events ({0}); check the brokers and the topic")]
+    #[error("Kafka does not take history events ({0}); check the brokers and the topic")]
     Kafka(#[from] rdkafka::error::KafkaError),
     #[error(transparent)]
     History(#[from] HistoryError),

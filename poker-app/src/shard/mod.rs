@@ -59,9 +59,9 @@ impl Shard {
         let mut tasks = Vec::new();
         let ended = CancellationToken::new();
         let outbox = sink.map(|sink| {
-            let (gauge, local) = (metrics.outbox_events.clone(), local.clone());
+            let (outbox_metrics, local) = (metrics.outbox.clone(), local.clone());
             let is_mine = move |table: &RoutingTable, team: &str| is_first(table, &local, team);
-            let (outbox, handle) = Outbox::new(store.clone(), sink, routes.clone(), is_mine, gauge);
+            let (outbox, handle) = Outbox::new(store.clone(), sink, routes.clone(), is_mine, outbox_metrics);
             tasks.push(tokio::spawn(notify_on_exit(ended.clone(), outbox.run())).abort_handle());
             handle
         });
@@ -98,7 +98,7 @@ impl Shard {
         let mut received = self.links.received();
         while Instant::now() < end && quiet_since.elapsed() < HANDOFF_QUIET {
             tokio::time::sleep(HANDOFF_POLL_PERIOD).await;
-            let busy = self.metrics.rooms.get() > 0 || self.metrics.outbox_events.get() > 0;
+            let busy = self.metrics.rooms.get() > 0 || self.metrics.outbox.events.get() > 0;
             if busy || self.links.received() != received {
                 received = self.links.received();
                 quiet_since = Instant::now();

@@ -154,16 +154,16 @@ impl Store {
         }
     }
 
-    /// Teams whose outbox is not empty.
-    pub async fn outboxes(&self) -> Result<Vec<Arc<str>>, StoreError> {
+    /// Teams whose outbox is not empty, with the number of its events.
+    pub async fn outboxes(&self) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
         match self {
             Store::Redis(store) => store.outboxes().await,
             Store::Redb(store) => store.outboxes().await,
         }
     }
 
-    /// Removes delivered events, by value: a late former owner cannot remove undelivered ones.
-    pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<(), StoreError> {
+    /// Removes delivered events, by value: a late former owner cannot remove undelivered ones. Returns how many are left.
+    pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<u64, StoreError> {
         match self {
             Store::Redis(store) => store.trim(team, delivered).await,
             Store::Redb(store) => store.trim(team, delivered).await,

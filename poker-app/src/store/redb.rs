@@ -103,16 +103,17 @@ impl RedbStore {
         .await
     }
 
-    pub async fn outboxes(&self) -> Result<Vec<Arc<str>>, StoreError> {
+    pub async fn outboxes(&self) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
         self.read(|database| {
             let transaction = database.begin_read().map_err(unavailable)?;
             let outbox = transaction.open_table(OUTBOX).map_err(unavailable)?;
-            let mut teams: Vec<Arc<str>> = Vec::new();
+            let mut teams: Vec<(Arc<str>, u64)> = Vec::new();
             for event in outbox.iter().map_err(unavailable)? {
                 let (key, _) = event.map_err(unavailable)?;
                 let (team, _) = key.value();
-                if teams.last().is_none_or(|last| **last != *team) {
-                    teams.push(team.into());
+                match teams.last_mut() {
+                    Some((last, events)) if **last == *team => *events += 1,
+                    _ => teams.push((team.into(), 1)),
                 }
             }
             Ok(teams)
@@ -120,17 +121,18 @@ impl RedbStore {
         .await
     }
 
-    pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<(), StoreError> {
+    pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<u64, StoreError> {
         let team = team.to_owned();
         let delivered = delivered.to_vec();
         self.write(move |transaction| {
             let mut outbox = transaction.open_table(OUTBOX).map_err(unavailable)?;
             let all = (team.as_str(), 0)..=(team.as_str(), u64::MAX);
             outbox
-                .retain_in(all, |_, event| {
+                .retain_in(all.clone(), |_, event| {
                     !delivered.iter().any(|delivered| delivered == event)
                 })
-                .map_err(unavailable)
+                .map_err(unavailable)?;
+            Ok(outbox.range(all).map_err(unavailable)?.count() as u64)
         })
         .await
     }

@@ -259,7 +259,7 @@ impl RedisStore {
             .await
     }
 
-    pub async fn outboxes(&self) -> Result<Vec<Arc<str>>, StoreError> {
+    pub async fn outboxes(&self) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
         let head = format!("{}:{{", self.prefix);
         let mut teams = Vec::new();
         let mut cursor = 0u64;
@@ -275,10 +275,12 @@ impl RedisStore {
             let (next, keys): (u64, Vec<String>) = self
                 .call(|mut connection| async move { command.query_async(&mut connection).await })
                 .await?;
+            let sizes = self.sizes(&keys).await?;
             let names = keys
                 .iter()
                 .filter_map(|key| key.strip_prefix(&head)?.strip_suffix("}:outbox"));
-            teams.extend(names.map(Arc::from));
+            let found = names.map(Arc::from).zip(sizes);
+            teams.extend(found.filter(|(_, size)| *size > 0));
             cursor = next;
             if cursor == 0 {
                 return Ok(teams);
@@ -286,13 +288,27 @@ impl RedisStore {
         }
     }
 
-    pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<(), StoreError> {
+    /// The lengths of lists.
+    async fn sizes(&self, keys: &[String]) -> Result<Vec<u64>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for key in keys {
+            pipeline.cmd("LLEN").arg(key);
+        }
+        self.run(&pipeline).await
+    }
+
+    pub async fn trim(&self, team: &str, delivered: &[Vec<u8>]) -> Result<u64, StoreError> {
         let key = self.outbox_key(team);
         let mut pipeline = redis::pipe();
         for event in delivered {
             pipeline.cmd("LREM").arg(&key).arg(0).arg(event).ignore();
         }
-        self.run(&pipeline).await
+        pipeline.cmd("LLEN").arg(&key);
+        let [left]: [u64; 1] = self.run(&pipeline).await?;
+        Ok(left)
     }
 }
 

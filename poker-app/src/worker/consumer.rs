@@ -5,8 +5,8 @@ use std::sync::{Arc, mpsc};
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{CommitMode, Consumer as _, ConsumerContext, StreamConsumer},
-    error::KafkaResult,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, StreamConsumer},
+    error::{KafkaError, KafkaResult},
     message::OwnedMessage,
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -14,9 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::limits::{
     WORKER_BATCH_EVENTS_MAX, WORKER_LAG_TIMEOUT, WORKER_LEAVE_TIMEOUT, WORKER_LINGER, WORKER_LOG_PERIOD,
-    WORKER_RETRY_DELAY,
+    WORKER_PROBE_PERIOD, WORKER_PROBE_TIMEOUT, WORKER_RETRY_DELAY,
 };
-use crate::{cli::WorkerArgs, events::is_topic_missing, metrics::WorkerMetrics};
+use crate::{
+    cli::WorkerArgs,
+    events::{is_topic_missing, log_client, log_client_error},
+    metrics::WorkerMetrics,
+};
 
 /// A member of the consumer group.
 pub struct Consumer {
@@ -26,6 +30,8 @@ pub struct Consumer {
     /// former topic and skip everything below it.
     recreated: CancellationToken,
     config: ClientConfig,
+    /// For a client that asks about the group without joining it.
+    probe: ClientConfig,
     metrics: WorkerMetrics,
     topic: String,
 }
@@ -56,10 +62,14 @@ impl Drop for Consumer {
 impl Consumer {
     /// Does not wait for the brokers: reading does.
     pub fn new(args: &WorkerArgs, metrics: WorkerMetrics) -> KafkaResult<Consumer> {
-        let mut config = ClientConfig::new();
-        config
+        let mut probe = ClientConfig::new();
+        probe
             .set("bootstrap.servers", &args.kafka_brokers)
             .set("group.id", &args.kafka_group)
+            .set("client.id", "poker-worker-probe")
+            .set_log_level(RDKafkaLogLevel::Warning);
+        let mut config = probe.clone();
+        config
             .set("client.id", "poker-worker")
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
@@ -81,6 +91,7 @@ impl Consumer {
             client: None,
             recreated: CancellationToken::new(),
             config,
+            probe,
             metrics,
             topic: args.kafka_topic.clone(),
         };
@@ -103,15 +114,11 @@ impl Consumer {
         Ok(())
     }
 
-    /// Reads the recreated topic from its beginning.
-    async fn restart(&mut self) {
-        tracing::warn!(
-            topic = self.topic,
-            "the topic was recreated: reading it from its beginning"
-        );
+    /// Leaves the group and joins it again with a new client. `leaving` runs before the former one is dropped.
+    async fn rejoin(&mut self, leaving: impl FnOnce(&StreamConsumer<Context>) + Send + 'static) {
         if let Some(former) = self.client.take() {
             let left = on_thread(move || {
-                reset_offsets(&former);
+                leaving(&former);
                 drop(former);
             });
             let _ = tokio::time::timeout(WORKER_LEAVE_TIMEOUT, left).await;
@@ -119,6 +126,53 @@ impl Consumer {
         while let Err(error) = self.join() {
             tracing::error!(%error, "cannot create a Kafka client, retrying");
             tokio::time::sleep(WORKER_RETRY_DELAY).await;
+        }
+    }
+
+    /// Reads the recreated topic from its beginning.
+    async fn restart(&mut self) {
+        tracing::warn!(
+            topic = self.topic,
+            "the topic was recreated: reading it from its beginning"
+        );
+        self.rejoin(reset_offsets).await;
+    }
+
+    /// A librdkafka client may get stuck for good, for example when a broker is fenced for a moment and its metadata lists no
+    /// broker.
+    async fn replace(&mut self) {
+        tracing::warn!(
+            topic = self.topic,
+            "events wait in Kafka and none arrives: continuing with a new client"
+        );
+        self.rejoin(|_| {}).await;
+    }
+
+    /// Completes when events have been waiting for this member for [`WORKER_PROBE_PERIOD`]. Call it while none arrives.
+    async fn stalled(&self) {
+        loop {
+            tokio::time::sleep(WORKER_PROBE_PERIOD).await;
+            if self.has_work().await {
+                return tokio::time::sleep(WORKER_PROBE_PERIOD).await;
+            }
+        }
+    }
+
+    /// Whether events wait for this member, or for any member if it has no partition. Asks with another client, because
+    /// this one may be stuck.
+    async fn has_work(&self) -> bool {
+        let assigned = self.client.as_ref().and_then(|client| client.assignment().ok());
+        let assigned: Vec<i32> = assigned.iter().flat_map(partitions).collect();
+        let (config, topic) = (self.probe.clone(), self.topic.clone());
+        match on_thread(move || waiting(&config, &topic)).await {
+            Ok(Ok(waiting)) => waiting
+                .iter()
+                .any(|partition| assigned.is_empty() || assigned.contains(partition)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "cannot ask Kafka whether events wait");
+                false
+            }
+            Err(_) => false,
         }
     }
 
@@ -130,6 +184,7 @@ impl Consumer {
                 // Only between batches: the offsets of a batch belong to the client that read it.
                 () = self.recreated.cancelled() => self.restart().await,
                 message = self.message() => break message,
+                () = self.stalled() => self.replace().await,
             }
         };
         let mut batch = vec![first];
@@ -211,16 +266,45 @@ fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> on
     answer
 }
 
+fn partitions(list: &TopicPartitionList) -> Vec<i32> {
+    list.elements()
+        .iter()
+        .map(|element| element.partition())
+        .collect()
+}
+
+/// Partitions with events that the group has not committed. Blocks.
+fn waiting(config: &ClientConfig, topic: &str) -> KafkaResult<Vec<i32>> {
+    let client: BaseConsumer<Probe> = config.create_with_context(Probe)?;
+    let metadata = client.fetch_metadata(Some(topic), WORKER_PROBE_TIMEOUT)?;
+    let mut all = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        all.add_partition(topic, partition.id());
+    }
+    let mut waiting = Vec::new();
+    for committed in client.committed_offsets(all, WORKER_PROBE_TIMEOUT)?.elements() {
+        let (first, end) = client.fetch_watermarks(topic, committed.partition(), WORKER_PROBE_TIMEOUT)?;
+        if end > next_offset(committed.offset(), first) {
+            waiting.push(committed.partition());
+        }
+    }
+    Ok(waiting)
+}
+
+/// Where a group goes on in a partition whose first event is at `first`.
+fn next_offset(committed: Offset, first: i64) -> i64 {
+    match committed {
+        Offset::Offset(next) => next.max(first),
+        _ => first,
+    }
+}
+
 /// Uncommitted events of the assigned partitions. Blocks.
 fn lag(client: &StreamConsumer<Context>, topic: &str) -> KafkaResult<i64> {
     let mut lag = 0;
     for committed in client.committed(WORKER_LAG_TIMEOUT)?.elements() {
         let (first, end) = client.fetch_watermarks(topic, committed.partition(), WORKER_LAG_TIMEOUT)?;
-        let next = match committed.offset() {
-            Offset::Offset(next) => next,
-            _ => first,
-        };
-        lag += (end - next).max(0);
+        lag += (end - next_offset(committed.offset(), first)).max(0);
     }
     Ok(lag)
 }
@@ -245,10 +329,15 @@ struct Context {
 }
 
 impl ClientContext for Context {
-    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, message: &str) {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_client(level, facility, message);
         if is_topic_recreated(message) {
             self.recreated.cancel();
         }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_client_error(&error, reason);
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -261,6 +350,17 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+/// The context of a client that asks and is dropped: what it fails at is in its answers.
+struct Probe;
+
+impl ClientContext for Probe {
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+impl ConsumerContext for Probe {}
 
 #[cfg(test)]
 mod tests {

@@ -70,7 +70,7 @@ impl World {
         config
     }
 
-    fn sink(&self) -> Sink {
+    pub fn sink(&self) -> Sink {
         Sink::Kafka(KafkaSink::new(&self.kafka.brokers(), TOPIC).unwrap())
     }
 
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// A worker in this process; abort it to crash it.
-    fn worker(&self) -> (JoinHandle<()>, WorkerMetrics) {
+    pub fn worker(&self) -> (JoinHandle<()>, WorkerMetrics) {
         let args = WorkerArgs {
             common: Common {
                 namespace: String::new(),
@@ -122,6 +122,16 @@ impl World {
         assert!(found.iter().all(|round| round.votes.len() == 1));
     }
 
+    /// Waits until the team's history has this round.
+    pub async fn await_round(&self, team: &str, round: u64) {
+        let history = self.history();
+        until("the history arrives", async || {
+            let rounds = history.rounds(team).await.unwrap_or_default();
+            rounds.iter().any(|found| found.round == round)
+        })
+        .await;
+    }
+
     pub async fn count(&self, table: &str) -> i64 {
         let connected = tokio_postgres::connect(&self.postgres.postgres_url(), tokio_postgres::NoTls).await;
         let (client, connection) = connected.unwrap();
@@ -146,7 +156,7 @@ async fn play(link: &mut Link, session: u64, from: u64, to: u64) {
     }
 }
 
-fn revealed(team: &str, epoch: u64, round: u64) -> String {
+pub fn revealed(team: &str, epoch: u64, round: u64) -> String {
     let votes = r#"[{"participant":"0123456789abcdef","name":"Ada","card":"5"}]"#;
     let stats = r#"{"histogram":[],"median":"5","mean":5.0,"agreement":100}"#;
     format!(
@@ -222,12 +232,39 @@ async fn the_embedded_history_is_stored_in_a_file() {
     assert_eq!(history.write(&events).await.unwrap().repeated, 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_between_the_store_and_kafka_repeats_events_and_loses_none() {
-    let world = World::start().await;
-    let store = world.redis.store();
+/// Kafka is unavailable: nobody listens at its port.
+#[tokio::test]
+async fn a_restarted_shard_counts_the_events_that_wait_and_their_age() {
+    const TEAMS: i64 = 3;
+    let redis = Server::redis().await;
+    let store = redis.store();
+    for team in 0..TEAMS {
+        let team = format!("team-{team}");
+        write_events(&store, &team, 1..=20).await;
+    }
+    let sink = Sink::Kafka(KafkaSink::new("127.0.0.1:1", TOPIC).unwrap());
+    let shard = TestShard::start(0, A, store.clone(), Some(sink), table(1, &[(0, A)]));
+    let outbox = &shard.metrics.outbox;
+    until("the events are found", async || {
+        outbox.events.get() == TEAMS * 20 && outbox.oldest_age_seconds.get() > 0.0
+    })
+    .await;
+    // The events were made in 1970; a failed batch has shown it.
+    until("the age is known", async || outbox.oldest_age_seconds.get() > 1e9).await;
+    // The name of a new team and a reveal are counted as well.
+    let mut link = shard.link();
+    link.enter(1, "team-new", 1).await;
+    play(&mut link, 1, 1, 1).await;
+    until("the new events are counted", async || {
+        outbox.events.get() == TEAMS * 20 + 2
+    })
+    .await;
+}
+
+/// Writes a room whose outbox holds these rounds.
+async fn write_events(store: &Store, team: &str, rounds: std::ops::RangeInclusive<u64>) {
     let claim = ClaimRequest {
-        team: "team".into(),
+        team: team.into(),
         table: 1,
         owner: A.into(),
         create: true,
@@ -236,15 +273,22 @@ async fn a_crash_between_the_store_and_kafka_repeats_events_and_loses_none() {
         panic!("refused");
     };
     let write = RoomWrite {
-        team: "team".into(),
+        team: team.into(),
         epoch,
         change: 20,
         table: 1,
         owner: A.into(),
         state: b"{}".to_vec(),
-        history: (1..=20).map(|round| revealed("team", epoch, round)).collect(),
+        history: rounds.map(|round| revealed(team, epoch, round)).collect(),
     };
     store.commit(vec![write]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_between_the_store_and_kafka_repeats_events_and_loses_none() {
+    let world = World::start().await;
+    let store = world.redis.store();
+    write_events(&store, "team", 1..=20).await;
     // Crashes twice after some events reached Kafka and before the store was trimmed.
     for sent in [5, 12] {
         let events = store.outbox("team", sent).await.unwrap();
@@ -277,11 +321,11 @@ async fn a_kafka_outage_blocks_no_vote_and_loses_no_event() {
     world.await_rounds("team", 5).await;
     world.kafka.kill();
     play(&mut link, 1, 6, 30).await;
-    assert!(shard.metrics.outbox_events.get() >= 25);
+    assert!(shard.metrics.outbox.events.get() >= 25);
     world.kafka.restart();
     world.await_rounds("team", 30).await;
     until("the outbox is empty", async || {
-        shard.metrics.outbox_events.get() == 0
+        shard.metrics.outbox.events.get() == 0
     })
     .await;
     until("nothing is behind", async || metrics.lag_events.get() == 0).await;
@@ -359,11 +403,11 @@ async fn a_topic_recreated_during_a_database_outage_is_read_from_its_beginning()
     world.await_rounds("team", 9).await;
     world.postgres.kill();
     play(&mut link, 1, 10, 19).await;
-    until("kafka has it", async || shard.metrics.outbox_events.get() == 0).await;
+    until("kafka has it", async || shard.metrics.outbox.events.get() == 0).await;
     world.delete_topic().await;
     world.make_topic().await;
     play(&mut link, 1, 20, 49).await;
-    until("kafka has it", async || shard.metrics.outbox_events.get() == 0).await;
+    until("kafka has it", async || shard.metrics.outbox.events.get() == 0).await;
     world.postgres.restart();
     let history = world.history();
     until("all events of the recreated topic are stored", async || {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod events;
+mod fenced_broker;
 mod kills;
 mod processes;
 mod redis_faults;

@@ -202,11 +202,12 @@ async fn the_outbox_keeps_events_in_order_until_delivered() {
             assert_eq!(commit(&store, write).await, Committed::Stored);
         }
         assert_eq!(store.outbox("team", 2).await.unwrap(), bytes(&["e1", "e2"]));
-        assert_eq!(store.outboxes().await.unwrap(), [Arc::<str>::from("team")]);
+        assert_eq!(store.outboxes().await.unwrap(), [(Arc::from("team"), 3)]);
         // Trimming a missing event removes no other event.
-        store.trim("team", &bytes(&["e0", "e2"])).await.unwrap();
+        assert_eq!(store.trim("team", &bytes(&["e0", "e2"])).await.unwrap(), 2);
         assert_eq!(store.outbox("team", 9).await.unwrap(), bytes(&["e1", "e3"]));
-        store.trim("team", &bytes(&["e1", "e3"])).await.unwrap();
+        assert_eq!(store.trim("team", &[]).await.unwrap(), 2);
+        assert_eq!(store.trim("team", &bytes(&["e1", "e3"])).await.unwrap(), 0);
         assert!(store.outboxes().await.unwrap().is_empty());
     }
 }

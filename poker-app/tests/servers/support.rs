@@ -37,10 +37,17 @@ use tokio_util::sync::CancellationToken;
 pub const STUCK: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 
+/// A variable of the script that starts a server.
+type Setting = Option<(&'static str, &'static str)>;
+
+/// The broker's heartbeats come later than its session lasts, as without CPU: it is fenced again and again. It answers, but
+/// its metadata lists no broker.
+const FENCED: Setting = Some(("KAFKA_BROKER_HEARTBEAT_INTERVAL_MS", "7000"));
+
 /// A real server of its own folder and port.
 pub struct Server {
     kind: &'static str,
-    fsync: &'static str,
+    setting: Setting,
     child: Child,
     dir: TempDir,
     pub port: u16,
@@ -48,18 +55,18 @@ pub struct Server {
 
 impl Server {
     pub fn start(kind: &'static str) -> Server {
-        Server::with(kind, "always")
+        Server::with(kind, None)
     }
 
-    fn with(kind: &'static str, fsync: &'static str) -> Server {
+    fn with(kind: &'static str, setting: Setting) -> Server {
         let dir = TempDir::new().unwrap();
         // PostgreSQL does not run as root.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(dir.path(), open).unwrap();
-        let (child, port) = spawn(kind, fsync, dir.path(), None);
+        let (child, port) = spawn(kind, setting, dir.path(), None);
         Server {
             kind,
-            fsync,
+            setting,
             child,
             dir,
             port,
@@ -73,7 +80,7 @@ impl Server {
 
     /// Redis with this `appendfsync`.
     pub async fn redis_with(fsync: &'static str) -> Server {
-        let server = Server::with("redis", fsync);
+        let server = Server::with("redis", Some(("REDIS_APPENDFSYNC", fsync)));
         let store = server.store();
         until("redis answers", async || store.ping().await.is_ok()).await;
         server
@@ -115,7 +122,16 @@ impl Server {
 
     /// Restarts with the same folder and port.
     pub fn restart(&mut self) {
-        (self.child, _) = spawn(self.kind, self.fsync, self.dir.path(), Some(self.port));
+        self.restart_with(self.setting);
+    }
+
+    /// Restarts a Kafka whose broker is fenced most of the time.
+    pub fn restart_fenced(&mut self) {
+        self.restart_with(FENCED);
+    }
+
+    fn restart_with(&mut self, setting: Setting) {
+        (self.child, _) = spawn(self.kind, setting, self.dir.path(), Some(self.port));
     }
 }
 
@@ -126,13 +142,13 @@ impl Drop for Server {
     }
 }
 
-fn spawn(kind: &str, fsync: &str, dir: &Path, port: Option<u16>) -> (Child, u16) {
+fn spawn(kind: &str, setting: Setting, dir: &Path, port: Option<u16>) -> (Child, u16) {
     let script = "../tests/servers/start";
     let mut child = Command::new(script)
         .arg(kind)
         .arg(dir)
         .args(port.map(|port| port.to_string()))
-        .env("REDIS_APPENDFSYNC", fsync)
+        .envs(setting)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Engine, Slot, Task, now_ms, outputs::send_moved};
+use super::{Engine, Slot, Task, outputs::send_moved};
 use crate::{
+    clock::now_ms,
     shard::limits::{COMMIT_BYTES_MAX, COMMIT_RETRY_DELAY, COMMIT_ROOMS_MAX, OWNER_CHECK_ROOMS_MAX},
     store::{Committed, Stamp, StoreError},
 };
@@ -105,7 +106,7 @@ impl Engine {
         if let Some(outbox) = &self.outbox
             && !written.history.is_empty()
         {
-            outbox.notify(&written.team, written.history.len() as u64);
+            outbox.added(&written.team, written.history.len() as u64);
         }
         if let Some(since) = written.since {
             self.metrics

@@ -14,7 +14,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -36,7 +36,7 @@ use super::{
     live_room::LiveRoom,
     ownership::LocalShard,
 };
-use crate::{events::OutboxHandle, metrics::ShardMetrics, routes::Routes, store::Store};
+use crate::{clock::now_ms, events::OutboxHandle, metrics::ShardMetrics, routes::Routes, store::Store};
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -336,11 +336,4 @@ async fn answer_of(commit: &mut Option<Commit>) -> CommitAnswer {
         Some(commit) => (&mut commit.answer).await,
         None => std::future::pending().await,
     }
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

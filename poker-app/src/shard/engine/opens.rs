@@ -154,7 +154,7 @@ impl Engine {
                 if let Some(outbox_handle) = &self.outbox
                     && outbox > 0
                 {
-                    outbox_handle.notify(&team, outbox);
+                    outbox_handle.found(&team, outbox);
                 }
                 self.on_owned(team, epoch, answer.table, state, inputs, now_ms);
             }

@@ -8,8 +8,9 @@ use poker_core::{
     protocol::{ErrorMessage, NoticeCode, ServerMessage},
 };
 
-use super::{Engine, Slot, now_ms};
+use super::{Engine, Slot};
 use crate::{
+    clock::now_ms,
     link::ToGateway,
     shard::link_handle::{LinkHandle, gateway_session},
 };
