@@ -36,6 +36,16 @@ pub enum HistoryKind {
     TeamNamed {
         name: String,
     },
+    /// Of a kind that this version does not know: stored as it is, for a version that does.
+    #[serde(untagged)]
+    Unknown(UnknownKind),
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct UnknownKind {
+    pub kind: String,
+    #[serde(flatten)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -90,4 +100,27 @@ pub struct HistoryStats {
     pub mean: Option<f64>,
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub agreement: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_an_unknown_kind_keeps_all_its_fields() {
+        let text = r#"{"team":"blue","createdAtMs":1,"epoch":2,"seq":3,"atMs":4,"kind":"cheered","by":"Ada","times":[1,2]}"#;
+        let event: HistoryEvent = serde_json::from_str(text).unwrap();
+        let HistoryKind::Unknown(unknown) = &event.kind else {
+            panic!("{event:?}");
+        };
+        assert_eq!((event.seq, &*unknown.kind), (3, "cheered"));
+        let original: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_value(&event).unwrap(), original);
+    }
+
+    #[test]
+    fn a_message_without_a_kind_is_no_event() {
+        let text = r#"{"team":"blue","epoch":2,"seq":3,"atMs":4}"#;
+        assert!(serde_json::from_str::<HistoryEvent>(text).is_err());
+    }
 }

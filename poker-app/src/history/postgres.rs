@@ -246,7 +246,8 @@ async fn write_all(
     let inserts = events.iter().map(|event| async move {
         let body = serde_json::to_value(event).unwrap_or_default();
         let (epoch, seq, at) = (big(event.epoch), big(event.seq), big(event.at_ms));
-        let row: [&(dyn ToSql + Sync); 6] = [&event.team, &epoch, &seq, &kind_of(event), &at, &body];
+        let kind = kind_of(event);
+        let row: [&(dyn ToSql + Sync); 6] = [&event.team, &epoch, &seq, &kind, &at, &body];
         transaction.execute(&statements.insert_event, &row).await
     });
     // Polled together, so that the statements are pipelined.
@@ -263,11 +264,12 @@ async fn write_all(
     Ok(written)
 }
 
-fn kind_of(event: &HistoryEvent) -> &'static str {
-    match event.kind {
+fn kind_of(event: &HistoryEvent) -> &str {
+    match &event.kind {
         HistoryKind::RoundRevealed { .. } => "round_revealed",
         HistoryKind::EstimateSaved { .. } => "estimate_saved",
         HistoryKind::TeamNamed { .. } => "team_named",
+        HistoryKind::Unknown(unknown) => &unknown.kind,
     }
 }
 
@@ -320,6 +322,8 @@ async fn project(
                 transaction.execute(&statements.insert_votes, &insert),
             )?;
         }
+        // The version that knows the kind projects the stored events when it migrates the tables.
+        HistoryKind::Unknown(_) => {}
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ pub fn rounds(events: impl IntoIterator<Item = HistoryEvent>) -> Vec<HistoryRoun
             HistoryKind::EstimateSaved { round, card, .. } => {
                 estimates.insert((room, round), card);
             }
-            HistoryKind::TeamNamed { .. } => {}
+            HistoryKind::TeamNamed { .. } | HistoryKind::Unknown(_) => {}
         }
     }
     for (round, card) in estimates {

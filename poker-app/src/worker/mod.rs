@@ -8,7 +8,7 @@ mod limits;
 
 use std::sync::Arc;
 
-use poker_core::history::HistoryEvent;
+use poker_core::history::{HistoryEvent, HistoryKind};
 use rdkafka::{Message, message::OwnedMessage};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,7 @@ pub async fn run(args: WorkerArgs, stop: CancellationToken) -> anyhow::Result<()
     let admin = Admin {
         readiness: readiness.clone(),
         registry: Arc::new(registry),
+        is_live: None,
         drain_status: None,
     };
     let end = CancellationToken::new();
@@ -87,13 +88,22 @@ impl Worker {
         }
     }
 
-    /// The valid events; the others are counted and skipped.
+    /// The valid events, also those of a kind that this version does not know; the others are counted and skipped.
     fn read(&self, batch: &[OwnedMessage]) -> Vec<HistoryEvent> {
         let mut events = Vec::with_capacity(batch.len());
         for message in batch {
-            let event = serde_json::from_slice(message.payload().unwrap_or_default());
+            let event: serde_json::Result<HistoryEvent> =
+                serde_json::from_slice(message.payload().unwrap_or_default());
             match event {
-                Ok(event) => events.push(event),
+                Ok(event) => {
+                    if let HistoryKind::Unknown(unknown) = &event.kind {
+                        tracing::warn!(
+                            kind = unknown.kind,
+                            "stored an event of a kind that this version does not know"
+                        );
+                    }
+                    events.push(event);
+                }
                 Err(_) => {
                     tracing::error!(
                         partition = message.partition(),

@@ -133,13 +133,14 @@ impl World {
     }
 
     pub async fn count(&self, table: &str) -> i64 {
+        self.query(&format!("SELECT count(*) FROM {table}")).await
+    }
+
+    async fn query(&self, query: &str) -> i64 {
         let connected = tokio_postgres::connect(&self.postgres.postgres_url(), tokio_postgres::NoTls).await;
         let (client, connection) = connected.unwrap();
         tokio::spawn(connection);
-        let row = client
-            .query_one(&format!("SELECT count(*) FROM {table}"), &[])
-            .await;
-        row.unwrap().get(0)
+        client.query_one(query, &[]).await.unwrap().get(0)
     }
 }
 
@@ -331,6 +332,22 @@ async fn a_kafka_outage_blocks_no_vote_and_loses_no_event() {
     until("nothing is behind", async || metrics.lag_events.get() == 0).await;
     // 30 rounds and the team's name.
     assert_eq!(world.count("events").await, 31);
+    worker.abort();
+}
+
+/// As after the way back from a version with a new kind of event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_keeps_an_event_of_a_kind_that_it_does_not_know() {
+    let world = World::start().await;
+    let (worker, metrics) = world.worker();
+    let event = r#"{"team":"team","epoch":1,"seq":1,"atMs":1,"kind":"cheered","by":"Ada"}"#;
+    let (delivered, error) = world.sink().deliver("team", &[event.into()]).await;
+    assert_eq!(delivered, 1, "{error:?}");
+    until("the event is stored", async || metrics.events("stored").get() == 1).await;
+    let kept = world
+        .query("SELECT count(*) FROM events WHERE kind = 'cheered' AND body->>'by' = 'Ada'")
+        .await;
+    assert_eq!(kept, 1);
     worker.abort();
 }
 
