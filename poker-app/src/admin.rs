@@ -32,6 +32,8 @@ pub struct DrainStatus {
 pub struct Admin {
     pub readiness: Readiness,
     pub registry: Arc<Registry>,
+    /// Answers `/live`; `None` for roles that are live as long as they answer.
+    pub is_live: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Answers `/drain-status`; `None` for roles without work to hand off.
     pub drain_status: Option<Arc<dyn Fn() -> DrainStatus + Send + Sync>>,
 }
@@ -47,10 +49,23 @@ pub async fn serve(address: SocketAddr, admin: Admin, stop: CancellationToken) -
 /// The admin routes.
 pub fn router(admin: Admin) -> Router {
     let common = poker_service::admin::router(admin.readiness.clone(), admin.registry.clone());
-    let own = Router::new()
+    // Its own `/live` precedes the common one.
+    Router::new()
+        .route("/live", get(live))
         .route("/drain-status", get(drain_status))
-        .with_state(admin);
-    common.merge(own)
+        .with_state(admin)
+        .fallback_service(common)
+}
+
+async fn live(State(admin): State<Admin>) -> Response {
+    match admin.is_live.is_none_or(|is_live| is_live()) {
+        true => "live\n".into_response(),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the engine does not take turns\n",
+        )
+            .into_response(),
+    }
 }
 
 async fn drain_status(State(admin): State<Admin>) -> Response {
@@ -83,6 +98,7 @@ mod tests {
         let admin = Admin {
             readiness: Readiness::default(),
             registry: Arc::new(registry),
+            is_live: None,
             drain_status: Some(Arc::new(|| DrainStatus {
                 active: 3,
                 gateway_links: 2,
@@ -132,6 +148,16 @@ mod tests {
             assert!(line.contains(part), "{line}");
         }
         assert!(text.contains("poker_shard_commit_seconds_bucket"));
+    }
+
+    #[tokio::test]
+    async fn live_fails_when_the_engine_stands_still() {
+        let (mut admin, _) = admin();
+        assert_eq!(get_text(&admin, "/live").await.0, StatusCode::OK);
+        for (is_live, status) in [(true, StatusCode::OK), (false, StatusCode::SERVICE_UNAVAILABLE)] {
+            admin.is_live = Some(Arc::new(move || is_live));
+            assert_eq!(get_text(&admin, "/live").await.0, status);
+        }
     }
 
     #[tokio::test]

@@ -71,6 +71,7 @@ impl Standalone {
             let admin = Admin {
                 readiness: Readiness::default(),
                 registry: Arc::new(registry),
+                is_live: Some(shard.is_live()),
                 drain_status: Some(Arc::new(gateway.drain_status())),
             };
             tokio::spawn(admin::serve(admin_listen, admin, gateway.ended()));

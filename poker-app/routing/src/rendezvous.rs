@@ -9,20 +9,36 @@ use sha2::{Digest, Sha256};
 
 use crate::table::{RoutingTable, ShardRoute, ShardState};
 
+/// Smaller is preferred. No two shards of a table are equal.
+type Rank = (bool, bool, u64, u32);
+
 impl RoutingTable {
     /// All shards in order of preference: the pinned one, then by the hash; draining ones last.
     pub fn route(&self, team: &str) -> Vec<&ShardRoute> {
-        let pinned = self.pins.get(team);
-        let mut ranked: Vec<(bool, bool, u64, &ShardRoute)> = self
+        let mut ranked: Vec<(Rank, &ShardRoute)> = self
             .shards
             .iter()
-            .map(|shard| {
-                let draining = shard.state == ShardState::Draining;
-                (draining, pinned != Some(&shard.id), distance(team, shard), shard)
-            })
+            .map(|shard| (self.rank(team, shard), shard))
             .collect();
-        ranked.sort_by_key(|&(draining, unpinned, distance, shard)| (draining, unpinned, distance, shard.id));
-        ranked.into_iter().map(|(_, _, _, shard)| shard).collect()
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, shard)| shard).collect()
+    }
+
+    /// The first of [`route`](Self::route).
+    pub fn first(&self, team: &str) -> Option<&ShardRoute> {
+        self.shards.iter().min_by_key(|shard| self.rank(team, shard))
+    }
+
+    /// Whether the team prefers one of these shards to `shard`.
+    pub fn any_preferred(&self, team: &str, rivals: &[ShardRoute], shard: &ShardRoute) -> bool {
+        let rank = self.rank(team, shard);
+        rivals.iter().any(|rival| self.rank(team, rival) < rank)
+    }
+
+    fn rank(&self, team: &str, shard: &ShardRoute) -> Rank {
+        let draining = shard.state == ShardState::Draining;
+        let unpinned = self.pins.get(team) != Some(&shard.id);
+        (draining, unpinned, distance(team, shard), shard.id)
     }
 }
 
@@ -198,6 +214,10 @@ mod tests {
             let mut after = before.clone();
             after.shards.push(shard(99, new));
             for team in &teams {
+                prop_assert_eq!(after.first(team), after.route(team).first().copied());
+                let former = before.first(team).unwrap();
+                let moves = after.first(team) != Some(former);
+                prop_assert_eq!(after.any_preferred(team, &[shard(99, new)], former), moves);
                 let mut with = order(&after, team);
                 with.retain(|&id| id != 99);
                 prop_assert_eq!(with, order(&before, team));

@@ -131,6 +131,7 @@ pub async fn run(args: GatewayArgs, stop: CancellationToken) -> anyhow::Result<(
     let admin = Admin {
         readiness: readiness.clone(),
         registry: Arc::new(registry),
+        is_live: None,
         drain_status: Some(Arc::new(gateway.drain_status())),
     };
     let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));

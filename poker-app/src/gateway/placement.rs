@@ -106,7 +106,7 @@ impl Placement {
     fn follow_table(&mut self, team: &str, attached: bool, input: RoutingInput) {
         self.avoid = None;
         self.leave_by_ms = None;
-        let first = input.table.route(team).first().map(|shard| &*shard.address);
+        let first = input.table.first(team).map(|shard| &*shard.address);
         let Some(at) = &self.at else { return };
         if first == Some(&**at) {
             return;

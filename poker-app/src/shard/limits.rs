@@ -37,12 +37,20 @@ pub const IDLE_ROOM_MS: u64 = 60_000;
 
 /// Inputs taken from the mailbox before a commit is started.
 pub const INPUTS_PER_TURN_MAX: usize = 1_024;
+/// Rooms that are checked against a new routing table at once; the others follow after further inputs.
+pub const RECHECK_ROOMS_PER_TURN: usize = 256;
 /// Inputs that wait for the engine; beyond, links are not read.
 pub const MAILBOX_INPUTS_MAX: usize = 8_192;
 /// Outputs of one room that wait for the store; beyond, commands are refused (`unavailable`).
 pub const PENDING_OUTPUTS_PER_ROOM_MAX: usize = 4_096;
 /// Rooms of a shard; further ones are refused (`unavailable`).
 pub const ROOMS_MAX: usize = 50_000;
+
+/// A shard whose engine has taken no turn for this long answers no pings, so that gateways fail over; it takes a turn at least
+/// every [`ROOM_TIMER_PERIOD`].
+pub const ENGINE_PING_AGE_MAX: Duration = Duration::from_secs(1);
+/// After this time `/live` fails, and Kubernetes restarts the shard.
+pub const ENGINE_LIVE_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// Frames and bytes that wait for one gateway; beyond, the link is closed and the gateway opens its sessions again.
 pub const LINK_FRAMES_MAX: usize = 65_536;
@@ -61,6 +69,7 @@ pub const HANDOFF_QUIET: Duration = Duration::from_millis(500);
 /// How often it checks both.
 pub const HANDOFF_POLL_PERIOD: Duration = Duration::from_millis(20);
 
+const _: () = assert!(ROOM_TIMER_PERIOD.as_millis() * 5 < ENGINE_PING_AGE_MAX.as_millis());
 const _: () = assert!(LINK_BYTES_MAX > 16 * LINK_FRAME_BYTES_MAX);
 const _: () = assert!(
     STORE_TIMEOUT.as_secs() * 2 < GATEWAY_SILENCE_MAX.as_secs(),

@@ -26,8 +26,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    heartbeat::Heartbeat,
     input::{Input, Open},
-    limits::{ACCEPT_RETRY_DELAY, GATEWAY_SILENCE_MAX, GATEWAY_WRITE_TIMEOUT, PREVIEWS_AT_ONCE_MAX},
+    limits::{
+        ACCEPT_RETRY_DELAY, ENGINE_PING_AGE_MAX, GATEWAY_SILENCE_MAX, GATEWAY_WRITE_TIMEOUT,
+        PREVIEWS_AT_ONCE_MAX,
+    },
     link_handle::LinkHandle,
 };
 use crate::{
@@ -42,6 +46,8 @@ pub struct LinkServer {
     /// Previews read the store and never touch the engine.
     store: Store,
     previews: Arc<Semaphore>,
+    /// Of the engine.
+    heartbeat: Heartbeat,
     next_link: Arc<AtomicU64>,
     /// Frames received, to see whether links are quiet.
     received: Arc<AtomicU64>,
@@ -53,6 +59,7 @@ impl LinkServer {
     pub fn new(
         inputs: mpsc::Sender<Input>,
         store: Store,
+        heartbeat: Heartbeat,
         open: Gauge,
         stop: CancellationToken,
     ) -> LinkServer {
@@ -60,6 +67,7 @@ impl LinkServer {
             inputs,
             store,
             previews: Arc::new(Semaphore::new(PREVIEWS_AT_ONCE_MAX)),
+            heartbeat,
             next_link: Arc::default(),
             received: Arc::default(),
             open,
@@ -142,7 +150,9 @@ impl LinkServer {
                 None
             }
             ToShard::Ping => {
-                link.send(ToGateway::Pong);
+                if self.heartbeat.age() < ENGINE_PING_AGE_MAX {
+                    link.send(ToGateway::Pong);
+                }
                 None
             }
             ToShard::Preview { request, team } => {
@@ -263,15 +273,29 @@ fn read_command(link: &LinkHandle, session: u64, text: &str) -> Option<Input> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
     use crate::{link::gateway_end, store::RedbStore};
 
-    #[tokio::test]
-    async fn the_engine_learns_that_a_link_ended() {
+    fn server(last_turn: Instant) -> (tempfile::TempDir, LinkServer, Heartbeat, mpsc::Receiver<Input>) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::Redb(RedbStore::open(&folder.path().join("rooms")).unwrap());
-        let (sender, mut inputs) = mpsc::channel(16);
-        let server = LinkServer::new(sender, store, Gauge::default(), CancellationToken::new());
+        let (sender, inputs) = mpsc::channel(16);
+        let heartbeat = Heartbeat::new(last_turn);
+        let server = LinkServer::new(
+            sender,
+            store,
+            heartbeat.clone(),
+            Gauge::default(),
+            CancellationToken::new(),
+        );
+        (folder, server, heartbeat, inputs)
+    }
+
+    #[tokio::test]
+    async fn the_engine_learns_that_a_link_ended() {
+        let (_folder, server, _, mut inputs) = server(Instant::now());
         let (gateway, shard) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move { server.serve_link(shard).await });
         let mut gateway = gateway_end(gateway);
@@ -279,5 +303,16 @@ mod tests {
         assert!(matches!(inputs.recv().await, Some(Input::Close { .. })));
         drop(gateway);
         assert!(matches!(inputs.recv().await, Some(Input::LinkEnded { link: 0 })));
+    }
+
+    #[tokio::test]
+    async fn pings_are_not_answered_while_the_engine_takes_no_turn() {
+        let (_folder, server, heartbeat, _inputs) = server(Instant::now() - ENGINE_PING_AGE_MAX);
+        let (link, mut frames) = LinkHandle::new(1, CancellationToken::new());
+        server.read_frame(ToShard::Ping, &link);
+        assert!(frames.try_recv().is_err());
+        heartbeat.beat();
+        server.read_frame(ToShard::Ping, &link);
+        assert_eq!(frames.try_recv().unwrap(), ToGateway::Pong);
     }
 }

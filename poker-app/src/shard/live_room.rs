@@ -26,6 +26,8 @@ pub struct LiveRoom {
     pub epoch: u64,
     /// Table version of the claim.
     pub table: u64,
+    /// The shard that the team prefers to this one; `None`: the room is at home.
+    pub home: Option<String>,
     pub gate: CommitGate<Output>,
     /// Events for the next write.
     history: Vec<String>,
@@ -57,6 +59,7 @@ impl LiveRoom {
             epoch: room.epoch(),
             room,
             table,
+            home: None,
             gate: CommitGate::default(),
             history: Vec::new(),
             queued: false,

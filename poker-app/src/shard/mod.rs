@@ -2,6 +2,7 @@
 
 mod commit_gate;
 mod engine;
+mod heartbeat;
 mod input;
 mod limits;
 mod link_handle;
@@ -19,8 +20,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 pub use self::link_server::LinkServer;
 use self::{
     engine::Engine,
+    heartbeat::Heartbeat,
     input::Input,
-    limits::{HANDOFF_POLL_PERIOD, HANDOFF_QUIET, HANDOFF_TIMEOUT, MAILBOX_INPUTS_MAX},
+    limits::{ENGINE_LIVE_AGE_MAX, HANDOFF_POLL_PERIOD, HANDOFF_QUIET, HANDOFF_TIMEOUT, MAILBOX_INPUTS_MAX},
     ownership::{LocalShard, is_first},
 };
 use poker_service::readiness::Readiness;
@@ -42,6 +44,7 @@ pub struct Shard {
     links: LinkServer,
     inputs: mpsc::Sender<Input>,
     metrics: ShardMetrics,
+    heartbeat: Heartbeat,
     stop: CancellationToken,
     ended: CancellationToken,
     tasks: Vec<AbortHandle>,
@@ -66,14 +69,29 @@ impl Shard {
             handle
         });
         let table = routes.borrow().clone();
-        let engine = Engine::new(local, store.clone(), outbox, metrics.clone(), table);
+        let heartbeat = Heartbeat::new(Instant::now());
+        let engine = Engine::new(
+            local,
+            store.clone(),
+            outbox,
+            metrics.clone(),
+            heartbeat.clone(),
+            table,
+        );
         let (inputs, mailbox) = mpsc::channel(MAILBOX_INPUTS_MAX);
         tasks.push(tokio::spawn(notify_on_exit(ended.clone(), engine.run(mailbox, routes))).abort_handle());
         let stop = CancellationToken::new();
         Shard {
-            links: LinkServer::new(inputs.clone(), store, metrics.links.clone(), stop.clone()),
+            links: LinkServer::new(
+                inputs.clone(),
+                store,
+                heartbeat.clone(),
+                metrics.links.clone(),
+                stop.clone(),
+            ),
             inputs,
             metrics,
+            heartbeat,
             stop,
             ended,
             tasks,
@@ -83,6 +101,12 @@ impl Shard {
     /// Completes when a task that should run for ever has ended: the rooms are no longer served.
     pub fn ended(&self) -> WaitForCancellationFuture<'_> {
         self.ended.cancelled()
+    }
+
+    /// Answers `/live`: whether the engine takes turns.
+    pub fn is_live(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let heartbeat = self.heartbeat.clone();
+        Arc::new(move || heartbeat.age() < ENGINE_LIVE_AGE_MAX)
     }
 
     /// Serves links from a listener, or one link over any stream.
@@ -139,16 +163,18 @@ pub async fn run(args: ShardArgs, stop: CancellationToken) -> anyhow::Result<()>
         readiness.clone(),
         end.clone(),
     );
-    let admin = Admin {
-        readiness: readiness.clone(),
-        registry: Arc::new(registry),
-        drain_status: Some(drain_status(&metrics, &routes)),
-    };
-    let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));
+    let drain_status = drain_status(&metrics, &routes);
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}: choose another --listen", args.listen))?;
-    let shard = start(&args, routes, metrics, readiness)?;
+    let shard = start(&args, routes, metrics, readiness.clone())?;
+    let admin = Admin {
+        readiness,
+        registry: Arc::new(registry),
+        is_live: Some(shard.is_live()),
+        drain_status: Some(drain_status),
+    };
+    let admin = tokio::spawn(admin::serve(args.common.admin_listen, admin, end.clone()));
     tracing::info!(address = %args.listen, shard = args.shard, "shard is listening");
     tokio::select! {
         () = stop.cancelled() => {}

@@ -1,6 +1,9 @@
 //! Which shard a team's room belongs to, by the routing table of this shard.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use poker_routing::{RoutingTable, ShardRoute, ShardState};
 
@@ -37,10 +40,7 @@ fn is_local(shard: &ShardRoute, local: &LocalShard) -> bool {
 
 /// Whether this process is the table's first choice for a team.
 pub fn is_first(table: &RoutingTable, local: &LocalShard, team: &str) -> bool {
-    table
-        .route(team)
-        .first()
-        .is_some_and(|first| is_local(first, local))
+    table.first(team).is_some_and(|first| is_local(first, local))
 }
 
 /// Where a room that is not in memory belongs, for a gateway that routed by `gateway_table`.
@@ -55,7 +55,7 @@ pub fn locate(table: &RoutingTable, local: &LocalShard, team: &str, gateway_tabl
     if gateway_table > table.version {
         return RoomLocation::Unknown;
     }
-    match table.route(team).first() {
+    match table.first(team) {
         Some(first) if !is_local(first, local) => RoomLocation::Elsewhere {
             owner: first.address.clone(),
         },
@@ -75,16 +75,136 @@ pub fn must_leave(
     if table.version <= claimed_table {
         return None;
     }
-    match table.route(team).first() {
+    match table.first(team) {
         Some(first) if is_local(first, local) && first.state == ShardState::Active => None,
         Some(first) if !is_local(first, local) => Some(Some(first.address.clone())),
         _ => Some(None),
     }
 }
 
+/// The shard that a team prefers to this one; `None`: there is none.
+pub fn preferred(table: &RoutingTable, local: &LocalShard, team: &str) -> Option<String> {
+    let first = table.first(team)?;
+    let is_elsewhere = first.state == ShardState::Active && !is_local(first, local);
+    is_elsewhere.then(|| first.address.clone())
+}
+
+/// Which rooms a newer table may move away from this shard, so that a version costs only those.
+#[derive(Debug, Default)]
+pub enum TableChange {
+    /// Everything may have changed.
+    All,
+    /// Rooms at home move only to one of `rivals`, or by a pin.
+    Teams {
+        /// Shards that are new, or that win more teams than before.
+        rivals: Vec<ShardRoute>,
+        /// Teams whose pin changed.
+        pins: HashSet<String>,
+    },
+    #[default]
+    None,
+}
+
+impl TableChange {
+    pub fn between(former: &RoutingTable, table: &RoutingTable, local: &LocalShard) -> TableChange {
+        let own = |table: &RoutingTable| table.shards.iter().find(|shard| is_local(shard, local)).cloned();
+        let known: HashMap<u32, &ShardRoute> = former.shards.iter().map(|shard| (shard.id, shard)).collect();
+        let is_rival =
+            |shard: &&ShardRoute| known.get(&shard.id).is_none_or(|former| wins_more(former, shard));
+        let is_changed = |other: &RoutingTable, (team, id): (&String, &u32)| {
+            (other.pins.get(team) != Some(id)).then(|| team.clone())
+        };
+        match (own(former), own(table)) {
+            (Some(former), Some(own)) if is_at_least(&former, &own) => {}
+            _ => return TableChange::All,
+        }
+        let rivals: Vec<ShardRoute> = table.shards.iter().filter(is_rival).cloned().collect();
+        let added = table.pins.iter().filter_map(|pin| is_changed(former, pin));
+        let removed = former.pins.iter().filter_map(|pin| is_changed(table, pin));
+        let pins: HashSet<String> = added.chain(removed).collect();
+        match rivals.is_empty() && pins.is_empty() {
+            true => TableChange::None,
+            false => TableChange::Teams { rivals, pins },
+        }
+    }
+
+    /// Both changes, the newer one after this one.
+    pub fn then(self, newer: TableChange) -> TableChange {
+        match (self, newer) {
+            (TableChange::None, change) | (change, TableChange::None) => change,
+            _ => TableChange::All,
+        }
+    }
+
+    /// Whether the table may move a team that was at home under the former one.
+    pub fn concerns(&self, table: &RoutingTable, local: &LocalShard, team: &str) -> bool {
+        match self {
+            TableChange::All => true,
+            TableChange::None => false,
+            TableChange::Teams { rivals, pins } => {
+                let own = table.shards.iter().find(|shard| is_local(shard, local));
+                pins.contains(team) || own.is_none_or(|own| table.any_preferred(team, rivals, own))
+            }
+        }
+    }
+}
+
+/// Whether a shard keeps all its teams unless another takes them.
+fn is_at_least(former: &ShardRoute, shard: &ShardRoute) -> bool {
+    former.state == ShardState::Active && shard.state == ShardState::Active && former.weight <= shard.weight
+}
+
+/// Whether a shard may win teams that it did not win before.
+fn wins_more(former: &ShardRoute, shard: &ShardRoute) -> bool {
+    let revived = former.state == ShardState::Draining && shard.state == ShardState::Active;
+    revived || shard.weight > former.weight
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_concerns_only_the_teams_that_it_moves() {
+        let former = table(5, &[(0, ACTIVE), (1, ACTIVE), (2, DRAINING)]);
+        let teams: Vec<String> = (0..500).map(|team| format!("team-{team}")).collect();
+        let mut raised = table(6, &[(0, ACTIVE), (1, ACTIVE), (2, DRAINING)]);
+        raised.shards[1].weight = 3;
+        let mut lowered = raised.clone();
+        lowered.shards[0].weight = 0;
+        let mut pinned = table(6, &[(0, ACTIVE), (1, ACTIVE), (2, DRAINING)]);
+        pinned.pins = teams.iter().take(9).map(|team| (team.clone(), 1)).collect();
+        let mut joining = table(6, &[(0, ACTIVE), (1, ACTIVE), (2, DRAINING)]);
+        joining.joining.push("shard-3:7000".into());
+        let newer = [
+            joining,
+            raised,
+            lowered,
+            pinned,
+            table(6, &[(0, ACTIVE), (1, ACTIVE)]),
+            table(6, &[(0, ACTIVE), (1, ACTIVE), (2, ACTIVE)]),
+            table(6, &[(0, ACTIVE), (1, DRAINING), (2, DRAINING)]),
+            table(6, &[(0, ACTIVE), (1, ACTIVE), (2, DRAINING), (3, ACTIVE)]),
+            table(6, &[(0, DRAINING), (1, ACTIVE), (2, DRAINING)]),
+            table(6, &[(1, ACTIVE)]),
+        ];
+        for (number, table) in newer.iter().enumerate() {
+            let local = shard(0);
+            let change = TableChange::between(&former, table, &local);
+            let at_home = teams.iter().filter(|team| is_first(&former, &local, team));
+            for team in at_home {
+                let moves = must_leave(table, &local, team, 5).is_some();
+                let is_concerned = change.concerns(table, &local, team);
+                assert!(is_concerned || !moves, "table {number} moves {team}");
+                if !matches!(change, TableChange::All) && table.pins.is_empty() {
+                    assert_eq!(is_concerned, moves, "table {number}, {team}");
+                }
+            }
+        }
+        let change = |table: &RoutingTable| TableChange::between(&former, table, &shard(0));
+        assert!(matches!(change(&newer[0]), TableChange::None));
+        assert!(matches!(change(&newer[4]), TableChange::None));
+    }
 
     fn shard(id: u32) -> LocalShard {
         LocalShard {

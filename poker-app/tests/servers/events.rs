@@ -343,7 +343,10 @@ async fn a_worker_keeps_an_event_of_a_kind_that_it_does_not_know() {
     let event = r#"{"team":"team","epoch":1,"seq":1,"atMs":1,"kind":"cheered","by":"Ada"}"#;
     let (delivered, error) = world.sink().deliver("team", &[event.into()]).await;
     assert_eq!(delivered, 1, "{error:?}");
-    until("the event is stored", async || metrics.events("stored").get() == 1).await;
+    until("the event is stored", async || {
+        metrics.events("stored").get() == 1
+    })
+    .await;
     let kept = world
         .query("SELECT count(*) FROM events WHERE kind = 'cheered' AND body->>'by' = 'Ada'")
         .await;

@@ -5,18 +5,46 @@ use std::sync::Arc;
 use poker_routing::RoutingTable;
 
 use super::{Engine, Slot, outputs::send_moved};
-use crate::shard::{live_room::Leaving, ownership::must_leave};
+use crate::shard::{
+    limits::RECHECK_ROOMS_PER_TURN,
+    live_room::Leaving,
+    ownership::{TableChange, must_leave, preferred},
+};
 
 impl Engine {
+    /// Rooms follow in parts, so that a new table delays no vote; until then they are served as before.
     pub(super) fn on_table(&mut self, table: Arc<RoutingTable>) {
+        let change = TableChange::between(&self.table, &table, &self.local);
         self.table = table;
-        let teams: Vec<Arc<str>> = self.rooms.keys().cloned().collect();
-        for team in teams {
-            self.recheck_owner(&team);
+        self.change = std::mem::take(&mut self.change).then(change);
+        let is_concerned = |slot: &Slot| match slot {
+            Slot::Live(live) => live.home.is_some() || !matches!(self.change, TableChange::None),
+            Slot::Claiming { .. } => false,
+        };
+        let rooms = self.rooms.iter().filter(|(_, slot)| is_concerned(slot));
+        self.to_recheck = rooms.map(|(team, _)| team.clone()).collect();
+        if self.to_recheck.is_empty() {
+            self.change = TableChange::None;
         }
     }
 
-    /// Hands a room off if the table assigns it to another shard.
+    /// Checks some of the rooms that the newest table may move.
+    pub(super) fn recheck_some(&mut self) {
+        for _ in 0..RECHECK_ROOMS_PER_TURN {
+            let Some(team) = self.to_recheck.pop_front() else { break };
+            let Some(Slot::Live(live)) = self.rooms.get(&team) else {
+                continue;
+            };
+            if live.home.is_some() || self.change.concerns(&self.table, &self.local, &team) {
+                self.recheck_owner(&team);
+            }
+        }
+        if self.to_recheck.is_empty() {
+            self.change = TableChange::None;
+        }
+    }
+
+    /// Hands a room off if the table assigns it to another shard since it was claimed.
     pub(super) fn recheck_owner(&mut self, team: &Arc<str>) {
         let Some(Slot::Live(live)) = self.rooms.get_mut(team) else {
             return;
@@ -24,6 +52,11 @@ impl Engine {
         if matches!(live.leaving, Some((Leaving::Shutdown, _))) {
             return;
         }
+        if self.table.version <= live.table {
+            live.home = preferred(&self.table, &self.local, team);
+            return;
+        }
+        live.home = None;
         if let Some(owner) = must_leave(&self.table, &self.local, team, live.table) {
             live.leaving = Some((Leaving::Table, owner));
             self.leave_if_settled(team);

@@ -27,6 +27,7 @@ use self::{
     opens::{ClaimAnswer, WaitingClaim},
 };
 use super::{
+    heartbeat::Heartbeat,
     input::Input,
     limits::{
         IDLE_ROOM_MS, INPUTS_PER_TURN_MAX, OWNER_CHECK_PERIOD, PENDING_OUTPUTS_PER_ROOM_MAX,
@@ -34,7 +35,7 @@ use super::{
     },
     link_handle::LinkHandle,
     live_room::LiveRoom,
-    ownership::LocalShard,
+    ownership::{LocalShard, TableChange},
 };
 use crate::{clock::now_ms, events::OutboxHandle, metrics::ShardMetrics, routes::Routes, store::Store};
 
@@ -62,7 +63,11 @@ pub struct Engine {
     /// `None`: no history is recorded.
     outbox: Option<OutboxHandle>,
     metrics: EngineMetrics,
+    heartbeat: Heartbeat,
     table: Arc<RoutingTable>,
+    /// What the newest table changed for the rooms in `to_recheck`.
+    change: TableChange,
+    to_recheck: VecDeque<Arc<str>>,
     rooms: HashMap<Arc<str>, Slot>,
     sessions: HashMap<SessionId, SessionAt>,
     /// Rooms with changes that the write in flight does not include.
@@ -89,6 +94,7 @@ impl Engine {
         store: Store,
         outbox: Option<OutboxHandle>,
         metrics: ShardMetrics,
+        heartbeat: Heartbeat,
         table: Arc<RoutingTable>,
     ) -> Engine {
         let metrics = EngineMetrics {
@@ -101,7 +107,10 @@ impl Engine {
             store,
             outbox,
             metrics,
+            heartbeat,
             table,
+            change: TableChange::None,
+            to_recheck: VecDeque::new(),
             rooms: HashMap::new(),
             sessions: HashMap::new(),
             changed: VecDeque::new(),
@@ -121,6 +130,7 @@ impl Engine {
         let mut check_period = every(OWNER_CHECK_PERIOD);
         let mut check: Option<Task<OwnerCheck>> = None;
         loop {
+            self.heartbeat.beat();
             tokio::select! {
                 taken = inputs.recv_many(&mut batch, INPUTS_PER_TURN_MAX) => {
                     if taken == 0 {
@@ -144,6 +154,7 @@ impl Engine {
                     let table = routes.borrow_and_update().clone();
                     self.on_table(table);
                 }
+                () = std::future::ready(()), if !self.to_recheck.is_empty() => self.recheck_some(),
             }
             self.start_claims();
             self.start_commit();
