@@ -146,7 +146,7 @@ impl ShardMetrics {
         self.commands.get_or_create_owned(&Outcome { result })
     }
 
-    /// Counter of rooms that left for one reason: "table", "fenced" or "shutdown".
+    /// Counter of rooms that left for one reason: "table", "home", "fenced" or "shutdown".
     pub fn handoffs(&self, reason: &'static str) -> Counter {
         self.handoffs.get_or_create_owned(&Reason { reason })
     }

@@ -33,6 +33,8 @@ use crate::{
 pub struct Hub {
     map: RwLock<Map>,
     links: Arc<Links>,
+    /// Held while shards are told which other shards this gateway reaches.
+    reports: Mutex<()>,
     /// Wakes requests that wait for a link.
     link_changed: Notify,
     routes: Routes,
@@ -70,6 +72,7 @@ impl Hub {
         let hub = Arc::new_cyclic(|weak: &Weak<Hub>| Hub {
             map: RwLock::default(),
             links: Arc::new(Links::new(name, weak.clone())),
+            reports: Mutex::default(),
             link_changed: Notify::new(),
             routes: routes.clone(),
             timers: Mutex::default(),
@@ -163,6 +166,28 @@ impl Hub {
         let table = self.routes.borrow().clone();
         let mut shards = table.shards.iter();
         shards.any(|shard| self.links.state(&shard.address) == LinkState::Up)
+    }
+
+    /// Reports to all other shards whether this gateway can reach a shard, and to the shard itself which it can reach: a
+    /// room returns to the shard that its team prefers once all its gateways can reach that one.
+    fn report_shard(&self, address: &str) {
+        // One at a time: a shard must not hear of another that it is up after it heard that it is down.
+        let _order = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = vec![address.to_owned()];
+        let others = self.links.up().into_iter().filter(|other| **other != *address);
+        let others: Vec<String> = others.map(|other| other.to_string()).collect();
+        let (up, down) = match self.links.state(address) == LinkState::Up {
+            true => (changed, Vec::new()),
+            false => (Vec::new(), changed),
+        };
+        for other in &others {
+            let (up, down) = (up.clone(), down.clone());
+            self.links.send(other, ToShard::Shards { up, down });
+        }
+        if down.is_empty() {
+            let down = Vec::new();
+            self.links.send(address, ToShard::Shards { up: others, down });
+        }
     }
 
     fn find(&self, frame: &ToGateway) -> Option<Arc<TeamCell>> {
@@ -326,10 +351,12 @@ impl LinkListener for Hub {
             LinkEvent::Frame(ToGateway::Preview { request, name }) => self.previews.finish(request, name),
             LinkEvent::Frame(frame) => self.on_shard_frame(address, frame),
             LinkEvent::StateChanged => {
+                self.report_shard(address);
                 self.for_each_team(Team::settle);
                 self.link_changed.notify_waiters();
             }
             LinkEvent::Ended => {
+                self.report_shard(address);
                 self.for_each_team(|team, input, out| team.link_down(address, input, out));
                 self.link_changed.notify_waiters();
             }

@@ -88,6 +88,15 @@ impl Links {
         }
     }
 
+    /// The addresses of the links that are up.
+    pub fn up(&self) -> Vec<Arc<str>> {
+        let links = self.lock();
+        let up = links
+            .iter()
+            .filter(|(_, link)| link.lock().state == LinkState::Up);
+        up.map(|(address, _)| address.clone()).collect()
+    }
+
     /// Connects to `address`, and reconnects as long as the listener needs the link.
     pub fn ensure(self: &Arc<Self>, address: &Arc<str>) {
         let mut links = self.lock();

@@ -24,6 +24,8 @@ pub enum ToShard {
     Preview { request: u64, team: String },
     /// Asks for a [`ToGateway::Pong`].
     Ping,
+    /// Shards to which the gateway's links came up or went down; the first one of a link lists all that are up.
+    Shards { up: Vec<String>, down: Vec<String> },
 }
 
 /// From a shard to a gateway. Every `text` is a server message as JSON, ready for the socket.

@@ -22,6 +22,12 @@ pub enum Input {
     LinkEnded {
         link: u64,
     },
+    /// Shards that the gateway at this link can reach from now on, or no longer.
+    Shards {
+        link: u64,
+        up: Vec<String>,
+        down: Vec<String>,
+    },
     /// Hand all rooms over and open no more.
     Drain,
 }

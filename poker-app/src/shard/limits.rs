@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{link::LINK_FRAME_BYTES_MAX, store::STORE_TIMEOUT};
+use crate::{
+    link::LINK_FRAME_BYTES_MAX,
+    store::{CLAIM_HOLD_DOWN_MS, STORE_TIMEOUT},
+};
 
 /// When writes have failed for this long, the sessions of the room are notified ("Saving…").
 pub const STORE_NOTICE_AFTER: Duration = Duration::from_millis(500);
@@ -34,6 +37,13 @@ pub const OWNER_CHECK_ROOMS_MAX: usize = 2_000;
 pub const ROOM_TIMER_PERIOD: Duration = Duration::from_millis(100);
 /// A room without sessions leaves memory after this time.
 pub const IDLE_ROOM_MS: u64 = 60_000;
+
+/// How often rooms that a fault brought here are handed back to the shard that their team prefers.
+pub const HOME_PERIOD: Duration = Duration::from_millis(200);
+/// Rooms handed back at once, so 500 a second; the others follow in the next periods.
+pub const HOME_ROOMS_PER_PERIOD: usize = 100;
+/// A shard that gateways have reached for less than this time gets no rooms back.
+pub const HOME_REACHABLE_MIN: Duration = Duration::from_secs(3);
 
 /// Inputs taken from the mailbox before a commit is started.
 pub const INPUTS_PER_TURN_MAX: usize = 1_024;
@@ -69,6 +79,10 @@ pub const HANDOFF_QUIET: Duration = Duration::from_millis(500);
 /// How often it checks both.
 pub const HANDOFF_POLL_PERIOD: Duration = Duration::from_millis(20);
 
+const _: () = assert!(
+    HOME_REACHABLE_MIN.as_millis() > CLAIM_HOLD_DOWN_MS as u128,
+    "a room that was just claimed here could not be claimed there"
+);
 const _: () = assert!(ROOM_TIMER_PERIOD.as_millis() * 5 < ENGINE_PING_AGE_MAX.as_millis());
 const _: () = assert!(LINK_BYTES_MAX > 16 * LINK_FRAME_BYTES_MAX);
 const _: () = assert!(

@@ -49,7 +49,7 @@ pub struct LinkServer {
     /// Of the engine.
     heartbeat: Heartbeat,
     next_link: Arc<AtomicU64>,
-    /// Frames received, to see whether links are quiet.
+    /// Frames about teams received, to see whether links are quiet.
     received: Arc<AtomicU64>,
     open: Gauge,
     stop: CancellationToken,
@@ -125,7 +125,7 @@ impl LinkServer {
                 Ok(Some(frame)) => frame?,
                 Ok(None) | Err(_) => return Ok(()),
             };
-            if frame != ToShard::Ping {
+            if !matches!(frame, ToShard::Ping | ToShard::Shards { .. }) {
                 self.received.fetch_add(1, Ordering::Relaxed);
             }
             let Some(input) = self.read_frame(frame, link) else {
@@ -137,7 +137,7 @@ impl LinkServer {
         }
     }
 
-    /// Frames other than pings received from all gateways so far.
+    /// Frames about teams received from all gateways so far.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
@@ -166,6 +166,11 @@ impl LinkServer {
                 hello,
             } => read_open(link, session, team, table_version, hello),
             ToShard::Command { session, text } => read_command(link, session, &text),
+            ToShard::Shards { up, down } => Some(Input::Shards {
+                link: link.id(),
+                up,
+                down,
+            }),
             ToShard::Close { session } => Some(Input::Close {
                 session: link.session_id(session)?,
             }),

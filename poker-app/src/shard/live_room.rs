@@ -16,8 +16,20 @@ use crate::store::RoomWrite;
 pub enum Leaving {
     /// A newer routing table assigns it to another shard.
     Table,
+    /// The shard that its team prefers serves again.
+    Home,
     /// The process shuts down.
     Shutdown,
+}
+
+impl Leaving {
+    pub fn label(self) -> &'static str {
+        match self {
+            Leaving::Table => "table",
+            Leaving::Home => "home",
+            Leaving::Shutdown => "shutdown",
+        }
+    }
 }
 
 pub struct LiveRoom {

@@ -9,7 +9,7 @@ mod redis;
 
 use std::sync::Arc;
 
-pub use limits::{OUTBOX_EVENTS_PER_ROOM_MAX, STORE_RECONNECT_DELAY_MAX, STORE_TIMEOUT};
+pub use limits::{CLAIM_HOLD_DOWN_MS, OUTBOX_EVENTS_PER_ROOM_MAX, STORE_RECONNECT_DELAY_MAX, STORE_TIMEOUT};
 
 pub use self::redb::RedbStore;
 pub use self::redis::RedisStore;

@@ -236,6 +236,46 @@ async fn rooms_of_a_killed_shard_are_served_by_the_other_and_sockets_stay_open()
     ben.until_room(|room| room.round.votes.is_some()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_return_to_a_restarted_shard_without_a_new_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_redis, url) = Process::redis(folder.path()).await;
+    let ports = [free_port(), free_port()];
+    let addresses = ports.map(|port| local(port).to_string());
+    let path = folder.path().join("routes.json");
+    let routes = table(1, &addresses, 0);
+    std::fs::write(&path, routes.to_json()).unwrap();
+    let file = path.to_str().unwrap();
+    let [mut home, mut away] = [0, 1].map(|id| spawn_shard(id, ports[id as usize], file, &url));
+    for port in ports {
+        until("the shard listens", async || is_listening(port).await).await;
+    }
+    let (_sender, routes) = routes::in_process(routes);
+    let (_gateway, address) = start_gateway(routes).await;
+    let mut clients = Vec::new();
+    for team in TEAMS {
+        let mut client = Client::join(address, team, "Ada").await;
+        client.vote("2").await.unwrap();
+        clients.push(client);
+    }
+    home.kill();
+    for client in &mut clients {
+        client.until_snapshot_after(1).await;
+    }
+    home = spawn_shard(0, ports[0], file, &url);
+    for client in &mut clients {
+        client.until_snapshot_after(2).await;
+        assert_eq!(client.your_vote.as_deref(), Some("2"));
+    }
+    // The other shard has none of them left.
+    away.kill();
+    for client in &mut clients {
+        client.vote("1").await.unwrap();
+        assert_eq!(client.snapshots, 3, "nothing moved again");
+    }
+    drop(home);
+}
+
 fn card<'a>(room: &'a RoomView, participant: &str) -> Option<&'a str> {
     let votes = room.round.votes.as_ref()?;
     let vote = votes.iter().find(|vote| vote.participant == participant)?;

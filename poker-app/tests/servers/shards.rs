@@ -1,6 +1,6 @@
 //! Rooms on shards: opening, losing and handing off.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use poker_app::{
     link::{ToGateway, ToShard},
@@ -138,6 +138,40 @@ async fn a_shard_that_shuts_down_hands_its_rooms_off_at_once() {
     assert!(refused.is_some());
     drained.await.unwrap();
     assert!(link.try_next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_room_returns_home_once_all_its_gateways_reach_that_shard() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::Redb(RedbStore::open(&folder.path().join("rooms")).unwrap());
+    let both = table(1, &[(0, A), (1, B)]);
+    let team = (0..)
+        .map(|number| format!("team-{number}"))
+        .find(|team| both.first(team).unwrap().id == 0)
+        .unwrap();
+    let away = TestShard::start(1, B, store, None, both);
+    let mut gateways = [away.link(), away.link()];
+    for (session, gateway) in (1..).zip(&mut gateways) {
+        gateway.enter(session, &team, 1).await;
+    }
+    let shards = |up: &[&str], down: &[&str]| ToShard::Shards {
+        up: up.iter().map(|address| (*address).to_owned()).collect(),
+        down: down.iter().map(|address| (*address).to_owned()).collect(),
+    };
+    gateways[0].send(shards(&["c:7000", A], &[])).await;
+    gateways[1].send(shards(&[A], &[])).await;
+    gateways[0].send(shards(&[], &[A])).await;
+    let longer_than_needed = Duration::from_secs(5);
+    let early = tokio::time::timeout(longer_than_needed, gateways[1].next(moved)).await;
+    assert!(early.is_err(), "one of the gateways does not reach it: {early:?}");
+    gateways[0].send(shards(&[A], &[])).await;
+    for gateway in &mut gateways {
+        assert_eq!(gateway.next(moved).await.as_deref(), Some(A));
+    }
+    assert_eq!(
+        (away.metrics.rooms.get(), away.metrics.handoffs("home").get()),
+        (0, 1)
+    );
 }
 
 #[tokio::test]

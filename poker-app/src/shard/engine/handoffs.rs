@@ -1,13 +1,16 @@
-//! Handing rooms off: to the shard that a newer table names, or to any other when this process shuts down.
+//! Handing rooms off: to the shard that a newer table names, to the one that a fault took them from once it serves again, or
+//! to any other when this process shuts down.
 
 use std::sync::Arc;
 
 use poker_routing::RoutingTable;
+use tokio::time::Instant;
 
 use super::{Engine, Slot, outputs::send_moved};
 use crate::shard::{
-    limits::RECHECK_ROOMS_PER_TURN,
-    live_room::Leaving,
+    limits::{HOME_REACHABLE_MIN, HOME_ROOMS_PER_PERIOD, RECHECK_ROOMS_PER_TURN},
+    link_handle::LinkHandle,
+    live_room::{Leaving, LiveRoom},
     ownership::{TableChange, must_leave, preferred},
 };
 
@@ -31,7 +34,9 @@ impl Engine {
     /// Checks some of the rooms that the newest table may move.
     pub(super) fn recheck_some(&mut self) {
         for _ in 0..RECHECK_ROOMS_PER_TURN {
-            let Some(team) = self.to_recheck.pop_front() else { break };
+            let Some(team) = self.to_recheck.pop_front() else {
+                break;
+            };
             let Some(Slot::Live(live)) = self.rooms.get(&team) else {
                 continue;
             };
@@ -61,6 +66,46 @@ impl Engine {
             live.leaving = Some((Leaving::Table, owner));
             self.leave_if_settled(team);
         }
+    }
+
+    pub(super) fn on_shards(&mut self, link: u64, up: Vec<String>, down: &[String]) {
+        let reachable = self.reachable.entry(link).or_default();
+        for address in down {
+            reachable.remove(address);
+        }
+        for address in up {
+            reachable.entry(address).or_insert_with(Instant::now);
+        }
+    }
+
+    /// Hands some of the rooms that a fault brought here back to the shards that their teams prefer.
+    pub(super) fn send_home(&mut self) {
+        let can_leave = |slot: &Slot| match slot {
+            Slot::Live(live) => live.leaving.is_none() && self.all_reach_home(live),
+            Slot::Claiming { .. } => false,
+        };
+        let rooms = self.rooms.iter().filter(|(_, slot)| can_leave(slot));
+        let teams: Vec<Arc<str>> = rooms
+            .map(|(team, _)| team.clone())
+            .take(HOME_ROOMS_PER_PERIOD)
+            .collect();
+        for team in teams {
+            if let Some(Slot::Live(live)) = self.rooms.get_mut(&team) {
+                live.leaving = Some((Leaving::Home, live.home.clone()));
+                self.leave_if_settled(&team);
+            }
+        }
+    }
+
+    /// Whether every gateway with sessions in the room has reached its home for a while. A room without sessions leaves
+    /// memory by itself.
+    fn all_reach_home(&self, live: &LiveRoom) -> bool {
+        let Some(home) = &live.home else { return false };
+        let reaches = |link: &LinkHandle| {
+            let since = self.reachable.get(&link.id()).and_then(|shards| shards.get(home));
+            since.is_some_and(|since| since.elapsed() >= HOME_REACHABLE_MIN)
+        };
+        live.links().next().is_some() && live.links().all(reaches)
     }
 
     pub(super) fn on_drain(&mut self) {
@@ -99,9 +144,9 @@ impl Engine {
                 let room = (team.clone(), live.epoch);
                 self.release(vec![room]);
             }
-            Some((Leaving::Table, owner)) => {
+            Some((reason, owner)) => {
                 let owner = owner.clone();
-                self.metrics.shard.handoffs("table").inc();
+                self.metrics.shard.handoffs(reason.label()).inc();
                 for link in self.forget(team) {
                     send_moved(&link, team, owner.clone(), self.table.version);
                 }
@@ -129,7 +174,7 @@ impl Engine {
             if !matches!(self.rooms.get(&team), Some(Slot::Live(_))) {
                 continue;
             }
-            self.metrics.shard.handoffs("shutdown").inc();
+            self.metrics.shard.handoffs(Leaving::Shutdown.label()).inc();
             for link in self.forget(&team) {
                 send_moved(&link, &team, None, self.table.version);
             }

@@ -20,7 +20,10 @@ use std::{
 use futures::{StreamExt, stream::FuturesUnordered};
 use poker_core::{Output, SessionId, protocol::Command};
 use poker_routing::RoutingTable;
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
 
 use self::{
     commits::{Commit, CommitAnswer, OwnerCheck},
@@ -30,7 +33,7 @@ use super::{
     heartbeat::Heartbeat,
     input::Input,
     limits::{
-        IDLE_ROOM_MS, INPUTS_PER_TURN_MAX, OWNER_CHECK_PERIOD, PENDING_OUTPUTS_PER_ROOM_MAX,
+        HOME_PERIOD, IDLE_ROOM_MS, INPUTS_PER_TURN_MAX, OWNER_CHECK_PERIOD, PENDING_OUTPUTS_PER_ROOM_MAX,
         ROOM_TIMER_PERIOD,
     },
     link_handle::LinkHandle,
@@ -70,6 +73,8 @@ pub struct Engine {
     to_recheck: VecDeque<Arc<str>>,
     rooms: HashMap<Arc<str>, Slot>,
     sessions: HashMap<SessionId, SessionAt>,
+    /// By link: the shards that its gateway can reach, and since when.
+    reachable: HashMap<u64, HashMap<String, Instant>>,
     /// Rooms with changes that the write in flight does not include.
     changed: VecDeque<Arc<str>>,
     commit: Option<Commit>,
@@ -113,6 +118,7 @@ impl Engine {
             to_recheck: VecDeque::new(),
             rooms: HashMap::new(),
             sessions: HashMap::new(),
+            reachable: HashMap::new(),
             changed: VecDeque::new(),
             commit: None,
             claims: FuturesUnordered::new(),
@@ -127,6 +133,7 @@ impl Engine {
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut routes: Routes) {
         let mut batch = Vec::with_capacity(INPUTS_PER_TURN_MAX);
         let mut room_timer = every(ROOM_TIMER_PERIOD);
+        let mut home_period = every(HOME_PERIOD);
         let mut check_period = every(OWNER_CHECK_PERIOD);
         let mut check: Option<Task<OwnerCheck>> = None;
         loop {
@@ -145,6 +152,7 @@ impl Engine {
                 Some(answer) = self.claims.next(), if !self.claims.is_empty() => self.on_claimed(answer, now_ms()),
                 Some(released) = self.releases.next(), if !self.releases.is_empty() => self.on_released(released),
                 _ = room_timer.tick() => self.on_room_timer(now_ms()),
+                _ = home_period.tick() => self.send_home(),
                 _ = check_period.tick(), if check.is_none() => check = self.start_check(),
                 checked = result_of(&mut check) => {
                     check = None;
@@ -167,6 +175,7 @@ impl Engine {
             Input::Command { session, id, command } => self.on_command(session, id, command, now_ms),
             Input::Close { session } => self.on_close(session, now_ms),
             Input::LinkEnded { link } => self.on_link_ended(link, now_ms),
+            Input::Shards { link, up, down } => self.on_shards(link, up, &down),
             Input::Drain => self.on_drain(),
         }
     }
@@ -213,6 +222,7 @@ impl Engine {
     }
 
     fn on_link_ended(&mut self, link: u64, now_ms: u64) {
+        self.reachable.remove(&link);
         let closed: Vec<SessionId> = self
             .sessions
             .iter()
