@@ -187,9 +187,10 @@ pub fn log_client(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Passes on an error that concerns a client as a whole, such as a broker that refuses connections.
+/// An error that concerns a client as a whole. While brokers are down it is reported several times a second; the log of the
+/// client has its cause.
 pub fn log_client_error(error: &KafkaError, reason: &str) {
-    tracing::warn!(%error, "Kafka client: {reason}");
+    tracing::debug!(%error, "Kafka client: {reason}");
 }
 
 #[cfg(test)]
