@@ -29,7 +29,7 @@ missing_for() {
 buildable_arches() {
   local arch missing found=()
   for arch in ${ARCHES:-amd64 arm64}; do
-    missing=$(missing_for "$arch")
+    missing=$(missing_for "$arch" | paste -sd, | sed 's|,|, |g')
     if [ -z "$missing" ]; then
       found+=("$arch")
     elif [ -n "${ARCHES:-}" ]; then
