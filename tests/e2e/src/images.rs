@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 /// The version of a new cluster.
 pub fn version() -> String {
-    std::env::var("E2E_VERSION").unwrap_or_else(|_| "0.1.0".to_owned())
+    std::env::var("E2E_VERSION").unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned())
 }
 
 /// The version that a cluster is upgraded to.
 pub fn next_version() -> String {
-    std::env::var("E2E_NEXT_VERSION").unwrap_or_else(|_| "0.1.0-next".to_owned())
+    std::env::var("E2E_NEXT_VERSION")
+        .unwrap_or_else(|_| concat!(env!("CARGO_PKG_VERSION"), "-next").to_owned())
 }
 
 /// The repository of the app's image.
