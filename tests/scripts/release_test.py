@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -175,6 +176,41 @@ class Sbom(InFolder):
             json.loads(printed[0]),
             {"metadata": {"timestamp": "1970-01-01T00:00:00Z"}, "name": "path+file:///src/operator"},
         )
+
+
+class Architectures(InFolder):
+    def buildable(self, arches: str) -> subprocess.CompletedProcess:
+        """What a machine builds that has only its own standard library and cannot install anything."""
+        host = platform.machine()
+        for name, text in {
+            "rustc": f"echo {self.folder}/sysroot",
+            "rustup": "exit 1",
+            "dpkg-query": "exit 1",
+            "apt-get": "exit 1",
+        }.items():
+            self.write(f"bin/{name}", f"#!/bin/sh\n{text}\n").chmod(0o755)
+        self.write(f"sysroot/lib/rustlib/{host}-unknown-linux-gnu/lib/libstd.rlib", "")
+        script = "set -euo pipefail; shopt -s inherit_errexit; source scripts/release/lib.sh; buildable_arches"
+        path = f"{self.folder}/bin:{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PATH": path, "ARCHES": arches}
+        )
+
+    def setUp(self) -> None:
+        super().setUp()
+        names = {"x86_64": ("amd64", "arm64"), "aarch64": ("arm64", "amd64")}
+        self.own, self.other = names[platform.machine()]
+
+    def test_an_architecture_that_cannot_be_built_is_skipped_with_what_is_missing(self) -> None:
+        made = self.buildable("")
+        self.assertEqual(made.stdout, f"{self.own}\n", made.stderr)
+        self.assertIn(f"warning: no artifacts for {self.other}, this is missing: Rust's standard library (rustup", made.stderr)
+        self.assertIn(", a C compiler and C library (apt-get install gcc-", made.stderr)
+
+    def test_an_architecture_that_was_asked_for_must_be_buildable(self) -> None:
+        made = self.buildable(f"{self.own} {self.other}")
+        self.assertEqual(made.returncode, 1)
+        self.assertIn(f"error: cannot build for {self.other}, this is missing: ", made.stderr)
 
 
 class Artifacts(unittest.TestCase):
