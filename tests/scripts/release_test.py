@@ -213,7 +213,15 @@ class Architectures(InFolder):
         self.assertIn(f"error: cannot build for {self.other}, this is missing: ", made.stderr)
 
 
-class Artifacts(unittest.TestCase):
+class Artifacts(InFolder):
+    def test_a_folder_with_files_is_not_overwritten(self) -> None:
+        kept = self.write("kept", "1")
+        version = run(ROOT / "scripts/version").stdout.strip()
+        made = run(RELEASE / "artifacts", VERSION=version, OUT=str(self.folder), CARGO_TARGET_DIR=str(self.folder))
+        self.assertEqual(made.returncode, 1)
+        self.assertIn("is not empty", made.stderr)
+        self.assertTrue(kept.exists())
+
     def test_a_version_that_is_not_the_programs_is_refused(self) -> None:
         made = run(RELEASE / "artifacts", VERSION="99.0.0")
         self.assertEqual(made.returncode, 1)
