@@ -1,7 +1,6 @@
 //! Why a reconcile did not succeed. What to do about an error follows from its type, never from its text.
 
 use kube::core::Status;
-use poker_operator_core::plan_result::Failure;
 use std::{error::Error as StdError, time::Duration};
 
 /// A failure to observe is reported once it has lasted this long: an API server that restarts is back by then.
@@ -10,6 +9,10 @@ pub const REPORT_AFTER: Duration = Duration::from_secs(60);
 pub const REPORT_FORBIDDEN_AFTER: Duration = Duration::from_secs(5);
 
 pub const HINT_RETRIED: &str = "the operator retries; check the API server if this lasts";
+const HINT_DENIED: &str =
+    "correct the spec, or change the permission, policy or quota that the message names";
+const HINT_REJECTED: &str = "correct the spec, or what the message names";
+const HINT_WEBHOOK: &str = "check the admission webhooks of this kind and the API server";
 const HINT_FORBIDDEN: &str =
     "give the operator's ServiceAccount the permissions that the roles of its chart grant";
 
@@ -24,8 +27,6 @@ pub enum Error {
     Timeout { action: String, limit: Duration },
     #[error("this process is not leader any more")]
     NotLeader,
-    #[error("{}", .0.message)]
-    Failed(Failure),
     #[error("no random numbers")]
     Random(#[source] getrandom::Error),
     #[error("cannot serialize {object}")]
@@ -58,7 +59,6 @@ impl Error {
             },
             Self::Timeout { .. } => "Timeout",
             Self::NotLeader => "NotLeader",
-            Self::Failed(failure) => failure.reason,
             Self::Random(_) => "Random",
             Self::Serialize { .. } => "Serialize",
             Self::ReconcileTimeout(_) => "ReconcileTimeout",
@@ -76,6 +76,21 @@ impl Error {
 
     pub fn is_forbidden(&self) -> bool {
         self.status().is_some_and(is_forbidden)
+    }
+
+    /// Whether this failure of a write says nothing about other writes.
+    pub fn concerns_one_object(&self) -> bool {
+        // A write without an answer in time may wait for an admission webhook.
+        matches!(self, Self::Timeout { .. }) || self.status().is_some()
+    }
+
+    /// What to do about a rejected write.
+    pub fn write_hint(&self) -> &'static str {
+        match self.status() {
+            Some(status) if is_forbidden(status) => HINT_DENIED,
+            Some(status) if status.code < 500 => HINT_REJECTED,
+            _ => HINT_WEBHOOK,
+        }
     }
 
     fn status(&self) -> Option<&Status> {
@@ -194,20 +209,6 @@ mod tests {
             assert_eq!(error.is_transient(), is_transient, "{error:?}");
             assert_eq!(error.is_not_found(), category == "NotFound", "{error:?}");
             assert_eq!(error.is_forbidden(), category == "Forbidden", "{error:?}");
-        }
-    }
-
-    #[test]
-    fn a_condition_reason_named_like_an_answer_of_the_api_server_is_not_one() {
-        for reason in ["Conflict", "NotFound", "Forbidden", "NotLeader"] {
-            let error = Error::Failed(Failure {
-                reason,
-                message: "the Ingress was refused".to_owned(),
-            });
-            assert!(
-                !error.is_transient() && !error.is_not_found() && !error.is_forbidden(),
-                "{reason}"
-            );
         }
     }
 }

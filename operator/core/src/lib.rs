@@ -11,6 +11,7 @@ pub mod limits;
 mod membership;
 pub mod observed;
 mod orphans;
+pub mod ownership;
 pub mod plan;
 pub mod plan_result;
 mod revision;

@@ -42,6 +42,8 @@ pub const PARTICIPANTS_EXPIRY_SECONDS: i64 = 300;
 
 /// The longest kubelet message in an event or condition. An event has at most 1024 bytes.
 pub const KUBELET_MESSAGE_CHARS_MAX: usize = 200;
+/// The most rejected writes in the message of a condition.
+pub const FAILURES_REPORTED_MAX: usize = 8;
 /// The most pod failures in the message of a condition.
 pub const POD_FAILURES_REPORTED_MAX: usize = 3;
 /// A container that is not ready and has restarted so often recently is in a crash loop.

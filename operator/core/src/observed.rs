@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use poker_operator_api::{ClusterNames, Component, PokerCluster};
 use serde::Deserialize;
 
 use crate::children::{Children, Live};
+use crate::ownership::ForeignObject;
 use crate::scale::{Forecasts, Sample, ScaleMemory};
 use crate::status::pod_failures::PodFailure;
 
 /// The existing child objects of every kind: those with the instance label of the cluster, and those with a name that
-/// the operator would use, even if they have another owner.
+/// the operator would use.
 pub type LiveChildren = Children<Live>;
 
 /// Samples by component, then by `Metric::name()`. Built-in metrics are under their names, `participants` under
@@ -54,6 +54,8 @@ pub enum TopicObserved {
 pub struct Observed {
     pub cluster: PokerCluster,
     pub live: LiveChildren,
+    /// Objects of other owners with names that the operator may need.
+    pub foreign: Vec<ForeignObject>,
     /// The Secrets that the spec refers to and that the operator created, by name. Those that do not exist are absent.
     pub secrets: BTreeMap<String, SecretKeys>,
     /// By Deployment. Absent unless all of its pods answered.
@@ -88,13 +90,5 @@ impl Observed {
     /// The UID of the cluster. Empty only for an object that was never stored.
     pub fn uid(&self) -> &str {
         self.cluster.metadata.uid.as_deref().unwrap_or_default()
-    }
-
-    /// Whether this cluster controls the object.
-    pub fn owns(&self, meta: &ObjectMeta) -> bool {
-        meta.owner_references
-            .iter()
-            .flatten()
-            .any(|o| o.controller == Some(true) && o.uid == self.uid())
     }
 }

@@ -23,13 +23,21 @@ pub fn find(observed: &Observed, planned: &Children<Planned>, kept: &BTreeSet<St
     by_kind.into_iter().rev().flatten().collect()
 }
 
+/// Whether the cluster controls the object, or the object has lost its owner reference and has a name that only the
+/// operator uses.
+fn is_child(observed: &Observed, object: &impl ResourceExt) -> bool {
+    let (names, name) = (observed.names(), object.name_any());
+    let has_own_name = || names.parse_shard(&name).is_some() || names.parse_gateway(&name).is_some();
+    observed.controls(object.meta()) || observed.owns(object.meta()) && has_own_name()
+}
+
 fn find_kind<K>(observed: &Observed, live: &[K], planned: &[K], kept: &BTreeSet<String>) -> Vec<ObjectRef>
 where
     K: ResourceExt + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
 {
     let planned: BTreeSet<String> = planned.iter().map(ResourceExt::name_any).collect();
     live.iter()
-        .filter(|object| observed.owns(object.meta()) && object.meta().deletion_timestamp.is_none())
+        .filter(|object| is_child(observed, *object) && object.meta().deletion_timestamp.is_none())
         .filter(|object| !planned.contains(&object.name_any()) && !kept.contains(&object.name_any()))
         .filter_map(|object| {
             Some(ObjectRef {

@@ -13,13 +13,14 @@ use crate::scale::ScaleDecision;
 /// What to do now, and when to reconcile again.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Apply `replicas` before `children`. Delete `orphans` last, and only if all objects were applied.
+    /// Each write stands alone: if the API server rejects one, the others still follow. Delete `orphans` first, because
+    /// that may free the quota that `children` need, then apply `replicas`, then `children`.
     pub children: Children<Planned>,
     pub replicas: Vec<ReplicaTarget>,
     /// `None` if the topic matches the spec, or its state is unknown.
     pub topic: Option<DesiredTopic>,
     pub orphans: Vec<ObjectRef>,
-    /// Store the memory of each decision once all objects are applied.
+    /// Store the memory of each decision, also if the API server rejected a write.
     pub scale: Vec<ScaleDecision>,
     pub summary: PlanSummary,
     pub requeue_after: Duration,
@@ -120,7 +121,10 @@ pub struct Outcome {
     pub summary: Option<PlanSummary>,
     /// The scaling decisions of the plan.
     pub scale: Vec<ScaleDecision>,
-    pub applied: Result<Children<Applied>, Failure>,
+    /// Every planned object as the API server answered or, if it rejected the write, as observed.
+    pub applied: Children<Applied>,
+    /// The writes that the API server rejected.
+    pub failures: Vec<Failure>,
 }
 
 impl Outcome {
@@ -129,12 +133,13 @@ impl Outcome {
         Self {
             summary: None,
             scale: Vec::new(),
-            applied: Ok(Children::default()),
+            applied: Children::default(),
+            failures: Vec::new(),
         }
     }
 }
 
-/// Why a step failed.
+/// Why a write or a step failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// In CamelCase, from a fixed set. It becomes the reason of a condition.

@@ -1,16 +1,17 @@
 //! A simulated Kubernetes cluster for tests: it applies plans, and tests decide when pods become ready.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus, StatefulSetStatus};
 use kube::ResourceExt;
 use poker_operator_api::PokerCluster;
+use poker_operator_api::conditions::reasons;
 
 use crate::children::{Applied, Children};
 use crate::hash::fingerprint;
 use crate::observed::{DrainStatus, Observed, SecretKeys, TopicObserved};
-use crate::plan_result::{Outcome, Plan, TopicPlan};
+use crate::plan_result::{Failure, Outcome, Plan, TopicPlan};
 use crate::validate::{Invalid, Validated, validate};
 use crate::{for_each_kind, plan, status, topic};
 
@@ -24,6 +25,7 @@ pub fn observed(name: &str, spec: &str) -> Observed {
     Observed {
         cluster,
         live: Children::default(),
+        foreign: Vec::new(),
         secrets: BTreeMap::new(),
         drains: BTreeMap::new(),
         metrics: BTreeMap::new(),
@@ -47,12 +49,18 @@ pub fn keys<'a>(names: impl IntoIterator<Item = &'a str>) -> SecretKeys {
 /// A cluster whose plans are applied at once.
 pub struct TestCluster {
     pub observed: Observed,
+    /// The kinds of which the API server rejects every write.
+    pub rejected_kinds: BTreeSet<&'static str>,
     writes: u64,
 }
 
 impl TestCluster {
     pub fn new(observed: Observed) -> Self {
-        Self { observed, writes: 0 }
+        Self {
+            observed,
+            rejected_kinds: BTreeSet::new(),
+            writes: 0,
+        }
     }
 
     pub fn validated(&self) -> Result<Validated, Invalid> {
@@ -63,7 +71,7 @@ impl TestCluster {
     pub fn reconcile(&mut self) -> Plan {
         let valid = self.validated();
         let plan = plan::plan(valid.as_ref().unwrap(), &self.observed);
-        let applied = self.apply(&plan);
+        let (applied, failures) = self.apply(&plan);
         for decision in &plan.scale {
             self.observed
                 .memory
@@ -72,23 +80,24 @@ impl TestCluster {
         let outcome = Outcome {
             summary: Some(plan.summary.clone()),
             scale: plan.scale.clone(),
-            applied: Ok(applied),
+            applied,
+            failures,
         };
         let status = status::derive(&valid, &self.observed, &outcome);
         self.observed.cluster.status = Some(status);
         plan
     }
 
-    fn apply(&mut self, plan: &Plan) -> Children<Applied> {
-        let writes = &mut self.writes;
+    fn apply(&mut self, plan: &Plan) -> (Children<Applied>, Vec<Failure>) {
+        let (writes, rejected) = (&mut self.writes, &self.rejected_kinds);
+        let mut failures = Vec::new();
         let live = &mut self.observed.live;
         for target in &plan.replicas {
-            let found = live
-                .deployments
-                .iter_mut()
-                .find(|d| d.name_any() == target.deployment)
-                .unwrap();
-            found.spec.as_mut().unwrap().replicas = Some(target.replicas);
+            let mut deployments = live.deployments.iter_mut();
+            let found = deployments.find(|d| d.name_any() == target.deployment);
+            if let (Some(found), false) = (found, rejected.contains("Deployment")) {
+                found.spec.as_mut().unwrap().replicas = Some(target.replicas);
+            }
         }
         let mut deployments = plan.children.deployments.clone();
         for deployment in &mut deployments {
@@ -102,7 +111,8 @@ impl TestCluster {
             let old = live.stateful_sets.iter().find(|s| s.name_any() == set.name_any());
             set.status = old.and_then(|s| s.status.clone());
         }
-        for secret in &plan.children.secrets {
+        let secrets = plan.children.secrets.iter();
+        for secret in secrets.filter(|_| !rejected.contains("Secret")) {
             let names = secret.data.iter().flatten().map(|(key, _)| key.as_str());
             self.observed.secrets.insert(secret.name_any(), keys(names));
         }
@@ -113,7 +123,11 @@ impl TestCluster {
         };
         macro_rules! put_all {
             ($($kind:ident: $type:ident,)*) => {
-                $(put(&mut live.$kind, &mut children.$kind, writes);)*
+                $(if !rejected.contains(stringify!($type)) {
+                    put(&mut live.$kind, &mut children.$kind, writes);
+                } else {
+                    failures.extend(reject(stringify!($type), &live.$kind, &mut children.$kind));
+                })*
             };
         }
         for_each_kind!(put_all);
@@ -149,7 +163,7 @@ impl TestCluster {
             }
             _ => {}
         }
-        children
+        (children, failures)
     }
 
     /// Makes all pods of matching Deployments and StatefulSets ready, or none.
@@ -252,6 +266,21 @@ fn retype<A, B>(children: &Children<A>) -> Children<B> {
     }
     for_each_kind!(clone);
     retyped
+}
+
+/// Rejects the writes of a kind: the objects stay as they are.
+fn reject<K: ResourceExt + Clone>(kind: &str, live: &[K], objects: &mut [K]) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for object in objects {
+        if let Some(live) = live.iter().find(|live| live.name_any() == object.name_any()) {
+            *object = live.clone();
+        }
+        failures.push(Failure {
+            reason: reasons::APPLY_FAILED,
+            message: format!("cannot apply {kind} {}: denied by a policy", object.name_any()),
+        });
+    }
+    failures
 }
 
 /// Stores objects as the API server does: the UID stays, the resource version changes.

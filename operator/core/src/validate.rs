@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt;
 use poker_operator_api::common::SecretKeyRef;
 use poker_operator_api::conditions::reasons;
 use poker_operator_api::{Autoscaling, ClusterNames, Component, PokerClusterSpec, Quantity};
 
 use crate::build::{Context, PASSWORD_KEY, URL_KEY};
-use crate::children::Children;
 use crate::hash::fingerprint;
 use crate::limits::REDIS_MEMORY_BYTES_MIN;
 use crate::observed::{Observed, TopicObserved};
@@ -58,7 +55,6 @@ pub fn validate(observed: &Observed) -> Result<Validated, Invalid> {
     quantities(spec)?;
     autoscaling(spec)?;
     bootstrap_servers(&servers)?;
-    name_conflicts(observed, &names)?;
     secrets(observed, &servers)?;
     topic_fits(observed)?;
     let credentials = credentials(observed);
@@ -180,78 +176,6 @@ fn bootstrap_servers(servers: &Servers) -> Result<(), Invalid> {
         )),
         _ => Ok(()),
     }
-}
-
-/// The names that the operator uses must be free or belong to this cluster. The operator never adopts other objects.
-fn name_conflicts(observed: &Observed, names: &ClusterNames) -> Result<(), Invalid> {
-    let Children {
-        service_accounts,
-        roles,
-        role_bindings,
-        secrets,
-        config_maps,
-        services,
-        network_policies,
-        pod_disruption_budgets,
-        ingresses,
-        stateful_sets,
-        deployments,
-        state: _,
-    } = &observed.live;
-    let component = |c: Component| names.component(c);
-    let (app, public) = ([names.app()], [names.public()]);
-    let (shard, gateway) = (component(Component::Shard), component(Component::Gateway));
-    let servers = [Component::Redis, Component::Kafka, Component::Database].map(component);
-    let worker = component(Component::Worker);
-    let mut service_names = servers.to_vec();
-    service_names.push(names.public());
-    let mut policies = servers.to_vec();
-    policies.extend([shard.clone(), gateway.clone(), worker.clone()]);
-    let checks = [
-        foreign(observed, "ServiceAccount", service_accounts, &app),
-        foreign(observed, "Role", roles, &app),
-        foreign(observed, "RoleBinding", role_bindings, &app),
-        foreign(observed, "Secret", secrets, &[component(Component::Database)]),
-        foreign(observed, "ConfigMap", config_maps, &[names.routes()]),
-        foreign(observed, "Service", services, &service_names),
-        foreign(observed, "NetworkPolicy", network_policies, &policies),
-        foreign(
-            observed,
-            "PodDisruptionBudget",
-            pod_disruption_budgets,
-            &[gateway, shard],
-        ),
-        foreign(observed, "Ingress", ingresses, &public),
-        foreign(observed, "StatefulSet", stateful_sets, &servers),
-        foreign(observed, "Deployment", deployments, &[worker]),
-    ];
-    match checks.into_iter().flatten().next() {
-        None => Ok(()),
-        Some((kind, name)) => Err(Invalid {
-            reason: reasons::NAME_CONFLICT,
-            message: format!(
-                "{kind} {name} exists and is not controlled by this PokerCluster: rename or delete it, or choose another name for this PokerCluster"
-            ),
-        }),
-    }
-}
-
-/// The first object of a kind that this cluster does not control although it has one of its names.
-fn foreign<K: ResourceExt>(
-    observed: &Observed,
-    kind: &'static str,
-    live: &[K],
-    names: &[String],
-) -> Option<(&'static str, String)> {
-    let cluster = observed.names();
-    let revised = |name: &str| cluster.parse_shard(name).is_some() || cluster.parse_gateway(name).is_some();
-    let has_revisions = matches!(kind, "Deployment" | "Service");
-    live.iter()
-        .map(|object| object.meta())
-        .filter(|meta: &&ObjectMeta| !observed.owns(meta))
-        .filter_map(|meta| meta.name.as_deref())
-        .find(|name| names.iter().any(|n| n == name) || has_revisions && revised(name))
-        .map(|name| (kind, name.to_owned()))
 }
 
 /// The Secrets that the spec refers to, each with its field.

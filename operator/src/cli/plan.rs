@@ -117,6 +117,7 @@ fn imagined(cluster: PokerCluster) -> Observed {
         secrets,
         cluster,
         live: LiveChildren::default(),
+        foreign: Vec::new(),
         drains: BTreeMap::new(),
         metrics: MetricSamples::new(),
         metrics_error: None,

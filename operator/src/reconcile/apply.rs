@@ -1,13 +1,14 @@
-//! All writes of a plan: server-side apply in order, one field manager per concern, orphans last. An object that is up
-//! to date is not sent.
+//! All writes of a plan: orphans are deleted first, then server-side apply in order, one field manager per concern. An
+//! object that is up to date is not sent.
 
 use super::{
     child::{Child, kind},
     context::Context,
     drift::is_up_to_date,
+    rejected_writes::{RejectedWrites, Write},
 };
 use crate::{cluster_key::ClusterKey, error::Error, kafka::topic_manager::Topic};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
@@ -15,32 +16,59 @@ use kube::{
 };
 use poker_operator_api::{conditions::reasons, names::managers};
 use poker_operator_core::{
-    children::{Applied, Children, Live, Planned},
+    children::{Applied, Children, Planned},
+    for_each_kind,
     observed::Observed,
+    ownership::ForeignObject,
     plan_result::{Failure, ObjectRef, Plan, ReplicaTarget},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::marker::PhantomData;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Hash of the object as planned: it changes with the plan, also where a field is only left out.
 const HASH_ANNOTATION: &str = "planningpoker.dev/planned";
+const SECRET: &str = "Secret";
+/// Tells the deletion of an object from its other writes.
+const DELETION: &str = "deletion";
 
-/// Carries out a plan and returns the objects as the API server answered.
+/// The result of the writes of a plan.
+#[derive(Default)]
+pub struct ApplyResult {
+    /// Every planned object as the API server answered or, if it rejected the write, as observed.
+    pub children: Children<Applied>,
+    /// The writes that the API server rejected.
+    pub failures: Vec<Failure>,
+    /// The time to the next attempt of a rejected write.
+    pub retry_after: Option<Duration>,
+}
+
+/// Carries out a plan. A rejected write costs only its own object.
 ///
 /// # Errors
-/// The first write that fails; nothing is deleted then.
+/// When no write can succeed: this process is not leader any more, or the API server cannot be reached.
 pub async fn apply(
     ctx: &Context,
+    rejected: &mut RejectedWrites,
     key: &ClusterKey,
     observed: &Observed,
     plan: &Plan,
-) -> Result<Children<Applied>, Error> {
-    let apply = Apply { ctx, key, observed };
+) -> Result<ApplyResult, Error> {
+    let mut apply = Apply {
+        ctx,
+        rejected,
+        key,
+        observed,
+    };
+    // First: a deletion may free the quota that another object needs.
+    for orphan in &plan.orphans {
+        apply.delete(orphan).await?;
+    }
     for target in &plan.replicas {
         apply.replicas(target).await?;
     }
-    let applied = apply.children(plan.children.clone(), &observed.live).await?;
+    let children = apply.children(plan.children.clone()).await?;
     match &plan.topic {
         Some(desired) => {
             let topic = Topic::of(&observed.cluster, &observed.names());
@@ -49,100 +77,119 @@ pub async fn apply(
         None if plan.summary.paused => ctx.topics.pause(key),
         None => {}
     }
-    for orphan in &plan.orphans {
-        apply.delete(orphan).await?;
-    }
-    Ok(applied)
+    let (failures, retry_after) = rejected.finish(Instant::now());
+    Ok(ApplyResult {
+        children,
+        failures,
+        retry_after,
+    })
 }
 
 struct Apply<'a> {
     ctx: &'a Context,
+    rejected: &'a mut RejectedWrites,
     key: &'a ClusterKey,
     observed: &'a Observed,
 }
 
 impl Apply<'_> {
-    async fn children(
-        &self,
-        planned: Children<Planned>,
-        live: &Children<Live>,
-    ) -> Result<Children<Applied>, Error> {
-        let ours = managers::WORKLOADS;
-        Ok(Children {
-            service_accounts: self
-                .all(ours, planned.service_accounts, &live.service_accounts)
-                .await?,
-            roles: self.all(ours, planned.roles, &live.roles).await?,
-            role_bindings: self.all(ours, planned.role_bindings, &live.role_bindings).await?,
-            secrets: self
-                .create_if_missing(ours, planned.secrets, &live.secrets)
-                .await?,
-            config_maps: self
-                .all(managers::ROUTES, planned.config_maps, &live.config_maps)
-                .await?,
-            services: self.all(ours, planned.services, &live.services).await?,
-            network_policies: self
-                .all(ours, planned.network_policies, &live.network_policies)
-                .await?,
-            pod_disruption_budgets: self
-                .all(ours, planned.pod_disruption_budgets, &live.pod_disruption_budgets)
-                .await?,
-            stateful_sets: self.all(ours, planned.stateful_sets, &live.stateful_sets).await?,
-            deployments: self.all(ours, planned.deployments, &live.deployments).await?,
-            // Last: an admission webhook of an ingress controller may refuse it.
-            ingresses: self.all(ours, planned.ingresses, &live.ingresses).await?,
-            state: PhantomData,
-        })
-    }
-
-    async fn all<K>(&self, manager: &'static str, planned: Vec<K>, live: &[K]) -> Result<Vec<K>, Error>
-    where
-        K: Child,
-    {
-        let mut applied = Vec::with_capacity(planned.len());
-        for object in planned {
-            applied.push(self.one(manager, object, live).await?);
+    async fn children(&mut self, planned: Children<Planned>) -> Result<Children<Applied>, Error> {
+        let live = &self.observed.live;
+        let mut applied = Children::default();
+        macro_rules! apply {
+            ($($kind:ident: $type:ident,)*) => {
+                $(for object in planned.$kind {
+                    applied.$kind.push(self.one(object, &live.$kind).await?);
+                })*
+            };
         }
+        for_each_kind!(apply);
         Ok(applied)
     }
 
-    /// A Secret that exists is never written: its password is in use.
-    async fn create_if_missing(
-        &self,
-        manager: &'static str,
-        planned: Vec<Secret>,
-        live: &[Secret],
-    ) -> Result<Vec<Secret>, Error> {
-        let exists = |secret: &Secret| live.iter().any(|live| live.name_any() == secret.name_any());
-        let missing = planned.into_iter().filter(|secret| !exists(secret)).collect();
-        self.all(manager, missing, live).await
-    }
-
-    async fn one<K: Child>(&self, manager: &'static str, object: K, live: &[K]) -> Result<K, Error> {
-        let name = object.name_any();
+    /// Writes an object unless it is up to date. Returns it as answered or, if it was not written, as observed.
+    async fn one<K: Child>(&mut self, object: K, live: &[K]) -> Result<K, Error> {
+        let (kind, name) = (kind::<K>(), object.name_any());
+        let manager = manager(kind);
+        let write = Write {
+            kind,
+            name: name.clone(),
+            by: manager,
+        };
         let mut planned = with_hash::<K>(&object)?;
-        if let Some(live) = live.iter().find(|live| live.name_any() == name) {
-            self.refuse_foreign(live)?;
-            if is_up_to_date(&value_of(live)?, &planned) {
+        // The password of a new Secret differs each time.
+        let content = if kind == SECRET {
+            String::new()
+        } else {
+            planned.to_string()
+        };
+        let live = live.iter().find(|live| live.name_any() == name);
+        if let Some(live) = live {
+            // A Secret that exists keeps its values: its password is in use.
+            let is_complete = kind == SECRET || is_up_to_date(&value_of(live)?, &planned);
+            if self.observed.controls(live.meta()) && is_complete {
                 return Ok(live.clone());
             }
-            if manager == managers::ROUTES {
-                // The plan is based on this very table: had another been written since, one version would name two tables.
-                planned["metadata"]["resourceVersion"] = json!(live.resource_version());
+        }
+        if self.rejected.is_waiting(&write, &content, Instant::now()) {
+            return Ok(live.cloned().unwrap_or(object));
+        }
+        if let Some(foreign) = self.foreign(kind, &name) {
+            let failure = Failure {
+                reason: reasons::NAME_CONFLICT,
+                message: foreign.conflict(),
+            };
+            self.rejected
+                .reject(write, &content, Some(failure), Instant::now());
+            return Ok(object);
+        }
+        let mut version = live.and_then(ResourceExt::resource_version);
+        if let Some(live) = live.filter(|live| !self.observed.controls(live.meta())) {
+            let Some(adopted) = self.adopt(&write, &content, live, &object).await? else {
+                return Ok(live.clone());
+            };
+            if kind == SECRET {
+                return Ok(adopted);
             }
+            version = adopted.resource_version();
+        }
+        if manager == managers::ROUTES && live.is_some() {
+            // The plan is based on this very table: had another been written since, one version would name two tables.
+            planned["metadata"]["resourceVersion"] = json!(version);
         }
         let api = self.ctx.api::<K>(&self.key.namespace);
         let (params, patch) = (PatchParams::apply(manager).force(), Patch::Apply(&planned));
-        self.apply_and_record(api.patch(&name, &params, &patch), &name)
-            .await
+        let request = api.patch(&name, &params, &patch);
+        let applied = self.send(&write, &content, "apply", request).await?;
+        Ok(applied.or(live.cloned()).unwrap_or(object))
     }
 
-    async fn replicas(&self, target: &ReplicaTarget) -> Result<(), Error> {
-        let live = &self.observed.live.deployments;
-        let Some(live) = live.iter().find(|live| live.name_any() == target.deployment) else {
+    /// Makes this cluster the only controller of an object that has none that exists.
+    async fn adopt<K: Child>(
+        &mut self,
+        write: &Write,
+        content: &str,
+        live: &K,
+        planned: &K,
+    ) -> Result<Option<K>, Error> {
+        let mut owners = self.observed.other_owners(live.meta());
+        owners.extend(planned.owner_references().iter().cloned());
+        let patch = json!({"metadata": {
+            "uid": live.uid(),
+            "resourceVersion": live.resource_version(),
+            "ownerReferences": owners,
+        }});
+        let api = self.ctx.api::<K>(&self.key.namespace);
+        let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        let request = api.patch(&write.name, &params, &patch);
+        self.send(write, content, "adopt", request).await
+    }
+
+    async fn replicas(&mut self, target: &ReplicaTarget) -> Result<(), Error> {
+        let name = &target.deployment;
+        let Some(live) = self.observed.live.deployment(name) else {
             return Ok(());
         };
-        self.refuse_foreign(live)?;
         let owned = live
             .managed_fields()
             .iter()
@@ -150,52 +197,93 @@ impl Apply<'_> {
         if owned && live.spec.as_ref().and_then(|spec| spec.replicas) == Some(target.replicas) {
             return Ok(());
         }
+        let write = Write {
+            kind: kind::<Deployment>(),
+            name: name.clone(),
+            by: managers::SCALE,
+        };
         let patch = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": target.deployment},
+            "metadata": {"name": name},
             "spec": {"replicas": target.replicas},
         });
-        let api = self.ctx.api::<Deployment>(&self.key.namespace);
-        let (params, patch) = (PatchParams::apply(managers::SCALE).force(), Patch::Apply(&patch));
-        self.apply_and_record(api.patch(&target.deployment, &params, &patch), &target.deployment)
-            .await
-            .map(drop)
-    }
-
-    async fn apply_and_record<K: Child>(
-        &self,
-        request: impl Future<Output = kube::Result<K>>,
-        name: &str,
-    ) -> Result<K, Error> {
-        let kind = kind::<K>();
-        let applied = self
-            .ctx
-            .write(kind, &format!("apply {kind} {name}"), request)
-            .await?;
-        self.ctx.expect(self.key, kind, applied.meta());
-        tracing::info!(kind, name, "applied");
-        Ok(applied)
-    }
-
-    /// Validation has checked this; here it guards against an object that appeared since.
-    fn refuse_foreign<K: Child>(&self, live: &K) -> Result<(), Error> {
-        if self.observed.owns(live.meta()) {
+        let content = patch.to_string();
+        if self.rejected.is_waiting(&write, &content, Instant::now()) {
             return Ok(());
         }
-        Err(Error::Failed(Failure {
-            reason: reasons::NAME_CONFLICT,
-            message: format!(
-                "{} {} exists and belongs to another owner: rename this PokerCluster or delete the object",
-                kind::<K>(),
-                live.name_any()
-            ),
-        }))
+        let api = self.ctx.api::<Deployment>(&self.key.namespace);
+        let (params, patch) = (PatchParams::apply(managers::SCALE).force(), Patch::Apply(&patch));
+        let request = api.patch(name, &params, &patch);
+        self.send(&write, &content, "scale", request).await.map(drop)
+    }
+
+    /// Sends a write that creates or changes an object. `None` if the API server rejected it.
+    async fn send<K: Child>(
+        &mut self,
+        write: &Write,
+        content: &str,
+        verb: &str,
+        request: impl Future<Output = kube::Result<K>>,
+    ) -> Result<Option<K>, Error> {
+        let Write { kind, name, .. } = write;
+        let answer = self
+            .ctx
+            .write(kind, &format!("{verb} {kind} {name}"), request)
+            .await;
+        match answer {
+            Ok(applied) => {
+                self.ctx.expect(self.key, kind, applied.meta());
+                self.rejected.accept(write);
+                tracing::info!(kind, name, "{verb}");
+                Ok(Some(applied))
+            }
+            Err(error) => self.reject(write, content, error).map(|()| None),
+        }
+    }
+
+    /// Remembers a rejected write.
+    ///
+    /// # Errors
+    /// The error, if it concerns more than this object.
+    fn reject(&mut self, write: &Write, content: &str, error: Error) -> Result<(), Error> {
+        if !error.concerns_one_object() {
+            return Err(error);
+        }
+        let failure = (!error.is_transient()).then(|| Failure {
+            reason: reasons::APPLY_FAILED,
+            message: format!("{}: {}", error.message(), error.write_hint()),
+        });
+        tracing::info!(
+            kind = write.kind,
+            name = write.name,
+            error = error.message(),
+            "write rejected"
+        );
+        self.rejected
+            .reject(write.clone(), content, failure, Instant::now());
+        Ok(())
+    }
+
+    fn foreign(&self, kind: &str, name: &str) -> Option<&ForeignObject> {
+        let mut foreign = self.observed.foreign.iter();
+        foreign.find(|foreign| foreign.kind == kind && foreign.name == name)
     }
 
     /// Deletes an object only if it is still exactly the one that was observed.
-    async fn delete(&self, orphan: &ObjectRef) -> Result<(), Error> {
+    async fn delete(&mut self, orphan: &ObjectRef) -> Result<(), Error> {
         if self.ctx.expectations.deletion_pending(&orphan.uid) {
             return Ok(()); // deleted, and its watch is late
+        }
+        let write = Write {
+            kind: orphan.kind,
+            name: orphan.name.clone(),
+            by: DELETION,
+        };
+        if self
+            .rejected
+            .is_waiting(&write, &orphan.resource_version, Instant::now())
+        {
+            return Ok(());
         }
         let params = DeleteParams::background().preconditions(Preconditions {
             uid: Some(orphan.uid.clone()),
@@ -212,10 +300,20 @@ impl Apply<'_> {
         {
             Ok(_) => tracing::info!(kind = orphan.kind, name = orphan.name, "deleted"),
             Err(error) if error.is_not_found() => {} // deleted already
-            Err(error) => return Err(error),
+            Err(error) => return self.reject(&write, &orphan.resource_version, error),
         }
+        self.rejected.accept(&write);
+        self.rejected.retry_now(Instant::now());
         self.ctx.expectations.expect_deletion(&orphan.uid);
         Ok(())
+    }
+}
+
+/// The field manager of a kind.
+fn manager(kind: &str) -> &'static str {
+    match kind {
+        "ConfigMap" => managers::ROUTES,
+        _ => managers::WORKLOADS,
     }
 }
 

@@ -9,6 +9,7 @@ mod finalizer;
 pub mod memory;
 mod observe;
 mod observe_failure;
+mod rejected_writes;
 mod report;
 mod secrets;
 mod subscribe;
@@ -101,8 +102,8 @@ async fn reconcile_cluster(
 
     // apply (client required)
     let applied = match &plan {
-        Some(plan) => apply::apply(ctx, key, &observed, plan).await,
-        None => Ok(Default::default()),
+        Some(plan) => apply::apply(ctx, &mut memory.rejected_writes, key, &observed, plan).await?,
+        None => Default::default(),
     };
 
     // report (client required)

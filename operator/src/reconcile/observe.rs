@@ -27,7 +27,7 @@ pub async fn observe(
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(Error::Random)?;
     let now = Timestamp::now();
-    Ok(Observed {
+    let mut observed = Observed {
         cluster: cluster.clone(),
         pod_failures: pod_failures::find(&ctx.stores.pods(key), now),
         stale_caches: stale_caches(ctx, forbidden),
@@ -37,11 +37,14 @@ pub async fn observe(
         topic: subscribed.topic,
         memory: memory.scale.clone(),
         live,
+        foreign: Vec::new(),
         secrets,
         drains,
         random,
         now,
-    })
+    };
+    observed.separate_foreign();
+    Ok(observed)
 }
 
 /// Which watches fail, so that their caches are stale, and what else the API server forbids to read.

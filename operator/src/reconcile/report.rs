@@ -1,6 +1,6 @@
 //! Reports a reconcile: status, events, and when to reconcile again.
 
-use super::{context::Context, memory::ClusterMemory, observe_failure::ObserveFailure};
+use super::{apply::ApplyResult, context::Context, memory::ClusterMemory, observe_failure::ObserveFailure};
 use crate::{cluster_key::ClusterKey, error::Error, leader::WRITE_TIMEOUT};
 use jiff::Timestamp;
 use kube::{
@@ -11,11 +11,10 @@ use kube::{
         events::{Event, EventType, Recorder},
     },
 };
-use poker_operator_api::{PokerCluster, PokerClusterStatus, conditions::reasons, names::managers};
+use poker_operator_api::{PokerCluster, PokerClusterStatus, names::managers};
 use poker_operator_core::{
-    children::{Applied, Children},
     observed::Observed,
-    plan_result::{Failure, NewEvent, Outcome, Plan},
+    plan_result::{NewEvent, Outcome, Plan},
     status::{self, events},
     validate::{Invalid, Validated},
 };
@@ -29,7 +28,7 @@ const INVALID_RETRY: Duration = Duration::from_secs(15);
 /// Writes the status if it changed, with one event per transition.
 ///
 /// # Errors
-/// That of the apply step, after it was reported; or that the status could not be written.
+/// When the status could not be written.
 pub async fn report(
     ctx: &Context,
     memory: &mut ClusterMemory,
@@ -37,29 +36,20 @@ pub async fn report(
     observed: &Observed,
     valid: &Result<Validated, Invalid>,
     plan: Option<Plan>,
-    applied: Result<Children<Applied>, Error>,
+    applied: ApplyResult,
 ) -> Result<Action, Error> {
-    let (applied, error) = match applied {
-        // The next reconcile follows at once and reports.
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => (Err(failure(&error)), Some(error)),
-        Ok(applied) => (Ok(applied), None),
-    };
-    let requeue_after = match &plan {
-        Some(plan) => plan.requeue_after,
-        None => INVALID_RETRY,
-    };
+    let planned = plan.as_ref().map_or(INVALID_RETRY, |plan| plan.requeue_after);
+    let requeue_after = applied.retry_after.map_or(planned, |retry| retry.min(planned));
     let outcome = match plan {
         None => Outcome::not_planned(),
         Some(plan) => Outcome {
             summary: Some(plan.summary),
             scale: plan.scale,
-            applied,
+            applied: applied.children,
+            failures: applied.failures,
         },
     };
-    if error.is_none() {
-        memory.record_scale(&outcome.scale);
-    }
+    memory.record_scale(&outcome.scale);
     let status = status::derive(valid, observed, &outcome);
     let before = observed.cluster.status.clone().unwrap_or_default();
     if !status::same(&before, &status) {
@@ -69,10 +59,7 @@ pub async fn report(
             record_event(ctx, &observed.cluster, &event).await;
         }
     }
-    match error {
-        Some(error) => Err(error),
-        None => Ok(Action::requeue(requeue_after)),
-    }
+    Ok(Action::requeue(requeue_after))
 }
 
 /// Reports that the cluster cannot be observed, once that has lasted. Everything else in the status stays.
@@ -120,16 +107,6 @@ async fn write_observe_failure(ctx: &Context, key: &ClusterKey, why: &str) -> Re
         record_event(ctx, &cluster, &event).await;
     }
     Ok(())
-}
-
-fn failure(error: &Error) -> Failure {
-    match error {
-        Error::Failed(failure) => failure.clone(),
-        error => Failure {
-            reason: reasons::APPLY_FAILED,
-            message: error.message(),
-        },
-    }
 }
 
 async fn write_status(

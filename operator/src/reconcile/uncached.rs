@@ -12,6 +12,7 @@ use poker_operator_core::{
     children::{Children, Planned},
     for_each_kind,
     observed::Observed,
+    ownership::ForeignObject,
 };
 
 /// Adds objects that exist under planned names and are not in the caches; returns whether there are any.
@@ -24,11 +25,11 @@ pub async fn read_uncached(
     planned: &Children<Planned>,
     observed: &mut Observed,
 ) -> Result<bool, Error> {
-    let live = &mut observed.live;
+    let (live, foreign) = (&mut observed.live, &observed.foreign);
     let mut found = 0;
     macro_rules! read {
         ($($kind:ident: $type:ident,)*) => {
-            $(found += read_kind(ctx, key, &planned.$kind, &mut live.$kind).await?;)*
+            $(found += read_kind(ctx, key, &planned.$kind, &mut live.$kind, foreign).await?;)*
         };
     }
     for_each_kind!(read);
@@ -38,6 +39,7 @@ pub async fn read_uncached(
             secret.data = None;
         }
     }
+    observed.separate_foreign();
     Ok(found > 0)
 }
 
@@ -46,11 +48,15 @@ async fn read_kind<K: Child>(
     key: &ClusterKey,
     planned: &[K],
     live: &mut Vec<K>,
+    foreign: &[ForeignObject],
 ) -> Result<usize, Error> {
     let before = live.len();
     for object in planned {
         let name = object.name_any();
-        if live.iter().any(|live| live.name_any() == name) {
+        let is_foreign = foreign
+            .iter()
+            .any(|other| other.kind == kind::<K>() && other.name == name);
+        if is_foreign || live.iter().any(|live| live.name_any() == name) {
             continue;
         }
         let action = format!("read {} {name}", kind::<K>());

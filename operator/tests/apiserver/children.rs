@@ -1,16 +1,13 @@
 //! The children of a PokerCluster: created, restored, left alone and deleted.
 
-use crate::{
-    faults::Faults,
-    world::{World, condition},
-};
+use crate::{faults::Faults, world::World};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::{ConfigMap, Service},
+    core::v1::Service,
 };
 use kube::{
     ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
@@ -153,48 +150,6 @@ async fn deleted_and_edited_children_are_restored() {
         "labels of others are kept"
     );
     assert_eq!(after, specs(&before));
-}
-
-#[tokio::test]
-async fn an_object_of_another_owner_is_left_alone_and_blocks_no_other_cluster() {
-    let world = World::new("foreign").await;
-    let operator = world.operator("a", &Faults::none()).await;
-    let theirs: ConfigMap = serde_json::from_value(json!({
-        "metadata": {"name": "taken-routes"}, "data": {"theirs": "yes"},
-    }))
-    .unwrap();
-    let theirs = world.api().create(&PostParams::default(), &theirs).await.unwrap();
-    world.create("taken", minimal()).await.unwrap();
-    world.create("free", minimal()).await.unwrap();
-    world
-        .until_condition("taken", "Ready", "False", "NameConflict")
-        .await;
-    world.until::<ConfigMap>("free-routes", "there", |_| true).await;
-
-    let untouched: ConfigMap = world.api().get("taken-routes").await.unwrap();
-    assert_eq!(untouched.resource_version(), theirs.resource_version());
-    let cluster: PokerCluster = world.api().get("taken").await.unwrap();
-    assert!(
-        condition(&cluster, "Ready")
-            .unwrap()
-            .message
-            .contains("taken-routes")
-    );
-    let told = world.events("NameConflict").await;
-    assert!(told.len() == 1 && told[0].contains("taken-routes"), "{told:?}");
-
-    world
-        .api::<ConfigMap>()
-        .delete("taken-routes", &DeleteParams::default())
-        .await
-        .unwrap();
-    operator.reconcile_again(&world, "taken").await;
-    world
-        .until::<ConfigMap>("taken-routes", "adopted", |map| {
-            map.data.as_ref().is_some_and(|data| !data.contains_key("theirs"))
-        })
-        .await;
-    operator.until_quiet(&world, "taken").await;
 }
 
 #[tokio::test]

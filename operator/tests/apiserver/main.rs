@@ -4,6 +4,7 @@
 // Test helpers may panic as tests do; clippy exempts only functions marked as tests.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod adoption;
 mod autoscaling;
 mod children;
 mod crash;
@@ -14,6 +15,7 @@ mod leadership;
 mod observe_failures;
 mod pod_failure_status;
 mod program;
+mod rejected_writes;
 mod relist;
 mod secrets;
 mod server;

@@ -49,12 +49,16 @@ pub fn children(
     (children, target)
 }
 
-/// The Secret of the managed database, if it does not exist yet.
+/// The Secret of the managed database, if it does not exist yet or is to be adopted.
 fn secret(valid: &Validated, observed: &Observed, context: &Context) -> Option<Secret> {
     let is_managed = matches!(valid.servers.database, DatabaseServer::Managed(_));
     let name = valid.names.component(Component::Database);
-    let is_missing = is_managed && !observed.secrets.contains_key(&name);
-    is_missing.then(|| build::database_secret(context, &observed.random))
+    let mut live = observed.live.secrets.iter();
+    let is_controlled = match live.find(|secret| secret.metadata.name.as_ref() == Some(&name)) {
+        Some(secret) => observed.controls(&secret.metadata),
+        None => observed.secrets.contains_key(&name),
+    };
+    (is_managed && !is_controlled).then(|| build::database_secret(context, &observed.random))
 }
 
 fn services(

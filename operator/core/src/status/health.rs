@@ -35,18 +35,17 @@ pub struct Health {
 }
 
 impl Health {
-    /// From the plan and the applied objects. After a failed write there are no applied objects, and the observed
-    /// ones count.
+    /// From the plan and the applied objects.
     pub fn planned(
         valid: &Validated,
         observed: &Observed,
         summary: &PlanSummary,
-        applied: Option<&Children<Applied>>,
+        applied: &Children<Applied>,
     ) -> Self {
         let names = &valid.names;
         // Applied objects are newer than observed ones. Those of old revisions are only observed.
         let find = |name: &str| {
-            let written = applied.and_then(|applied| applied.deployment(name));
+            let written = applied.deployment(name);
             written.or_else(|| observed.live.deployment(name))
         };
         let is_ready = |name: &String| find(name).is_some_and(|d| ready(d) > 0);
@@ -57,13 +56,13 @@ impl Health {
         let active = &summary.shards.active;
         let worker = find(&names.component(Component::Worker));
         let has_worker = valid.servers.database != DatabaseServer::None;
-        let sets = match applied {
-            Some(applied) if !summary.paused => &applied.stateful_sets,
-            _ => &observed.live.stateful_sets,
+        let sets = if summary.paused {
+            &observed.live.stateful_sets
+        } else {
+            &applied.stateful_sets
         };
         let servers_down = servers_down(sets, names);
-        let written = applied.into_iter().flat_map(|applied| &applied.deployments);
-        let stuck = written.filter(|d| is_stuck(d));
+        let stuck = applied.deployments.iter().filter(|d| is_stuck(d));
         Self {
             gateways_ready: find(&names.gateway(&summary.gateway.serving)).map_or(0, ready),
             gateways_desired: summary.gateway.desired,

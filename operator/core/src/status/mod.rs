@@ -35,7 +35,7 @@ pub fn derive(
     };
     let health = fill_health(&mut status, &old, valid, observed, outcome);
     let is_paused = outcome.summary.as_ref().is_some_and(|summary| summary.paused);
-    if let (Ok(valid), Ok(_), false) = (valid, &outcome.applied, is_paused) {
+    if let (Ok(valid), false) = (valid, is_paused) {
         let decisions = outcome.scale.iter();
         status.scaling = decisions
             .map(|decision| scaling::entry(decision, valid, &old))
@@ -66,18 +66,13 @@ fn fill_health(
     observed: &Observed,
     outcome: &Outcome,
 ) -> Option<Health> {
-    match (valid, &outcome.summary, &outcome.applied) {
-        (Ok(valid), Some(summary), Ok(applied)) => {
-            let health = Health::planned(valid, observed, summary, Some(applied));
+    match (valid, &outcome.summary) {
+        (Ok(valid), Some(summary)) => {
+            let health = Health::planned(valid, observed, summary, &outcome.applied);
             fill(status, old, valid, summary, &health);
             Some(health)
         }
-        (Ok(valid), Some(summary), Err(_)) => {
-            let health = Health::planned(valid, observed, summary, None);
-            fill_ready(status, &health);
-            Some(health)
-        }
-        (Err(_), _, _) => {
+        (Err(_), _) => {
             let health = Health::running(observed, old)?;
             fill_ready(status, &health);
             Some(health)
@@ -183,7 +178,7 @@ fn rollout(
     }
 }
 
-/// Sets only the numbers of ready replicas, after a failed write or with an invalid spec.
+/// Sets only the numbers of ready replicas, with an invalid spec.
 fn fill_ready(status: &mut PokerClusterStatus, health: &Health) {
     if let Some(gateway) = &mut status.gateway {
         gateway.ready = health.gateways_ready;

@@ -1,6 +1,3 @@
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::ObjectMeta;
 use poker_operator_api::conditions::reasons;
 
 use super::*;
@@ -127,39 +124,4 @@ fn fewer_partitions_than_the_topic_has_are_rejected() {
         retention_ms: None,
     };
     assert!(validate(&state).is_ok());
-}
-
-#[test]
-fn names_of_objects_with_other_owners_are_rejected() {
-    let owner = |uid: &str| OwnerReference {
-        uid: uid.to_owned(),
-        controller: Some(true),
-        ..OwnerReference::default()
-    };
-    let service = |name: &str, owner: Option<OwnerReference>| Service {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            owner_references: owner.map(|o| vec![o]),
-            ..ObjectMeta::default()
-        },
-        ..Service::default()
-    };
-    let mut state = observed("demo", "{version: v1}");
-    let uid = state.uid().to_owned();
-    let table = [
-        (service("demo", None), true),
-        (service("demo", Some(owner("another"))), true),
-        (service("demo", Some(owner(&uid))), false),
-        (service("demo-shard-0-0123abcd", None), true),
-        (service("demo-shard-extra", None), false),
-        (service("demo-metrics", None), false),
-    ];
-    for (service, is_rejected) in table {
-        state.live.services = vec![service.clone()];
-        let result = validate(&state);
-        assert_eq!(result.is_err(), is_rejected, "{:?}", service.metadata);
-        if let Err(invalid) = result {
-            assert_eq!(invalid.reason, reasons::NAME_CONFLICT);
-        }
-    }
 }

@@ -5,7 +5,7 @@ use poker_operator_api::common::SecretKeyRef;
 use poker_operator_api::conditions::reasons;
 
 use super::{ConditionDraft, ConditionInput, draft};
-use crate::limits::POD_FAILURES_REPORTED_MAX;
+use crate::limits::{FAILURES_REPORTED_MAX, POD_FAILURES_REPORTED_MAX};
 use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 use crate::status::pod_failures::{Kind, PodFailure};
 use crate::validate::Invalid;
@@ -23,10 +23,19 @@ impl ConditionInput<'_> {
     }
 
     pub(super) fn not_started(&self) -> ConditionDraft {
-        match &self.outcome.applied {
-            Err(failure) => draft(false, failure.reason, failure.message.clone()),
-            Ok(_) => draft(false, reasons::STARTING, "nothing has been started yet"),
+        draft(false, reasons::STARTING, "nothing has been started yet")
+    }
+
+    /// The writes that the API server rejected. Each costs only its own object.
+    pub(super) fn rejected_writes(&self) -> Option<ConditionDraft> {
+        let failures = &self.outcome.failures;
+        let reported = failures.iter().take(FAILURES_REPORTED_MAX);
+        let mut sentences: Vec<_> = reported.map(|failure| failure.message.clone()).collect();
+        let others = failures.len() - sentences.len();
+        if others > 0 {
+            sentences.push(format!("and {others} more"));
         }
+        Some(draft(true, failures.first()?.reason, sentences.join("; ")))
     }
 
     pub(super) fn stale_caches(&self) -> Option<ConditionDraft> {

@@ -7,8 +7,8 @@ use crate::observed::TopicObserved;
 
 impl ConditionInput<'_> {
     pub(super) fn degraded(&self) -> ConditionDraft {
-        if let Err(failure) = &self.outcome.applied {
-            return draft(true, failure.reason, failure.message.clone());
+        if let Some(rejected) = self.rejected_writes() {
+            return rejected;
         }
         if let Err(invalid) = self.valid {
             return self.spec_rejected(invalid);
@@ -111,6 +111,10 @@ impl ConditionInput<'_> {
     pub(super) fn stalled(&self) -> ConditionDraft {
         if let Err(invalid) = self.valid {
             return draft(true, invalid.reason, invalid.message.clone());
+        }
+        let mut failures = self.outcome.failures.iter();
+        if let Some(conflict) = failures.find(|failure| failure.reason == reasons::NAME_CONFLICT) {
+            return draft(true, conflict.reason, conflict.message.clone());
         }
         let stuck = self.health.and_then(stuck);
         stuck.map_or_else(

@@ -9,9 +9,9 @@ impl ConditionInput<'_> {
         if self.valid.is_err() {
             return as_expected("waiting for a change of the spec or of an object it refers to");
         }
-        if let Err(failure) = &self.outcome.applied {
-            let message = format!("{}; the operator will retry", failure.message);
-            return draft(true, failure.reason, message);
+        if let Some(rejected) = self.rejected_writes() {
+            let message = format!("{}; the operator retries", rejected.message);
+            return draft(true, &rejected.reason, message);
         }
         let Some(health) = self.health else {
             return as_expected("nothing to do");

@@ -19,9 +19,6 @@ impl ConditionInput<'_> {
             let is_known = self.status.conditions.iter().any(|c| c.type_ == types::READY);
             return (!is_known).then(|| self.not_started());
         };
-        if self.outcome.applied.is_err() && !self.was_complete {
-            return Some(self.not_started());
-        }
         if self.is_enough(health) && health.redis_ready {
             return Some(draft(true, reasons::READY, "the cluster serves users"));
         }
@@ -51,6 +48,9 @@ impl ConditionInput<'_> {
         let counts = format!(
             "{gateways_ready} of {gateways_desired} gateways and {shards_ready} of {shards_active} shards are ready"
         );
+        if let Some(rejected) = self.rejected_writes() {
+            return draft(false, &rejected.reason, format!("{}; {counts}", rejected.message));
+        }
         let failure = self.pod_failure(|component| match component {
             Component::Redis => !redis_ready,
             Component::Gateway => gateways_ready < gateways_desired,

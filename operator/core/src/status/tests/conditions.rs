@@ -8,7 +8,7 @@ use poker_operator_api::{Component, PokerClusterStatus};
 
 use super::{cluster, message, pair};
 use crate::observed::TopicObserved;
-use crate::plan_result::{Failure, Outcome};
+use crate::plan_result::Outcome;
 use crate::status::pod_failures::{Kind, PodFailure};
 use crate::status::{derive, events, observe_failed, same};
 use crate::testing::{TestCluster, observed};
@@ -229,38 +229,20 @@ fn an_invalid_spec_stalls_and_stops_nothing() {
 }
 
 #[test]
-fn a_failed_write_degrades_until_a_write_succeeds() {
+fn a_rejected_write_degrades_until_it_succeeds() {
     let mut cluster = cluster("{version: v1}");
     cluster.settle();
-    let valid = validate(&cluster.observed);
-    let summary = cluster.reconcile().summary;
+    cluster.rejected_kinds.insert("Service");
+    cluster.reconcile();
+    assert_eq!(cluster.condition(types::DEGRADED), pair("True", "ApplyFailed"));
+    assert_eq!(cluster.condition(types::RECONCILING), pair("True", "ApplyFailed"));
+    assert_eq!(cluster.condition(types::READY).0, "True", "users can vote");
     cluster.set_ready("gateway", false);
-    let failure = Failure {
-        reason: "ApplyFailed",
-        message: "services \"demo\" is forbidden".to_owned(),
-    };
-    let outcome = Outcome {
-        summary: Some(summary),
-        scale: Vec::new(),
-        applied: Err(failure),
-    };
-    let status = derive(&valid, &cluster.observed, &outcome);
-    let find = |type_: &str| {
-        status
-            .conditions
-            .iter()
-            .find(|c| c.type_ == type_)
-            .unwrap()
-            .status
-            .clone()
-    };
-    assert_eq!(
-        (find(types::DEGRADED), find(types::RECONCILING)),
-        ("True".to_owned(), "True".to_owned())
-    );
-    assert_eq!(find(types::READY), "False", "ready replicas still count");
-    assert_eq!(status.gateway.as_ref().unwrap().ready, 0);
-    cluster.observed.cluster.status = Some(status);
+    cluster.reconcile();
+    assert_eq!(cluster.condition(types::READY), pair("False", "ApplyFailed"));
+    let status = cluster.observed.cluster.status.clone().unwrap();
+    assert_eq!(status.gateway.unwrap().ready, 0);
+    cluster.rejected_kinds.clear();
     cluster.set_ready("gateway", true);
     cluster.reconcile();
     assert_eq!(cluster.condition(types::DEGRADED).0, "False");
