@@ -54,7 +54,7 @@ async fn each_rule_rejects_with_its_message() {
             scaled(
                 json!({"maxReplicas": 3, "metrics": [{"builtin": "Participants", "target": {"value": "1"}}]}),
             ),
-            "needs target.averageValue",
+            "requires target.averageValue",
         ),
         (
             "ok",
@@ -90,7 +90,7 @@ async fn each_rule_rejects_with_its_message() {
         (
             "ok",
             json!({"version": "1", "gateway": {"expose": {"service": {"nodePort": 30000}}}}),
-            "nodePort needs type NodePort",
+            "nodePort requires type NodePort",
         ),
         (
             "ok",

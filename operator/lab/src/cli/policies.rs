@@ -241,7 +241,7 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
         let none = r#"{maxReplicas: 9, metrics: [{builtin: Participants, target: {averageValue: "0"}}]}"#;
-        assert!(format!("{:#}", parse(none).unwrap_err()).contains("above 0"));
+        assert!(format!("{:#}", parse(none).unwrap_err()).contains("greater than 0"));
         let gateways =
             r#"{maxReplicas: 400, metrics: [{builtin: Connections, target: {averageValue: "10"}}]}"#;
         parse(gateways).unwrap();
