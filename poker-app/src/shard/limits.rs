@@ -72,7 +72,12 @@ pub const GATEWAY_SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Pause after a link could not be accepted, e.g. for want of file descriptors.
 pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// How long a shard that shuts down waits until its rooms are handed off and gateways know it.
+/// Pause before a release that the store did not answer is repeated.
+pub const RELEASE_RETRY_DELAY: Duration = Duration::from_millis(500);
+/// How long a shard that shuts down keeps rooms that the store does not have, as while it restarts; then they are lost.
+/// Kubernetes kills a shard 60 s after the signal.
+pub const HANDOFF_STORE_TIMEOUT: Duration = Duration::from_secs(50);
+/// How long a shard that shuts down waits until gateways know where its rooms are and its history is delivered.
 pub const HANDOFF_TIMEOUT: Duration = Duration::from_secs(10);
 /// The shard ends once its links have been quiet for this long.
 pub const HANDOFF_QUIET: Duration = Duration::from_millis(500);
@@ -89,4 +94,5 @@ const _: () = assert!(
     STORE_TIMEOUT.as_secs() * 2 < GATEWAY_SILENCE_MAX.as_secs(),
     "a store that hangs must not look like a silent gateway"
 );
+const _: () = assert!(HANDOFF_TIMEOUT.as_secs() < HANDOFF_STORE_TIMEOUT.as_secs());
 const _: () = assert!(HANDOFF_QUIET.as_millis() < HANDOFF_TIMEOUT.as_millis());

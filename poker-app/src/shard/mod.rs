@@ -22,7 +22,10 @@ use self::{
     engine::Engine,
     heartbeat::Heartbeat,
     input::Input,
-    limits::{ENGINE_LIVE_AGE_MAX, HANDOFF_POLL_PERIOD, HANDOFF_QUIET, HANDOFF_TIMEOUT, MAILBOX_INPUTS_MAX},
+    limits::{
+        ENGINE_LIVE_AGE_MAX, HANDOFF_POLL_PERIOD, HANDOFF_QUIET, HANDOFF_STORE_TIMEOUT, HANDOFF_TIMEOUT,
+        MAILBOX_INPUTS_MAX,
+    },
     ownership::{LocalShard, is_first},
 };
 use poker_service::readiness::Readiness;
@@ -114,19 +117,34 @@ impl Shard {
         &self.links
     }
 
-    /// Hands all rooms off, waits until gateways know it, and closes the links. Claims no more rooms.
+    /// Hands all rooms off, waits until the store has them and gateways know it, and closes the links. Claims no more rooms.
     pub async fn drain(&self) {
-        let end = Instant::now() + HANDOFF_TIMEOUT;
+        let begin = Instant::now();
         let _ = self.inputs.send(Input::Drain).await;
         let mut quiet_since = Instant::now();
         let mut received = self.links.received();
-        while Instant::now() < end && quiet_since.elapsed() < HANDOFF_QUIET {
+        loop {
             tokio::time::sleep(HANDOFF_POLL_PERIOD).await;
-            let busy = self.metrics.rooms.get() > 0 || self.metrics.outbox.events.get() > 0;
-            if busy || self.links.received() != received {
+            let rooms = self.metrics.rooms.get();
+            let is_busy = rooms > 0 || self.metrics.outbox.events.get() > 0;
+            if is_busy || self.links.received() != received {
                 received = self.links.received();
                 quiet_since = Instant::now();
             }
+            let timeout = match rooms > 0 {
+                true => HANDOFF_STORE_TIMEOUT,
+                false => HANDOFF_TIMEOUT,
+            };
+            if begin.elapsed() >= timeout || quiet_since.elapsed() >= HANDOFF_QUIET {
+                break;
+            }
+        }
+        let rooms = self.metrics.rooms.get();
+        if rooms > 0 {
+            tracing::error!(
+                rooms,
+                "the store did not answer: its copy of these rooms is all that is left of them"
+            );
         }
         self.stop.cancel();
     }

@@ -74,6 +74,15 @@ pub enum Committed {
     },
 }
 
+/// A room that its owner hands off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRequest {
+    pub team: Arc<str>,
+    pub epoch: u64,
+    /// The newest change that the owner knows to be stored.
+    pub change: u64,
+}
+
 /// A stored room without its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
@@ -121,12 +130,13 @@ impl Store {
         }
     }
 
-    /// Releases rooms, `(team, epoch)` as claimed by `owner`: the next claim need not wait for the hold-down.
-    pub async fn release(&self, owner: &str, rooms: &[(Arc<str>, u64)]) -> Result<(), StoreError> {
+    /// Releases rooms of `owner`: the next claim need not wait for the hold-down. Returns for each room whether the store
+    /// has its newest change; a room that it lost is not released.
+    pub async fn release(&self, owner: &str, rooms: &[ReleaseRequest]) -> Result<Vec<bool>, StoreError> {
         match self {
             Store::Redis(store) => store.release(owner, rooms).await,
             // There is one process only.
-            Store::Redb(_) => Ok(()),
+            Store::Redb(_) => Ok(vec![true; rooms.len()]),
         }
     }
 

@@ -13,7 +13,7 @@ use redis::{
 };
 
 use super::{
-    Claim, ClaimRequest, Committed, RoomWrite, Stamp, StoreError,
+    Claim, ClaimRequest, Committed, ReleaseRequest, RoomWrite, Stamp, StoreError,
     limits::{
         CLAIM_HOLD_DOWN_MS, OUTBOX_EVENTS_PER_ROOM_MAX, ROOM_EXPIRY_SECONDS, SCAN_KEYS,
         STORE_CONNECT_TIMEOUT, STORE_FULL_PERCENT, STORE_RECONNECT_DELAY_MAX, STORE_RECONNECT_DELAY_MIN,
@@ -175,22 +175,24 @@ impl RedisStore {
         command
     }
 
-    pub async fn release(&self, owner: &str, rooms: &[(Arc<str>, u64)]) -> Result<(), StoreError> {
+    pub async fn release(&self, owner: &str, rooms: &[ReleaseRequest]) -> Result<Vec<bool>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
-        for (team, epoch) in rooms {
+        for room in rooms {
             pipeline
                 .cmd("EVALSHA")
                 .arg(self.scripts.release.get_hash())
                 .arg(1)
-                .arg(self.room_key(team))
-                .arg(*epoch)
-                .arg(owner);
+                .arg(self.room_key(&room.team))
+                .arg(room.epoch)
+                .arg(owner)
+                .arg(room.change);
         }
-        let answers: Vec<RedisResult<i64>> = self.run_scripts(&self.scripts.release, &pipeline).await?;
+        let answers: Vec<RedisResult<bool>> = self.run_scripts(&self.scripts.release, &pipeline).await?;
         answers
             .into_iter()
-            .try_for_each(|answer| answer.map(|_| ()).map_err(unavailable))
+            .map(|answer| answer.map_err(unavailable))
+            .collect()
     }
 
     /// Runs a pipeline of calls of one script, and loads the script if the server does not have it (as after a restart).

@@ -117,6 +117,49 @@ async fn owners_restore_their_rooms_to_an_empty_redis() {
     }
 }
 
+/// A drained node takes a shard and Redis, which comes back without data.
+#[tokio::test]
+async fn a_shard_that_shuts_down_with_its_redis_writes_its_rooms_back() {
+    for redis_first in [true, false] {
+        let mut server = Server::redis().await;
+        let shard = TestShard::start(0, A, server.store(), None, table(1, &[(0, A), (1, B)]));
+        let mut link = shard.link();
+        link.enter(1, "team", 1).await;
+        link.vote(1, "v1", "13").await;
+        assert!(link.answer("v1").await);
+        server.kill();
+        if redis_first {
+            server.restart_empty();
+        }
+        let drain = tokio::spawn({
+            let shard = shard.shard.clone();
+            async move { shard.drain().await }
+        });
+        if !redis_first {
+            // The shard has noticed that the store does not answer.
+            link.open(2, "other", 1).await;
+            let store = server.store();
+            until("the store is gone", async || store.ping().await.is_err()).await;
+            server.restart_empty();
+        }
+        let owner = link
+            .next(|frame| match frame {
+                ToGateway::Moved { owner, .. } => Some(owner),
+                _ => None,
+            })
+            .await;
+        assert_eq!(owner, None);
+        drain.await.unwrap();
+        let other = TestShard::start(1, B, server.store(), None, table(1, &[(0, A), (1, B)]));
+        let (_, state) = other.link().enter(1, "team", 1).await;
+        assert_eq!(
+            your_vote(&state).as_deref(),
+            Some("13"),
+            "Redis first: {redis_first}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_shard_can_start_before_its_redis() {
     let mut server = Server::redis().await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poker_app::store::{Claim, ClaimRequest, Committed, RedbStore, RoomWrite, Store};
+use poker_app::store::{Claim, ClaimRequest, Committed, RedbStore, ReleaseRequest, RoomWrite, Store};
 use redis::aio::MultiplexedConnection;
 
 use crate::support::{Server, keys, until};
@@ -114,12 +114,19 @@ async fn a_recent_claim_holds_on_the_same_table_until_released_or_expired() {
         "{answer:?}"
     );
     let team: Arc<str> = "team".into();
-    store.release("b", &[(team.clone(), epoch)]).await.unwrap();
+    let room = |change| ReleaseRequest {
+        team: team.clone(),
+        epoch,
+        change,
+    };
+    assert_eq!(store.release("b", &[room(0)]).await.unwrap(), [true]);
     assert!(matches!(
         store.claim(&claim("team", 1, "b")).await.unwrap(),
         Claim::Refused { .. }
     ));
-    store.release("a", &[(team, epoch)]).await.unwrap();
+    // The store does not have this change.
+    assert_eq!(store.release("a", &[room(1)]).await.unwrap(), [false]);
+    assert_eq!(store.release("a", &[room(0)]).await.unwrap(), [true]);
     own(&store, &claim("team", 1, "b")).await;
     until("the hold-down ends", async || {
         matches!(

@@ -218,9 +218,9 @@ impl Engine {
         }
     }
 
-    fn restore(&mut self, team: &Arc<str>, epoch: u64) -> bool {
+    /// Writes a room to a store that lost it. False: the room is gone, or is about to be written anyway.
+    pub(super) fn restore(&mut self, team: &Arc<str>, epoch: u64) -> bool {
         match self.rooms.get_mut(team) {
-            // A room that is not settled is about to be written anyway.
             Some(Slot::Live(live)) if live.epoch == epoch && live.gate.is_settled() => {
                 live.gate.touch();
                 self.queue(team);

@@ -8,11 +8,18 @@ use tokio::time::Instant;
 
 use super::{Engine, Slot, outputs::send_moved};
 use crate::shard::{
-    limits::{HOME_REACHABLE_MIN, HOME_ROOMS_PER_PERIOD, RECHECK_ROOMS_PER_TURN},
+    limits::{HOME_REACHABLE_MIN, HOME_ROOMS_PER_PERIOD, RECHECK_ROOMS_PER_TURN, RELEASE_RETRY_DELAY},
     link_handle::LinkHandle,
     live_room::{Leaving, LiveRoom},
     ownership::{TableChange, must_leave, preferred},
 };
+use crate::store::{ReleaseRequest, StoreError};
+
+/// The store's answer to a release: for each room, whether it has the newest change.
+pub struct ReleaseAnswer {
+    rooms: Vec<ReleaseRequest>,
+    answer: Result<Vec<bool>, StoreError>,
+}
 
 impl Engine {
     /// Rooms follow in parts, so that a new table delays no vote; until then they are served as before.
@@ -80,6 +87,9 @@ impl Engine {
 
     /// Hands some of the rooms that a fault brought here back to the shards that their teams prefer.
     pub(super) fn send_home(&mut self) {
+        if self.draining || self.store_failing {
+            return;
+        }
         let can_leave = |slot: &Slot| match slot {
             Slot::Live(live) => live.leaving.is_none() && self.all_reach_home(live),
             Slot::Claiming { .. } => false,
@@ -114,70 +124,85 @@ impl Engine {
         self.leave_for_shutdown(teams);
     }
 
-    /// Releases rooms; those that wait for the store follow when it has answered.
+    /// Hands rooms off; those that wait for the store follow when it has answered.
     pub(super) fn leave_for_shutdown(&mut self, teams: Vec<Arc<str>>) {
-        let mut settled = Vec::new();
         for team in teams {
-            if let Some(Slot::Live(live)) = self.rooms.get_mut(&team)
-                && live.leaving.is_none()
-            {
-                live.leaving = Some((Leaving::Shutdown, None));
-                if live.gate.is_settled() {
-                    settled.push((team, live.epoch));
-                }
+            if let Some(Slot::Live(live)) = self.rooms.get_mut(&team) {
+                live.leaving.get_or_insert((Leaving::Shutdown, None));
+                self.leave_if_settled(&team);
             }
         }
-        self.release(settled);
     }
 
     /// Call it whenever a write is confirmed.
     pub(super) fn leave_if_settled(&mut self, team: &Arc<str>) {
-        let Some(Slot::Live(live)) = self.rooms.get(team) else {
-            return;
-        };
-        if !live.gate.is_settled() {
-            return;
-        }
-        match &live.leaving {
-            None => {}
-            Some((Leaving::Shutdown, _)) => {
-                let room = (team.clone(), live.epoch);
-                self.release(vec![room]);
-            }
-            Some((reason, owner)) => {
-                let owner = owner.clone();
-                self.metrics.shard.handoffs(reason.label()).inc();
-                for link in self.forget(team) {
-                    send_moved(&link, team, owner.clone(), self.table.version);
-                }
-            }
+        if let Some(Slot::Live(live)) = self.rooms.get(team)
+            && live.leaving.is_some()
+            && live.gate.is_settled()
+        {
+            self.to_release.push(ReleaseRequest {
+                team: team.clone(),
+                epoch: live.epoch,
+                change: live.gate.confirmed(),
+            });
         }
     }
 
-    /// Without a release, the hold-down after a recent claim would delay the next owner.
-    fn release(&mut self, rooms: Vec<(Arc<str>, u64)>) {
-        if rooms.is_empty() {
+    /// Releases the rooms that are ready to leave. Each stays in memory until the store has confirmed that it has the room's
+    /// newest change: a store that was restarted may have lost it.
+    pub(super) fn start_release(&mut self) {
+        if self.to_release.is_empty() {
             return;
         }
+        let rooms = std::mem::take(&mut self.to_release);
         let (store, owner) = (self.store.clone(), self.local.address.clone());
         self.releases.push(Box::pin(async move {
-            if let Err(error) = store.release(&owner, &rooms).await {
-                let rooms = rooms.len();
-                tracing::warn!(%error, rooms, "cannot release rooms; their next owner waits for the hold-down");
+            let answer = store.release(&owner, &rooms).await;
+            if answer.is_err() {
+                tokio::time::sleep(RELEASE_RETRY_DELAY).await;
             }
-            rooms.into_iter().map(|(team, _)| team).collect()
+            ReleaseAnswer { rooms, answer }
         }));
     }
 
-    pub(super) fn on_released(&mut self, teams: Vec<Arc<str>>) {
-        for team in teams {
-            if !matches!(self.rooms.get(&team), Some(Slot::Live(_))) {
-                continue;
+    pub(super) fn on_released(&mut self, answer: ReleaseAnswer) {
+        let stored = match answer.answer {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.store_failed(&error);
+                for room in answer.rooms {
+                    self.leave_if_settled(&room.team);
+                }
+                return;
             }
-            self.metrics.shard.handoffs(Leaving::Shutdown.label()).inc();
-            for link in self.forget(&team) {
-                send_moved(&link, &team, None, self.table.version);
+        };
+        let mut restored = 0;
+        for (room, is_stored) in answer.rooms.into_iter().zip(stored) {
+            match is_stored {
+                true => self.leave(&room.team, room.epoch),
+                // It leaves when it has been written.
+                false => restored += usize::from(self.restore(&room.team, room.epoch)),
             }
+        }
+        if restored > 0 {
+            tracing::warn!(
+                rooms = restored,
+                "the store lost rooms that are being handed off; writing them back from memory"
+            );
+        }
+    }
+
+    /// Drops a released room and sends its gateways to the next owner.
+    fn leave(&mut self, team: &Arc<str>, epoch: u64) {
+        let Some(Slot::Live(live)) = self.rooms.get(team) else {
+            return;
+        };
+        let Some((reason, owner)) = live.leaving.clone().filter(|_| live.epoch == epoch) else {
+            return;
+        };
+        self.metrics.shard.handoffs(reason.label()).inc();
+        for link in self.forget(team) {
+            send_moved(&link, team, owner.clone(), self.table.version);
         }
     }
 }

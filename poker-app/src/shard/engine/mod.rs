@@ -27,6 +27,7 @@ use tokio::{
 
 use self::{
     commits::{Commit, CommitAnswer, OwnerCheck},
+    handoffs::ReleaseAnswer,
     opens::{ClaimAnswer, WaitingClaim},
 };
 use super::{
@@ -40,7 +41,13 @@ use super::{
     live_room::LiveRoom,
     ownership::{LocalShard, TableChange},
 };
-use crate::{clock::now_ms, events::OutboxHandle, metrics::ShardMetrics, routes::Routes, store::Store};
+use crate::{
+    clock::now_ms,
+    events::OutboxHandle,
+    metrics::ShardMetrics,
+    routes::Routes,
+    store::{ReleaseRequest, Store},
+};
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -81,7 +88,9 @@ pub struct Engine {
     claims: FuturesUnordered<Task<ClaimAnswer>>,
     /// Claims beyond the limit.
     claims_waiting: VecDeque<WaitingClaim>,
-    releases: FuturesUnordered<Task<Vec<Arc<str>>>>,
+    /// Rooms that are ready to leave.
+    to_release: Vec<ReleaseRequest>,
+    releases: FuturesUnordered<Task<ReleaseAnswer>>,
     draining: bool,
     store_failing: bool,
 }
@@ -123,6 +132,7 @@ impl Engine {
             commit: None,
             claims: FuturesUnordered::new(),
             claims_waiting: VecDeque::new(),
+            to_release: Vec::new(),
             releases: FuturesUnordered::new(),
             draining: false,
             store_failing: false,
@@ -165,6 +175,7 @@ impl Engine {
                 () = std::future::ready(()), if !self.to_recheck.is_empty() => self.recheck_some(),
             }
             self.start_claims();
+            self.start_release();
             self.start_commit();
         }
     }
