@@ -3,7 +3,7 @@
 use crate::effects::{CatchUp, Effects, Output, SessionId};
 use crate::error::{ErrorCode, Refusal};
 use crate::history::HistoryKind;
-use crate::limits::{PARTICIPANTS_MAX, PROTOCOL_VERSION, SESSIONS_PER_PARTICIPANT_MAX};
+use crate::limits::{PARTICIPANTS_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, SESSIONS_PER_PARTICIPANT_MAX};
 use crate::participants::Participant;
 use crate::protocol::{ErrorMessage, Event, Hello, Role, ServerMessage, close};
 use crate::room::Room;
@@ -45,7 +45,7 @@ impl Room {
         effects: &mut Effects,
     ) -> Result<(), (u16, Refusal)> {
         let bad_hello = |refusal| (close::BAD_HELLO, refusal);
-        if hello.protocol != PROTOCOL_VERSION {
+        if !(PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION).contains(&hello.protocol) {
             let message = format!("this server speaks protocol {PROTOCOL_VERSION}; reload the page");
             return Err(bad_hello(Refusal::new(ErrorCode::UnsupportedProtocol, message)));
         }

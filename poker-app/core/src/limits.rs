@@ -1,7 +1,11 @@
 //! Limits of a room and its protocol, with what happens beyond each.
 
-/// Version of the client protocol; a `hello` with another one is refused (`unsupported_protocol`).
+/// Version of the client protocol; a `hello` with a newer one, or an older one than the next, is refused
+/// (`unsupported_protocol`).
 pub const PROTOCOL_VERSION: u32 = 1;
+/// The oldest version of the client protocol that is still served: pages that were loaded before a new version of the app go
+/// on. When the protocol changes, raise only [`PROTOCOL_VERSION`].
+pub const PROTOCOL_VERSION_MIN: u32 = 1;
 
 /// A longer client frame is refused without parsing (`message_too_large`).
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;

@@ -22,6 +22,8 @@ pub const OPEN_RETRY_MS: u32 = 100;
 pub const STORE_FAILED_RETRY_MS: u32 = 500;
 /// The same when the store has no memory for a new room.
 pub const STORE_FULL_RETRY_MS: u32 = 5_000;
+/// The same when a newer version of the app wrote the room.
+pub const STATE_TOO_NEW_RETRY_MS: u32 = 5_000;
 /// Claims in flight; further ones wait in the shard.
 pub const CLAIMS_AT_ONCE_MAX: usize = 256;
 /// Sessions that wait for one room's claim, or for the store; further ones are refused.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use poker_app::{
     link::{ToGateway, ToShard},
-    store::{RedbStore, Store},
+    store::{Claim, ClaimRequest, RedbStore, RoomWrite, Store},
 };
 use poker_core::{ErrorCode, protocol::Hello};
 
@@ -197,6 +197,46 @@ async fn a_missing_team_is_refused_permanently() {
         panic!("{frame:?}");
     };
     assert_eq!((code, retry_after_ms), (ErrorCode::TeamNotFound, None));
+}
+
+/// After the way back from a newer version.
+#[tokio::test]
+async fn a_room_that_a_newer_version_wrote_is_kept_and_its_sessions_retry() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::Redb(RedbStore::open(&folder.path().join("rooms")).unwrap());
+    let shard = TestShard::start(0, A, store.clone(), None, table(1, &[(0, A)]));
+    let claim = ClaimRequest {
+        team: "team".into(),
+        table: 1,
+        owner: A.into(),
+        create: true,
+    };
+    let Claim::Owned { epoch, .. } = store.claim(&claim).await.unwrap() else {
+        panic!("refused");
+    };
+    let state = br#"{"version":99,"shape":"another"}"#.to_vec();
+    let write = RoomWrite {
+        team: "team".into(),
+        epoch,
+        change: 1,
+        table: 1,
+        owner: A.into(),
+        state: state.clone(),
+        history: Vec::new(),
+    };
+    store.commit(vec![write]).await.unwrap();
+    let mut link = shard.link();
+    link.open(1, "team", 1).await;
+    let frame = link.try_next().await;
+    let Some(ToGateway::OpenRefused {
+        code, retry_after_ms, ..
+    }) = frame
+    else {
+        panic!("{frame:?}");
+    };
+    assert_eq!(code, ErrorCode::Unavailable);
+    assert!(retry_after_ms.is_some());
+    assert_eq!(store.state("team").await.unwrap(), Some(state));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poker_core::{
-    ErrorCode, Refusal, Room, TeamSlug,
+    DecodeError, ErrorCode, Refusal, Room, TeamSlug,
     protocol::{ErrorMessage, close},
 };
 
@@ -13,8 +13,8 @@ use crate::{
     shard::{
         input::{Input, Open},
         limits::{
-            CLAIMS_AT_ONCE_MAX, OPEN_RETRY_MS, ROOMS_MAX, STORE_FAILED_RETRY_MS, STORE_FULL_RETRY_MS,
-            WAITING_OPENS_PER_ROOM_MAX,
+            CLAIMS_AT_ONCE_MAX, OPEN_RETRY_MS, ROOMS_MAX, STATE_TOO_NEW_RETRY_MS, STORE_FAILED_RETRY_MS,
+            STORE_FULL_RETRY_MS, WAITING_OPENS_PER_ROOM_MAX,
         },
         link_handle::{LinkHandle, gateway_session},
         live_room::LiveRoom,
@@ -195,6 +195,11 @@ impl Engine {
         };
         match Room::decode(&state) {
             Ok(room) => self.start_room(team, room, epoch, table, inputs, now_ms),
+            // As after the way back from a newer version: it may return, and the stored state is left as it is.
+            Err(error @ DecodeError::TooNew(_)) => {
+                tracing::error!(%error, "cannot decode a room's stored state; its sessions retry");
+                self.refuse_all(inputs, ErrorCode::Unavailable, Some(STATE_TOO_NEW_RETRY_MS));
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot decode a room's stored state; its sessions are refused");
                 self.refuse_all(inputs, ErrorCode::Internal, None);
