@@ -17,6 +17,9 @@ pub const GATEWAY_CLOSE_WINDOW_SECONDS: i64 = 20;
 pub const GATEWAY_GRACE_SECONDS: i64 = GATEWAY_CLOSE_WINDOW_SECONDS + 15;
 pub const SHARD_GRACE_SECONDS: i64 = 60;
 pub const SERVER_GRACE_SECONDS: i64 = 30;
+/// A managed Kafka that lacks CPU for longer is fenced: its metadata lists no broker. A killed broker is refused for as long
+/// after its restart, because the controller still knows its former process; beyond 60 s it would give up.
+pub const KAFKA_SESSION_TIMEOUT_SECONDS: u32 = 30;
 
 /// A gateway without the Service still receives sockets until all nodes have updated their rules. Only after this time
 /// does a count of zero sockets mean that it is drained.

@@ -12,7 +12,10 @@ use super::env;
 use super::meta::Context;
 use super::pod::{self, Ask, USER_KAFKA, USER_POSTGRES, USER_REDIS, User};
 use super::secrets::{DATABASE_NAME, DATABASE_USER, PASSWORD_KEY};
-use crate::limits::{PORT_KAFKA, PORT_KAFKA_CONTROLLER, PORT_POSTGRES, PORT_REDIS, SERVER_GRACE_SECONDS};
+use crate::limits::{
+    KAFKA_SESSION_TIMEOUT_SECONDS, PORT_KAFKA, PORT_KAFKA_CONTROLLER, PORT_POSTGRES, PORT_REDIS,
+    SERVER_GRACE_SECONDS,
+};
 use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 
 /// Any valid id works, because a broker only compares it with the id on its own disk.
@@ -113,6 +116,10 @@ fn kafka_server<'a>(context: &Context, kafka: &'a ManagedKafka) -> Server<'a> {
         env::plain("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1"),
         // The operator creates the topic with its partitions; a client must not create it before.
         env::plain("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false"),
+        env::plain(
+            "KAFKA_BROKER_SESSION_TIMEOUT_MS",
+            (KAFKA_SESSION_TIMEOUT_SECONDS * 1_000).to_string(),
+        ),
         env::plain("KAFKA_LOG_DIRS", "/var/lib/kafka/data"),
         env::plain("KAFKA_HEAP_OPTS", "-Xmx256m -Xms64m"),
     ];
@@ -123,7 +130,7 @@ fn kafka_server<'a>(context: &Context, kafka: &'a ManagedKafka) -> Server<'a> {
         command: None,
         env,
         port: pod::port("kafka", PORT_KAFKA),
-        resources: pod::resources(&kafka.resources, ("50m", "256Mi", "768Mi")),
+        resources: pod::resources(&kafka.resources, ("200m", "256Mi", "768Mi")),
         // The public image writes settings and logs below /opt/kafka.
         folders: &[
             ("data", "/var/lib/kafka/data"),
