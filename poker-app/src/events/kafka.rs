@@ -183,14 +183,14 @@ impl ClientContext for LogContext {
 /// Passes the log of a librdkafka client on, from level warning.
 pub fn log_client(level: RDKafkaLogLevel, facility: &str, message: &str) {
     if level as i32 <= RDKafkaLogLevel::Warning as i32 {
-        tracing::warn!(facility, "Kafka client: {message}");
+        tracing::warn!(facility, text = message, "log of a Kafka client");
     }
 }
 
 /// An error that concerns a client as a whole. While brokers are down it is reported several times a second; the log of the
 /// client has its cause.
 pub fn log_client_error(error: &KafkaError, reason: &str) {
-    tracing::debug!(%error, "Kafka client: {reason}");
+    tracing::debug!(%error, reason, "error of a Kafka client");
 }
 
 #[cfg(test)]

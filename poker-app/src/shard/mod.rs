@@ -143,7 +143,7 @@ impl Shard {
         if rooms > 0 {
             tracing::error!(
                 rooms,
-                "the store did not answer: its copy of these rooms is all that is left of them"
+                "the store has not confirmed these rooms: their last changes are lost unless it has them"
             );
         }
         self.stop.cancel();
