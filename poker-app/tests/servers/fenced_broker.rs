@@ -4,28 +4,29 @@
 use std::time::Duration;
 
 use poker_app::events::Sink;
+use poker_service::logs::{self, LogFormat};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::events::{World, revealed};
 
 const SINKS: u64 = 20;
+/// Long enough for most clients to ask at a moment without a broker.
+const FENCED_TIME: Duration = Duration::from_secs(40);
 /// Replacement of a stuck client, the reconnect, and a machine under load.
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes two minutes: make soak"]
 async fn sinks_and_a_worker_recover_from_a_fenced_broker() {
-    recover_after(Duration::from_secs(40)).await;
-}
-
-async fn recover_after(fenced: Duration) {
+    // Shows which clients are replaced.
+    let _ = logs::install(LogFormat::Text, "poker_app=warn");
     let mut world = World::start().await;
     let (worker, _metrics) = world.worker();
     let sinks: Vec<Sink> = (0..SINKS).map(|_| world.sink()).collect();
     deliver_each(&sinks, 1, Instant::now() + RECOVERY_MAX).await;
     world.kafka.kill();
     world.kafka.restart_fenced();
-    keep_delivering(&sinks, Instant::now() + fenced).await;
+    keep_delivering(&sinks, Instant::now() + FENCED_TIME).await;
     world.kafka.kill();
     world.kafka.restart();
     let begin = Instant::now();
