@@ -3,7 +3,7 @@
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::time::Duration;
 
-/// Failures after which no wait grows any more: none of ours takes more doublings to its maximum.
+/// The number of failures after which no wait grows further: every backoff here has reached its maximum by then.
 const FAILURES_MAX: usize = 16;
 
 /// The wait after so many failures in a row.

@@ -1,4 +1,4 @@
-//! Wires the parts together. When any of them ends, the process ends.
+//! Starts all tasks of the operator. When one of them ends, the process ends.
 
 use crate::{
     backoff,
@@ -32,7 +32,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a cluster waits after a reconcile that failed: a quarter of a second to a minute, and with jitter up to twice as
-/// long, so that clusters that failed together do not come back together.
+/// long, so that clusters that failed at the same time are not retried at the same time.
 const RECONCILE_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(250))
     .with_max_delay(Duration::from_secs(60))
@@ -157,7 +157,7 @@ impl Tasks {
                 bail!("the reconciler ended");
             }
             Some(ended) = self.parts.join_next() => {
-                ended.context("a part panicked")??;
+                ended.context("a background task panicked")??;
                 bail!("a part ended");
             }
             Some(ended) = self.watches.join_next() => {
@@ -184,7 +184,7 @@ async fn reconcile_all(
     concurrency: u16,
     stop: CancellationToken,
 ) {
-    // An incomplete cache would make the operator create again, or delete, what the cache lacks.
+    // With an incomplete cache, the operator would create objects that exist, or treat needed ones as missing.
     tokio::select! {
         () = stop.cancelled() => return,
         ready = ctx.stores.ready() => if ready.is_err() { return },

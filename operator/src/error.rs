@@ -5,7 +5,7 @@ use std::{error::Error as StdError, time::Duration};
 
 /// A failure to observe is reported once it has lasted this long: an API server that restarts is back by then.
 pub const REPORT_AFTER: Duration = Duration::from_secs(60);
-/// The same where the API server forbids it: waiting changes little, but new permissions take a moment.
+/// The same if the API server forbids it. Waiting rarely helps, but new permissions take a moment.
 pub const REPORT_FORBIDDEN_AFTER: Duration = Duration::from_secs(5);
 
 pub const HINT_RETRIED: &str = "the operator retries; check the API server if this lasts";
@@ -25,9 +25,9 @@ pub enum Error {
     },
     #[error("cannot {action}: no answer within {} s", .limit.as_secs())]
     Timeout { action: String, limit: Duration },
-    #[error("this process is not leader any more")]
+    #[error("this process is no longer the leader")]
     NotLeader,
-    #[error("no random numbers")]
+    #[error("cannot get random numbers from the system")]
     Random(#[source] getrandom::Error),
     #[error("cannot serialize {object}")]
     Serialize {
@@ -65,7 +65,7 @@ impl Error {
         }
     }
 
-    /// Passes by itself soon: neither a condition nor a warning.
+    /// Whether the error passes by itself soon, so that it becomes neither a condition nor a warning.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::NotLeader) || self.status().is_some_and(is_conflict)
     }
@@ -78,7 +78,7 @@ impl Error {
         self.status().is_some_and(is_forbidden)
     }
 
-    /// Whether this failure of a write says nothing about other writes.
+    /// Whether a write failed for a reason that concerns only its own object, so that other writes may succeed.
     pub fn concerns_one_object(&self) -> bool {
         // A write without an answer in time may wait for an admission webhook.
         matches!(self, Self::Timeout { .. }) || self.status().is_some()
@@ -158,8 +158,8 @@ fn status(error: &kube::Error) -> Option<&Status> {
     }
 }
 
-// kube's predicates mean to use the code of an answer whose reason is unknown, as that of a path that does not exist or
-// of a proxy, but do not (kube 5.0): hence the codes.
+// Answers of a proxy, or for a path that does not exist, have a code but an unknown reason. The predicates of kube 5.0
+// should use the code for these, but do not, so the code is checked here.
 
 pub fn is_not_found(status: &Status) -> bool {
     status.is_not_found() || status.code == 404

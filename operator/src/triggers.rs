@@ -11,7 +11,7 @@ use kube::{
 use poker_operator_api::PokerCluster;
 use tokio::sync::mpsc;
 
-/// Requests that wait for the scheduler. A full queue slows the watches down; nothing is lost.
+/// Requests that wait for the controller. A full queue slows the watches down; no request is lost.
 const TRIGGER_QUEUE_ENTRIES: usize = 1024;
 
 /// A cluster as the watch delivers it. An object that cannot be decoded keeps its name and blocks no other.
@@ -20,7 +20,7 @@ pub type DecodedCluster = DeserializeGuard<PokerCluster>;
 /// The end of the queue that the controller reads.
 pub type Requests = mpsc::Receiver<ReconcileRequest<DecodedCluster>>;
 
-/// The end of the queue that everybody else writes to.
+/// The end of the queue that watches, pollers and the leader election write to.
 #[derive(Clone)]
 pub struct Triggers(mpsc::Sender<ReconcileRequest<DecodedCluster>>);
 

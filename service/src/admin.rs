@@ -1,4 +1,4 @@
-//! The admin server of every program: `/live`, `/ready` and `/metrics`, and what a program adds.
+//! The admin server of every program: `/live`, `/ready` and `/metrics`, and the routes that a program adds.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! How a program of the command line ends: code 0 for success, 1 when a check failed or the work ended by a failure,
-//! 2 for bad usage or input, with one line on stderr.
+//! Exit codes of the command lines: 0 for success, 1 if a check or the work failed, 2 for invalid usage or input. An error
+//! is one line on standard error.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,8 @@ pub fn code_of(result: anyhow::Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Ends the program with success when the reader of its output is gone, as in `poker-operator plan … | head`: the
-/// standard library panics when it cannot print.
+/// Lets the program end with success when the reader of its output has closed the pipe, as in
+/// `poker-operator plan … | head`. Without it, the standard library panics.
 pub fn succeed_on_broken_pipe() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -1,5 +1,5 @@
-//! What every program of the project does alike: the admin server with readiness and metrics, logs, signals, and how a
-//! command line ends. It has the shape of the kubert crate, which needs an older kube.
+//! What all programs of the project share: the admin server with readiness and metrics, logs, signals, and exit codes.
+//! Similar to the crate kubert, which needs an older kube.
 
 pub mod admin;
 pub mod exit;

@@ -27,7 +27,7 @@ pub enum LogFormat {
 
 /// Messages of libraries about connections: the programs report these themselves, with a remedy.
 const QUIET: &str = "librdkafka=off,rdkafka=off,kube_client::client::builder=off,kube_runtime::watcher=error";
-/// Libraries that log the frames of sockets. Frames hold votes, so no filter brings them to the log.
+/// Libraries that log the frames of sockets. Frames contain votes, so no filter enables these messages.
 const SECRET: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 
 /// Installs the log writer of the process. `filter` has the syntax of `RUST_LOG`; without a level of its own it means

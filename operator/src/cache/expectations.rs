@@ -1,10 +1,10 @@
-//! Expectations: the writes of ours that the caches must show before the next reconcile of their cluster.
+//! Expectations: our own writes, which the caches must show before the next reconcile of their cluster.
 //!
-//! Resource versions of one kind grow with every change and arrive in order on its watch, so "the watch of
-//! this kind has delivered at least version V" answers the question for every object of the kind, deleted
-//! ones too. A list that began after the write answers it as well (a watch may miss what happened between
-//! two lists). Versions that are not numbers cannot be compared: they are not waited for.
-//! A deletion has no version: its uid is remembered until the watch has observed it.
+//! Resource versions of one kind grow with every change and arrive in order on its watch. So a write with version V is
+//! shown once the watch of its kind has delivered version V or a newer one, even if the object has been deleted since. It
+//! is also shown by a list that began after the write (a watch may miss what happened between two lists). Versions that
+//! are not numbers cannot be compared, so no reconcile waits for them. A deletion has no version: its uid is remembered
+//! until the watch has observed it.
 
 use crate::cluster_key::ClusterKey;
 use std::{

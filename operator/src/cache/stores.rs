@@ -51,7 +51,7 @@ pub struct Stores {
     ingresses: Store<Ingress>,
     stateful_sets: Store<StatefulSet>,
     deployments: Store<Deployment>,
-    /// Why their containers do not run, and little else.
+    /// Pruned to the fields that explain why containers do not run.
     pods: Store<Pod>,
 }
 

@@ -81,7 +81,7 @@ impl WatchHealth {
             .collect()
     }
 
-    /// Why the caches of these kinds are not up to date, and after how long that is to be reported.
+    /// Why the caches of these kinds are not up to date, and after which time to report it.
     pub fn explain(&self, kinds: &[Kind], now: Instant) -> (String, Duration) {
         let failing: BTreeMap<_, _> = self.failing(now).into_iter().collect();
         let why = kinds.iter().map(|kind| match failing.get(kind) {
@@ -102,7 +102,7 @@ impl WatchHealth {
     }
 }
 
-/// A watch that works again may have no event to deliver for long: it counts as recovered when no failure follows.
+/// A watch that works again may have no event to deliver for a long time. It counts as recovered if no failure follows.
 fn drop_recovered(failures: &mut BTreeMap<Kind, WatchFailure>, now: Instant) {
     failures.retain(|kind, failure| {
         let fails = now.duration_since(failure.last) < WATCH_RETRY_MAX;

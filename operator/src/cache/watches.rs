@@ -174,7 +174,7 @@ where
             }
         };
         self.writer.apply_watcher_event(&event);
-        // Only now does the store show it: an expectation that is met earlier opens too early.
+        // The store shows the object only now. If the expectation were met earlier, a reconcile could read the old object.
         match &event {
             Event::Apply(object) | Event::Delete(object) => {
                 let version = object.resource_version();

@@ -1,4 +1,4 @@
-//! The command line; how it ends is in `poker_service::exit`.
+//! The command line. Exit codes are in `poker_service::exit`.
 
 mod crds;
 mod plan;
@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 /// Runs planning poker clusters on Kubernetes.
 ///
-/// A PokerCluster names a version and, if you like, sizes; the operator makes and keeps everything
-/// behind it: gateways, shards, workers, Redis, Kafka, a database, and the routing of teams to shards.
+/// A PokerCluster names at least a version. The operator creates and maintains everything that it needs: gateways,
+/// shards, workers, Redis, Kafka, a database, and the routing of teams to shards.
 #[derive(Parser, Debug)]
 #[command(name = "poker-operator", version, after_help = EXAMPLES)]
 struct Cli {

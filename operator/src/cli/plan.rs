@@ -19,15 +19,16 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 /// Show the objects that a PokerCluster would become, without a cluster.
 ///
-/// Prints what the first reconcile would apply, as YAML in the order of application; later ones add routes when
-/// shards are ready. Values of Secrets are not shown: they are made when applied. With servers of your own the
-/// revision in names and labels is another one on a cluster, where their Secrets can be read.
+/// Prints the objects that the first reconcile would apply, as YAML in the order of application; later reconciles add
+/// routes when shards are ready. Values of Secrets are not shown: the operator generates them when it applies them. If
+/// the spec refers to Secrets of external servers, the revision in names and labels differs from the one on a cluster,
+/// where the operator can read these Secrets.
 ///
-/// The document is checked as the API server checks a new PokerCluster (types, bounds, unknown fields, rules between
-/// fields) and then as the operator does; a line on standard error names each mistake and its place, and the exit
-/// code is 2. Not checked: metadata but for its name, what policies of your cluster add, rules about changes of a
-/// PokerCluster that is there (kubectl apply --dry-run=server does), and that what the spec refers to (Secrets,
-/// Kafka) is there.
+/// Checks the document by the rules of the API server for a new PokerCluster (types, bounds, unknown fields, rules
+/// between fields), then by those of the operator. A line on standard error names each mistake and its field, and the
+/// exit code is 2. Not checked: metadata except the name, admission policies of your cluster, rules about changes of an
+/// existing PokerCluster (use kubectl apply --dry-run=server), and whether the Secrets and the Kafka that the spec
+/// refers to exist.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   poker-operator plan -f demo.yaml
@@ -68,12 +69,12 @@ pub fn run(args: &PlanArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Means the same to readers of YAML 1.1, as kubectl and Helm are: to them a bare `yes` is a truth value.
+/// YAML that readers of YAML 1.1, such as kubectl and Helm, read alike: to them a bare `yes` is a boolean.
 fn yaml(object: &Value) -> Result<String> {
     Ok(serde_saphyr::to_string(object)?)
 }
 
-/// The object as it would be sent, with what is the same in all of them.
+/// The object as it would be sent: with API version and kind, and a default namespace.
 fn parse(text: &str) -> Result<Value> {
     let mut object = read_yaml(text)?;
     if object.get("maxReplicas").is_some() && object.get("spec").is_none() {
@@ -104,7 +105,7 @@ fn parse(text: &str) -> Result<Value> {
     Ok(object)
 }
 
-/// A cluster where nothing is there yet but what the spec refers to.
+/// An observed cluster without child objects, in which the Secrets that the spec refers to exist.
 fn imagined(cluster: PokerCluster) -> Observed {
     let mut secrets: BTreeMap<String, SecretKeys> = BTreeMap::new();
     for (_, reference) in validate::referenced(&cluster.spec) {

@@ -20,10 +20,10 @@ use tokio::net::TcpListener;
 /// once: one is leader and writes, the others keep their caches warm and take over within seconds. SIGTERM
 /// ends it cleanly and gives leadership up at once.
 ///
-/// /live, /ready and /metrics are served on the admin address; /ready says what is still waited for.
+/// The admin address serves /live, /ready and /metrics; /ready lists what the process still waits for.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Only look after PokerClusters in this namespace. Without it, or empty: in all namespaces.
+    /// The only namespace whose PokerClusters are reconciled. Without it, or empty: all namespaces.
     #[arg(long, env = "POKER_OPERATOR_WATCH_NAMESPACE", value_name = "NAMESPACE")]
     watch_namespace: Option<String>,
 
@@ -59,7 +59,7 @@ pub struct RunArgs {
           value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
     concurrency: u16,
 
-    /// What is logged: a level, or more in the syntax of RUST_LOG.
+    /// Log filter: a level, or a filter in the syntax of RUST_LOG.
     #[arg(
         long,
         env = "POKER_OPERATOR_LOG",
@@ -68,7 +68,7 @@ pub struct RunArgs {
     )]
     log: String,
 
-    /// Form of the log; auto is text on a terminal and JSON elsewhere.
+    /// Format of the log; auto is text on a terminal and JSON elsewhere.
     #[arg(
         long,
         env = "POKER_OPERATOR_LOG_FORMAT",
@@ -91,7 +91,7 @@ pub fn run(args: RunArgs) -> Result<ExitCode> {
 async fn serve(args: RunArgs) -> Result<ExitCode> {
     let config = Config::infer()
         .await
-        .context("no cluster to talk to: run inside Kubernetes or set KUBECONFIG to a readable file")?;
+        .context("no cluster is configured: run inside Kubernetes or set KUBECONFIG to a readable file")?;
     let options = Options {
         watch_namespace: args.watch_namespace.filter(|namespace| !namespace.is_empty()),
         namespace: args.namespace.unwrap_or_else(|| config.default_namespace.clone()),
@@ -102,7 +102,8 @@ async fn serve(args: RunArgs) -> Result<ExitCode> {
         },
         concurrency: args.concurrency,
     };
-    let client = Client::try_from(config).context("the cluster's address or credentials are not usable")?;
+    let client = Client::try_from(config)
+        .context("the cluster's address or credentials cannot be used: check the kubeconfig")?;
     let listener = TcpListener::bind(args.admin_listen).await.with_context(|| {
         format!(
             "cannot listen on {}: choose another --admin-listen",
@@ -113,7 +114,10 @@ async fn serve(args: RunArgs) -> Result<ExitCode> {
     match controller::run(client, options, listener, stop).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "ending; the next start continues");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the process ends; the next start continues"
+            );
             Ok(ExitCode::from(1))
         }
     }
@@ -121,7 +125,8 @@ async fn serve(args: RunArgs) -> Result<ExitCode> {
 
 fn identity() -> Result<String> {
     let mut random = [0_u8; 4];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    getrandom::fill(&mut random)
+        .map_err(|error| anyhow::anyhow!("cannot get random numbers from the system: {error}"))?;
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "poker-operator".to_owned());
     Ok(format!("{host}_{:08x}", u32::from_be_bytes(random)))
 }

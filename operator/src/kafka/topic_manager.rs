@@ -1,5 +1,5 @@
-//! Kafka topics, one per cluster. Reconciles leave an operation and read the topic's last known state; jobs beside them
-//! talk to Kafka, so that no reconcile waits for it.
+//! Kafka topics, one per cluster. A reconcile requests an operation and reads the last known state of the topic.
+//! Background jobs talk to Kafka, so that no reconcile waits for it.
 
 use crate::{
     backoff,
@@ -123,7 +123,7 @@ impl TopicManager {
         self.request(cluster, topic, TopicOp::Ensure(desired));
     }
 
-    /// Changes the topic no more. A later reconcile requests again what has not been done.
+    /// Stops changing the topic. A later reconcile requests again what has not been done.
     pub fn pause(&self, cluster: &ClusterKey) {
         if let Some(entry) = self.lock().get_mut(cluster)
             && matches!(entry.op, TopicOp::Ensure(_))

@@ -27,10 +27,10 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Hash of the object as planned: it changes with the plan, also where a field is only left out.
+/// Hash of the planned object. It also changes if the plan only leaves out a field.
 const HASH_ANNOTATION: &str = "planningpoker.dev/planned";
 const SECRET: &str = "Secret";
-/// Tells the deletion of an object from its other writes.
+/// Distinguishes the deletion of an object from its other writes.
 const DELETION: &str = "deletion";
 
 /// The result of the writes of a plan.
@@ -47,7 +47,7 @@ pub struct ApplyResult {
 /// Carries out a plan. A rejected write costs only its own object.
 ///
 /// # Errors
-/// When no write can succeed: this process is not leader any more, or the API server cannot be reached.
+/// When no write can succeed: this process is no longer the leader, or the API server cannot be reached.
 pub async fn apply(
     ctx: &Context,
     rejected: &mut RejectedWrites,
@@ -154,7 +154,8 @@ impl Apply<'_> {
             version = adopted.resource_version();
         }
         if manager == managers::ROUTES && live.is_some() {
-            // The plan is based on this very table: had another been written since, one version would name two tables.
+            // The plan is based on this table. If another client has changed it since, the write must fail: otherwise two
+            // different tables would have the same version.
             planned["metadata"]["resourceVersion"] = json!(version);
         }
         let api = self.ctx.api::<K>(&self.key.namespace);
@@ -164,7 +165,7 @@ impl Apply<'_> {
         Ok(applied.or(live.cloned()).unwrap_or(object))
     }
 
-    /// Makes this cluster the only controller of an object that has none that exists.
+    /// Makes this cluster the only controller of an object that no existing object controls.
     async fn adopt<K: Child>(
         &mut self,
         write: &Write,

@@ -27,8 +27,8 @@ pub fn http_client() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// By Deployment that joins or leaves; absent when not all of its pods answered. Also why pods cannot be listed, where
-/// that lasts: the API server forbids it.
+/// The drain status of each Deployment that joins or leaves; absent if one of its pods did not answer. Also the error, if
+/// the API server forbids to list pods.
 pub async fn read(
     ctx: &Context,
     live: &LiveChildren,
@@ -43,7 +43,7 @@ pub async fn read(
         match status {
             Ok(status) => found.extend(status.map(|status| (name, status))),
             Err(error) if error.is_forbidden() => forbidden = Some(error),
-            Err(error) => tracing::info!(error = error.message(), "drain status is read again soon"),
+            Err(error) => tracing::info!(error = error.message(), "cannot read a drain status, retrying"),
         }
     }
     (found, forbidden)
@@ -65,7 +65,7 @@ async fn of_deployment(ctx: &Context, deployment: &Deployment) -> Result<Option<
     Ok(answers.map(|answers| DrainStatus {
         active: answers.iter().map(|answer| answer.active).sum(),
         gateway_links: answers.iter().map(|answer| answer.gateway_links).sum(),
-        // Without pods nothing is active, whatever the table.
+        // Without pods nothing is active, and no table is in use.
         routes_version: answers
             .iter()
             .map(|answer| answer.routes_version)

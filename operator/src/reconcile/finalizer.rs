@@ -19,7 +19,7 @@ use poker_operator_core::{limits::SHARD_GRACE_SECONDS, plan_result::NewEvent, to
 use serde_json::json;
 
 /// The topic of a deleted cluster is deleted after this time, even if a pod that uses it has not ended: one on a lost
-/// node never would. More than shards are given to end.
+/// node never ends. It exceeds the termination grace period of shards.
 const WRITERS_DEADLINE_SECONDS: i64 = 90;
 /// A finalizer waits this long for pods and an unreachable Kafka, then it is removed.
 const FINALIZE_DEADLINE_SECONDS: i64 = 180;
@@ -29,12 +29,12 @@ const _: () = assert!(
     "shards have time to end before the topic is deleted, and the topic to be deleted before the cluster is"
 );
 
-/// What to do about the finalizer.
+/// The next step of the finalizer.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     /// Nothing: continue the reconcile.
     Continue,
-    /// Nothing: the object is being deleted, and our finalizer does not hold it.
+    /// Nothing: the object is being deleted, and does not have our finalizer.
     Ignore,
     Add,
     Remove,
@@ -133,7 +133,7 @@ async fn delete_writer(ctx: &Context, key: &ClusterKey, deployment: &Deployment)
     let api = ctx.api::<Deployment>(&key.namespace);
     let action = format!("delete Deployment {name}");
     match ctx.write("Deployment", &action, api.delete(&name, &params)).await {
-        Ok(_) => tracing::info!(kind = "Deployment", name, "deleted, before the topic"),
+        Ok(_) => tracing::info!(kind = "Deployment", name, "deleted before the topic"),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
     }

@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 /// One reconcile is given up after this time and retried with backoff.
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
-/// A cluster whose caches do not show our own writes yet is reconciled again after this time, should the watch event be
+/// A cluster whose caches do not show our own writes yet is reconciled again after this time, in case the watch event is
 /// late.
 const EXPECTATION_RETRY: Duration = Duration::from_millis(100);
 /// A deleted cluster that waits for its topic is reconciled again after this time.
@@ -96,7 +96,7 @@ async fn reconcile_cluster(
         tracing::info!(
             namespace = key.namespace,
             cluster = key.name,
-            "can be observed again"
+            "the cluster can be observed again"
         );
     }
 
@@ -130,7 +130,7 @@ async fn observe_and_plan(
     if let Some(plan) = &plan
         && uncached::read_uncached(ctx, key, &plan.children, &mut observed).await?
     {
-        // validate, plan once more: such an object exists (pure)
+        // such an object exists: validate and plan again (pure)
         let (valid, plan) = validate_and_plan(&observed);
         return Ok((observed, valid, plan));
     }

@@ -13,7 +13,7 @@ use poker_operator_core::{
 use tokio::time::Instant;
 
 /// # Errors
-/// When a Secret could not be read, or there are no random numbers.
+/// When a Secret could not be read, or the system gives no random numbers.
 pub async fn observe(
     ctx: &Context,
     memory: &mut ClusterMemory,

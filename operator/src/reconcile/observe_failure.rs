@@ -23,8 +23,8 @@ impl ObserveFailure {
         }
     }
 
-    /// Whether to report `why` now: the failure has lasted for `report_after`, and neither was this reported yet nor
-    /// has it just been tried.
+    /// Whether to report `why` now: the failure has lasted for `report_after`, `why` is not reported yet, and the last
+    /// attempt to report it was not just now.
     pub fn report_due(&mut self, why: &str, report_after: Duration, now: Instant) -> bool {
         let just_tried = self.tried.is_some_and(|at| now.duration_since(at) < REPORT_RETRY);
         let is_due = now.duration_since(self.since) >= report_after

@@ -1,5 +1,5 @@
-//! Writes that the API server rejected. Each waits by itself, longer after each failure, so that it costs neither the
-//! other objects nor the API server more than it has to.
+//! Writes that the API server rejected. Each has its own backoff, so that it delays no other write and is not sent too
+//! often.
 
 use crate::{backoff, cache::expectations::Kind};
 use backon::ExponentialBuilder;
@@ -16,7 +16,7 @@ const WRITE_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(15))
     .with_jitter();
 
-/// One write: the field manager or the deletion tells two writes of one object apart.
+/// Identifies a write. `by`, a field manager or a deletion, distinguishes the writes of one object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Write {
     pub kind: Kind,

@@ -62,7 +62,7 @@ pub async fn report(
     Ok(Action::requeue(requeue_after))
 }
 
-/// Reports that the cluster cannot be observed, once that has lasted. Everything else in the status stays.
+/// Reports that the cluster cannot be observed, once this has lasted for `report_after`. The rest of the status is kept.
 pub async fn report_observe_failure(
     ctx: &Context,
     memory: &mut ClusterMemory,
@@ -81,7 +81,7 @@ pub async fn report_observe_failure(
         Ok(()) => failure.record_report(why),
         Err(error) => tracing::debug!(
             error = error.message(),
-            "the failure to observe is not reported yet"
+            "cannot report that the cluster cannot be observed, retrying"
         ),
     }
 }
@@ -137,7 +137,7 @@ async fn write_status(
     Ok(())
 }
 
-/// Logs and records an event. Losing one stops nothing.
+/// Logs and records an event. A failure is only logged.
 pub async fn record_event(ctx: &Context, cluster: &PokerCluster, new: &NewEvent) {
     tracing::info!(
         namespace = cluster.namespace(),

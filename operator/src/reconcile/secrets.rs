@@ -1,4 +1,4 @@
-//! Secrets are read one by one: their values are never cached, and only fingerprints of them are decided on.
+//! Reads Secrets one by one. Their values are never cached, and decisions use only fingerprints of them.
 
 use super::{context::Context, memory::ClusterMemory};
 use crate::{cluster_key::ClusterKey, error::Error};

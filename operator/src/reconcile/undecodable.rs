@@ -87,7 +87,7 @@ async fn remove_finalizer_undecodable(
         Ok(_) => tracing::warn!(
             namespace = key.namespace,
             cluster = key.name,
-            "deleted without being decoded: its Kafka topic, if any, is left behind"
+            "deleted an object that cannot be decoded; its Kafka topic, if any, is left behind"
         ),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
