@@ -25,7 +25,7 @@ struct Ballot {
     card: Card,
 }
 
-/// The votes of a round in the forms in which they leave the room once revealed.
+/// The votes of a revealed round: for the room's sessions, for the history, and as statistics.
 pub struct Revealed {
     pub votes: Vec<VoteView>,
     pub history: Vec<HistoryVote>,

@@ -62,7 +62,7 @@ pub enum Output {
         command_id: String,
         text: String,
     },
-    /// For this session alone; answers no command that can be named.
+    /// For this session alone; not the answer to a command with a valid id.
     Private { session: SessionId, text: String },
     /// For all attached sessions of the room.
     Publish { seq: u64, text: String },

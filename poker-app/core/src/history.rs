@@ -1,4 +1,4 @@
-//! The history: the events that are recorded, and the report of a team.
+//! The history: the events that are sent to Kafka, and the answer to the history page.
 
 use serde::{Deserialize, Serialize};
 

@@ -16,8 +16,8 @@ use crate::text;
 
 /// A team's live state, owned by one process at a time.
 ///
-/// Every published event raises `seq` by one. An input with an earlier time than the one before is safe: nothing expires
-/// by it.
+/// Every published event raises `seq` by one. An input with an earlier time than the previous input is safe: nothing
+/// expires by it.
 #[derive(Debug)]
 pub struct Room {
     pub(crate) state: State,
@@ -85,7 +85,7 @@ impl Room {
             }
             Input::Tick => {}
         }
-        // A refused command has let time pass too.
+        // Time has passed even if the command was refused.
         self.settle(now_ms, &mut effects);
         effects
     }
@@ -264,7 +264,7 @@ impl Room {
         }
     }
 
-    /// Publishes an event once the change is stored.
+    /// Records a change that must be stored before its event is published.
     pub(crate) fn change(&mut self, event: Event, effects: &mut Effects) {
         effects.durable = true;
         self.publish(event, effects);

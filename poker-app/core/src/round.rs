@@ -1,4 +1,4 @@
-//! One vote on one story.
+//! A round: the voting on one story.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl Round {
         }
     }
 
-    /// Ends the voting: from here on the votes are public.
+    /// Ends the voting: from now on the votes are public.
     pub fn reveal(&mut self, deck: &Deck) -> Revealed {
         let revealed = self.ballots.reveal(deck);
         self.stats = Some(revealed.stats.clone());

@@ -22,7 +22,7 @@ pub const ANALYSIS_SECONDS_MAX: i64 = 1800;
 pub const HOLD_SECONDS_MAX: i64 = 3600;
 /// A metric without a value for longer than this is missing.
 pub const METRIC_SECONDS_MAX: i64 = 60;
-/// The most that the time between two looks counts.
+/// The longest time between two looks that counts; the rest of a longer time is ignored.
 pub const LOOK_GAP_SECONDS_MAX: i64 = 300;
 /// The most metrics of one analysis. Each has its sums in the status.
 pub const METRICS_COUNT_MAX: usize = 16;

@@ -1,7 +1,7 @@
 //! Canary, blue-green, rolling and A/B rollouts, with the team as the unit.
 //!
 //! [`cohort`] decides which teams the new version serves, [`analysis`] gives the verdict on it, and [`steps`] decides what
-//! to do next. The operator does not call `cohort` and `steps` yet.
+//! to do next. The controller uses none of them yet; `poker-lab` uses `analysis`.
 
 pub mod analysis;
 pub mod cohort;

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Offline tools of poker-operator: try an autoscaling policy on recorded load, forecast a series, replay the verdict of
 /// a rollout, and benchmark all of them
 ///
-/// They run the controller's own code and need no cluster.
+/// They need no cluster. Scaling decisions are made by the controller's own code.
 #[derive(Parser, Debug)]
 #[command(name = "poker-lab", version, after_help = EXAMPLES)]
 struct Cli {

@@ -27,13 +27,13 @@ use crate::plot;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = LEGEND)]
 pub struct SimulateArgs {
-    /// Demand over time, as of `poker-lab forecast`; without times one value per second; - for standard input
+    /// Demand over time, in a format of `poker-lab forecast`; without times one value per second; - for standard input
     #[arg(long, value_name = "FILE")]
     trace: PathBuf,
     /// Autoscaling block of a PokerCluster, as YAML or JSON
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Policies to compare with: hpaNN; reactive, panic or forecast for a part of the policy; joint for it with resizes; naive for it with missing samples as 0
+    /// Policies to compare with: hpaNN, the HPA with a target of NN %; reactive, panic or forecast, parts of the policy; joint, the policy with resizing; naive, the policy with missing samples as 0
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     compare: Vec<String>,
     /// Draw demand, supply and forecast into an SVG file

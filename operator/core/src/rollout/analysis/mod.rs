@@ -2,8 +2,8 @@
 //!
 //! The unit is the team, because the errors of a team are correlated: a test on requests would take one bad minute of one
 //! team as proof. So the counts are *incidents*: a team counts at most once per metric and step, its exposure
-//! (team-minutes) ends with its incident, and the first minute of a pod counts for neither version. That is the exporter's part; [`crate::rollout::bench`] shows
-//! what happens without it.
+//! (team-minutes) ends with its incident, and the first minute of a pod counts for neither version. The program that
+//! exports the counts must follow these rules; `poker-lab bench verdicts` shows what happens without them.
 //!
 //! [`Judge::look`] takes the state and the counts of an interim look and returns the next state. The state is small
 //! enough for the status, and a restart changes nothing. The first rule that applies gives the verdict:
@@ -11,9 +11,9 @@
 //! 2. A mean of the metrics' e-values of 1/α or more rolls back. A mean of e-processes is an e-process, so α holds over
 //!    all metrics together, regardless of their dependence. Whenever Bonferroni's correction rejects (one of m metrics
 //!    at m/α), the mean rejects, too, and never later.
-//! 3. A metric without data holds: no promotion, and a rollback only by the data so far.
-//! 4. It promotes once every metric was cleared at least once ([`Evidence::clearing`] ≥ 20).
-//! 5. After the longest time without a decision it is inconclusive, which pauses the rollout.
+//! 3. A metric without data holds the rollout: it is not promoted, and rolled back only by the data so far.
+//! 4. The version is promoted once every metric was cleared at least once ([`Evidence::clearing`] ≥ 20).
+//! 5. After the longest time without a decision the verdict is inconclusive, which pauses the rollout.
 //!
 //! Rollback is final. Promote and Inconclusive stay unless there is a reason to roll back: the tests continue as long as
 //! both versions are measured.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::advance::{abort, begin, begin_promotion};
 use super::{AbortCause, Event, PauseReason, Phase, Plan, Rollout, Step};
 
-/// The `kubectl poker` commands for a rollout.
+/// The commands of the planned plugin `kubectl poker` for a rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verb {
