@@ -156,6 +156,11 @@ class Reproducible(InFolder):
         self.assertIn("1 artifacts are the same in both builds", made.stdout)
         self.assertEqual(list(self.folder.glob("reproducible.*")), [])
 
+    def test_a_commit_during_the_check_changes_nothing(self) -> None:
+        commit = "git -C $$(git config remote.origin.url) -c user.name=t -c user.email=t@example.com commit -q --allow-empty -m next"
+        made = self.check(f"git rev-parse HEAD >$(OUT)/program && {commit}")
+        self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+
     def test_a_release_with_the_folder_of_the_build_fails_and_is_kept(self) -> None:
         made = self.check("pwd >$(OUT)/program")
         self.assertEqual(made.returncode, 1)
