@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "scripts" / "release"
 
 
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+def run(*command: object, input: str = "", **environment: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, input=input, env=environment)
 
 
 class InFolder(unittest.TestCase):
@@ -168,18 +169,23 @@ class Reproducible(InFolder):
         self.assertEqual(len(list(self.folder.glob("reproducible.*/*/program"))), 2)
 
 
-class Sbom(InFolder):
+class Sbom(unittest.TestCase):
     def test_two_runs_on_two_machines_give_the_same_document(self) -> None:
         printed = []
         for serial, time in (("urn:uuid:1", "2026-01-01T00:00:00Z"), ("urn:uuid:2", "2026-01-02T00:00:00Z")):
-            document = {"serialNumber": serial, "metadata": {"timestamp": time}, "name": f"path+file://{ROOT}/operator"}
-            file = self.write("sbom.json", json.dumps(document))
-            made = run(RELEASE / "normalize-sbom", file, SOURCE_DATE_EPOCH="0")
+            metadata = {"timestamp": time, "component": {"name": "web", "version": "0.0.0"}}
+            document = {"serialNumber": serial, "metadata": metadata, "name": f"path+file://{ROOT}/operator"}
+            made = run(
+                RELEASE / "normalize-sbom", "poker-web", "1.2.3", input=json.dumps(document), SOURCE_DATE_EPOCH="0"
+            )
             printed.append(made.stdout)
         self.assertEqual(printed[0], printed[1])
         self.assertEqual(
             json.loads(printed[0]),
-            {"metadata": {"timestamp": "1970-01-01T00:00:00Z"}, "name": "path+file:///src/operator"},
+            {
+                "metadata": {"timestamp": "1970-01-01T00:00:00Z", "component": {"name": "poker-web", "version": "1.2.3"}},
+                "name": "path+file:///src/operator",
+            },
         )
 
 
