@@ -128,7 +128,7 @@ impl Metrics {
         }
     }
 
-    /// No cluster uses this Prometheus any more.
+    /// No cluster uses this Prometheus anymore: its metrics end.
     pub fn forget_query(&self, query: &BuiltinQuery) {
         self.last_success.remove(query);
     }

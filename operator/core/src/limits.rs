@@ -25,7 +25,7 @@ pub const KAFKA_SESSION_TIMEOUT_SECONDS: u32 = 30;
 /// does a count of zero sockets mean that it is drained.
 pub const GATEWAY_SETTLE_SECONDS: i64 = 10;
 
-/// A Deployment without progress for so long counts as stuck.
+/// A Deployment without progress for this long counts as stuck.
 pub const PROGRESS_DEADLINE_SECONDS: i32 = 300;
 
 /// The requeue interval if nothing is in progress, in case a watch misses an event.
@@ -40,7 +40,7 @@ pub const REQUEUE_JOINING: Duration = Duration::from_millis(250);
 pub const JOIN_DEADLINE_SECONDS: i64 = 5;
 /// The status updates participants at this interval.
 pub const PARTICIPANTS_SECONDS: i64 = 60;
-/// The status drops participants after so long without a fresh sample.
+/// The status drops participants after this long without a fresh sample.
 pub const PARTICIPANTS_EXPIRY_SECONDS: i64 = 300;
 
 /// The longest kubelet message in an event or condition. An event has at most 1024 bytes.
@@ -49,14 +49,14 @@ pub const KUBELET_MESSAGE_CHARS_MAX: usize = 200;
 pub const FAILURES_REPORTED_MAX: usize = 8;
 /// The most pod failures in the message of a condition.
 pub const POD_FAILURES_REPORTED_MAX: usize = 3;
-/// A container that is not ready and has restarted so often recently is in a crash loop.
+/// A container that is not ready and has recently restarted this many times is in a crash loop.
 pub const CRASH_RESTARTS: i32 = 2;
-/// A container that is not ready after so long waits for something. Managed servers start more slowly, but other pods
-/// then wait for them and are not reported.
+/// A container that is not ready after this long is reported. Pods that wait for a managed server are not reported while
+/// that server is not ready.
 pub const NOT_READY_SECONDS: i64 = 30;
-/// A pod may be unschedulable for so long before it is reported.
+/// A pod may be unschedulable for this long before it is reported.
 pub const UNSCHEDULABLE_SECONDS: i64 = 15;
-/// How long an exit counts. The kubelet resets its back-off after this time, too.
+/// How long an exit of a container counts. The kubelet resets its back-off after the same time.
 pub const CRASH_EXPIRY_SECONDS: i64 = 600;
 
 /// The most events of one reconcile.

@@ -80,7 +80,7 @@ impl Observed {
         self.live = live;
     }
 
-    /// An earlier cluster of the same name. It does not exist any more, because names are unique.
+    /// An earlier cluster of the same name. It no longer exists, because names are unique.
     fn is_predecessor(&self, owner: &OwnerReference) -> bool {
         let kind = <PokerCluster as kube::Resource>::kind(&());
         owner.kind == kind

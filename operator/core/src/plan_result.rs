@@ -87,7 +87,7 @@ pub struct PlanSummary {
 pub enum Drained {
     /// It has no rooms or sockets left.
     Empty,
-    /// Its deadline passed, with so many rooms or sockets left, if known.
+    /// Its deadline passed. `active`: the number of rooms or sockets that were left, if known.
     Deadline { active: Option<u64> },
     /// It is needed again.
     Kept,

@@ -112,7 +112,7 @@ impl Expectations {
         self.lock().deleted.contains(uid)
     }
 
-    /// The cache does not hold the object any more.
+    /// The cache no longer holds the object.
     pub fn deletion_observed(&self, uid: &str) {
         self.lock().deleted.remove(uid);
     }

@@ -162,7 +162,7 @@ pub struct Candidate {
     pub paused: Option<PauseReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<AbortCause>,
-    /// When it served no team any more after an abort.
+    /// The time since which it serves no team after an abort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_at: Option<Timestamp>,
     /// `None` if there is no analysis.

@@ -31,7 +31,7 @@ impl ConditionInput<'_> {
         problem.unwrap_or_else(|| as_expected(NO_PROBLEMS))
     }
 
-    /// Replicas that were ready and are not any more, and managed servers that are not ready.
+    /// Replicas that were ready and no longer are, and managed servers that are not ready.
     fn unavailable(&self, health: &Health) -> Option<ConditionDraft> {
         let before = self.observed.cluster.status.as_ref();
         let gateways = before.and_then(|status| Some(status.gateway.as_ref()?.ready));
@@ -76,7 +76,7 @@ impl ConditionInput<'_> {
         Some(draft(true, reason, sentences.join(", ")))
     }
 
-    /// Whether replicas that were ready are not any more. New replicas are starting and do not degrade the cluster.
+    /// Whether fewer replicas are ready than before. New replicas that start do not degrade the cluster.
     fn is_less(&self, ready: i32, before: Option<i32>) -> bool {
         let mut conditions = self.status.conditions.iter();
         let is_degraded = conditions.any(|c| c.type_ == types::DEGRADED && c.status == "True");
@@ -128,7 +128,7 @@ impl ConditionInput<'_> {
 fn stuck(health: &Health) -> Option<ConditionDraft> {
     let stuck = health.stuck.first()?;
     let message = format!(
-        "Deployment {stuck} makes no progress: see the events of its pods, then correct or revert the spec, which is safe"
+        "Deployment {stuck} makes no progress: see the events of its pods, then correct or revert the spec; reverting is safe"
     );
     Some(draft(true, reasons::ROLLING_OUT, message))
 }

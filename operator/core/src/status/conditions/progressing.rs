@@ -87,6 +87,6 @@ fn complete(health: &Health) -> ConditionDraft {
     }
     let pods = health.servers_outdated.join(" and ");
     as_expected(&format!(
-        "the cluster matches the spec except for the old settings of {pods}: delete the pod to apply the new settings, which also deletes its data"
+        "the cluster matches the spec except for the old settings of {pods}: to apply the new settings, delete the pod, which also deletes its data"
     ))
 }
