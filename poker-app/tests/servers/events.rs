@@ -44,10 +44,12 @@ impl World {
     }
 
     async fn make_topic(&self) {
-        let admin: AdminClient<DefaultClientContext> = self.kafka_client().create().unwrap();
         let topic = NewTopic::new(TOPIC, 3, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().request_timeout(Some(STUCK / 6));
         until("kafka makes the topic", async || {
-            let made = admin.create_topics([&topic], &AdminOptions::new()).await;
+            // A client may get stuck while the machine has no CPU for the broker: see `fenced_broker`.
+            let admin: AdminClient<DefaultClientContext> = self.kafka_client().create().unwrap();
+            let made = admin.create_topics([&topic], &options).await;
             made.is_ok_and(|results| {
                 results.iter().all(|result| match result {
                     Ok(_) => true,
