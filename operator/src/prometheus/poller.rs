@@ -231,7 +231,7 @@ impl Poller {
 /// The sample of a built-in metric without a pod in the answer.
 fn no_pods(answer: &Result<Vec<Series>, QueryError>, cluster: &ClusterKey) -> Sample {
     match answer {
-        Ok(answer) => Sample::missing(promql::no_pods(answer, cluster)),
+        Ok(answer) => Sample::no_value(promql::no_pods(answer, cluster)),
         Err(error) => Sample::missing(error.to_string()),
     }
 }

@@ -138,7 +138,7 @@ pub fn custom_sample(
     };
     match value {
         [one] => sample(one, measured, stale_after),
-        [] => Sample::missing("the query gives no finite value"),
+        [] => Sample::no_value("the query gives no finite value"),
         many => Sample::missing(QueryError::SeveralSeries(many.len()).to_string()),
     }
 }

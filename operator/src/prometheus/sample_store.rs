@@ -179,7 +179,7 @@ impl Entry {
                     answered: Some((_, received)),
                 }),
             ) => (sum.sample(stale_after), *received),
-            _ => return Sample::missing("its query has not run yet"),
+            _ => return Sample::pending(),
         };
         match sample {
             Sample::Fresh { at, .. } | Sample::Partial { at, .. }
@@ -238,10 +238,7 @@ impl SampleStore {
     pub fn read(&self, cluster: &ClusterKey, metric: &str, now: Instant) -> Sample {
         let clusters = self.lock();
         let entry = clusters.get(cluster);
-        entry.map_or_else(
-            || Sample::missing("its query has not run yet"),
-            |entry| entry.read(metric, now),
-        )
+        entry.map_or_else(Sample::pending, |entry| entry.read(metric, now))
     }
 
     /// Sets which pods count in a built-in metric.

@@ -1,5 +1,6 @@
 //! One scaling decision.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,7 @@ use super::anomaly;
 use super::choice::Choice;
 use super::expected_demand::{self, ExpectedDemand};
 use super::explain::{self, Explained};
+use super::gap;
 use super::hpa::behavior::Behavior;
 use super::hpa::combine::{self, Winner};
 use super::hpa::normalize::{Normalized, Stabilization, longest_window, normalize, scale_down_window};
@@ -29,6 +31,8 @@ struct Assessment<'a> {
     bounds: Bounds,
     scheduled: Scheduled,
     measured: Vec<Measured>,
+    /// Metrics without a value, although Prometheus answers and scrapes the pods. They propose nothing.
+    without_value: BTreeSet<String>,
     panic: Option<PanicProposal>,
     /// The largest first. In a preview they have no effect.
     expected: Vec<ExpectedDemand>,
@@ -70,7 +74,8 @@ impl<'a> Assessment<'a> {
         let behavior = hpa_config::behavior(block);
         let window = scale_down_window(&behavior, hpa_config::defaults());
         let measured = measure::all(input, hpa_config::tolerance(&behavior));
-        anomaly::record(&measured, memory, now);
+        anomaly::record(&measured, memory, window, now);
+        gap::record_no_value(input, memory);
         let scheduled = schedule::at(&block.schedules, now);
         let demands: Vec<_> = measured.iter().filter_map(Measured::demand).collect();
         let panic = match &block.panic {
@@ -86,9 +91,12 @@ impl<'a> Assessment<'a> {
         let mode = block.predictive.as_ref().map(|p| p.mode);
         let is_preview = mode != Some(PredictiveMode::On);
         let forecast_lost = !is_preview && expected_demand::is_forecast_lost(&expected, memory, now);
-        if forecast_lost {
-            memory.held_at = Some(now);
-        }
+        let is_unknown = |metric: &Measured| {
+            let is_known = metric.value.is_some() && !metric.is_bound;
+            !is_known && !memory.no_value_since.contains_key(&metric.name)
+        };
+        let is_gap = forecast_lost || measured.iter().any(is_unknown);
+        gap::record(is_gap, memory, window, now);
         Assessment {
             input,
             behavior,
@@ -96,6 +104,7 @@ impl<'a> Assessment<'a> {
             bounds: bounds(input, &scheduled),
             scheduled,
             measured,
+            without_value: memory.no_value_since.keys().cloned().collect(),
             panic,
             expected,
             is_preview,
@@ -106,9 +115,19 @@ impl<'a> Assessment<'a> {
 
     /// The metric with the largest proposal, or `None` if missing samples forbid following any metric.
     fn winner(&self) -> Option<Winner> {
-        let proposals: Vec<_> = self.measured.iter().map(|m| m.proposed.clone()).collect();
+        let (indexes, proposals): (Vec<usize>, Vec<_>) = self
+            .measured
+            .iter()
+            .enumerate()
+            .filter(|(_, metric)| !self.without_value.contains(&metric.name))
+            .map(|(index, metric)| (index, metric.proposed.clone()))
+            .unzip();
         combine::largest(&proposals, self.input.current)
             .ok()
+            .map(|winner| Winner {
+                index: indexes[winner.index],
+                ..winner
+            })
             .or_else(|| self.raised())
     }
 
@@ -140,10 +159,7 @@ impl<'a> Assessment<'a> {
         let choice = match winner {
             _ if bounded != current => self.to_bounds(bounded),
             Some(winner) => self.follow(winner, memory),
-            None => {
-                memory.held_at = Some(self.input.now);
-                self.hold(Reason::MetricsUnavailable, Restraint::MissingMetrics)
-            }
+            None => self.hold(Reason::MetricsUnavailable, Restraint::MissingMetrics),
         };
         self.raise_for_panic(choice)
     }
@@ -178,6 +194,7 @@ impl<'a> Assessment<'a> {
         let (behavior, defaults) = (Some(&self.behavior), hpa_config::defaults());
         let (recommended, by_forecast) = (self.recommended(winner), self.forecast(winner).is_some());
         let history = &mut memory.history;
+        history.extend_last(now);
         let result = normalize(
             history,
             behavior,
@@ -190,6 +207,14 @@ impl<'a> Assessment<'a> {
         let scales_in = result.replicas < current || (self.is_cold_start && recommended < current);
         if scales_in && let Some((reason, restraint)) = self.unsafe_scale_in(memory) {
             return self.hold(reason, restraint);
+        }
+        let least = self.possible(memory).min(current);
+        if result.replicas < current && least > result.replicas {
+            return Choice {
+                replicas: least,
+                reason: Reason::Stabilized,
+                limited_by: Some(Restraint::SuddenChange),
+            };
         }
         let restraint = restraint_of(&result);
         let reason = match result.replicas.cmp(&current) {
@@ -210,11 +235,9 @@ impl<'a> Assessment<'a> {
 
     /// Why scale-in is not safe now, if so.
     fn unsafe_scale_in(&self, memory: &ScaleMemory) -> Option<(Reason, Restraint)> {
-        let (window, now) = (self.window, self.input.now);
-        // One window of complete samples must justify the scale-in, and a second one the forecast, which
-        // starts over after a gap.
-        let held_for = window * 2 + fault_window(window);
-        let is_held = memory.held_at.is_some_and(|at| now.duration_since(at) < held_for);
+        let now = self.input.now;
+        let is_held = memory.held_until.is_some_and(|until| now < until)
+            || gap::waits_for_values(memory, self.window, now);
         if self.is_cold_start {
             Some((Reason::ColdStart, Restraint::ColdStart))
         } else if self.input.block.paused_scale_in {
@@ -225,13 +248,22 @@ impl<'a> Assessment<'a> {
             Some((Reason::NoneReady, Restraint::NoneReady))
         } else if is_held || self.forecast_lost || !anomaly::all_renewed(memory, now) {
             Some((Reason::MetricsUnavailable, Restraint::MissingMetrics))
-        } else if anomaly::fell_within(memory, fault_window(window), now) {
-            Some((Reason::Stabilized, Restraint::SuddenFall))
-        } else if anomaly::rose_within(memory, window, now) {
-            Some((Reason::Stabilized, Restraint::SuddenRise))
         } else {
             None
         }
+    }
+
+    /// The count for the largest values that the metrics may have had or may soon have.
+    fn possible(&self, memory: &ScaleMemory) -> i32 {
+        let tolerance = hpa_config::tolerance(&self.behavior);
+        let metrics = self.input.block.metrics.iter().zip(&self.measured);
+        let counts = metrics.filter_map(|(metric, measured)| {
+            let (value, _) = measured.value?;
+            let value = memory.newest.get(metric.name())?.possible(value);
+            let proposed = measure::propose(self.input, metric, Ok(value), tolerance);
+            Some(proposed.ok()?.replicas)
+        });
+        counts.max().unwrap_or(0)
     }
 
     /// Policies do not slow panic; only the maximum limits it.

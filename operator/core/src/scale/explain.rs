@@ -149,10 +149,7 @@ fn held_by(restraint: Restraint, bounds: Bounds) -> String {
         Restraint::ScaleInStabilization => "held by higher recent recommendations".to_owned(),
         Restraint::Panic => "held during panic".to_owned(),
         Restraint::MissingMetrics => "held until all metrics have had samples for long enough".to_owned(),
-        Restraint::SuddenFall => "held until the sudden fall of a metric has lasted".to_owned(),
-        Restraint::SuddenRise => {
-            "held because the values before the sudden rise of a metric may be wrong".to_owned()
-        }
+        Restraint::SuddenChange => "held until a rise or a sudden change of a metric has lasted".to_owned(),
         Restraint::NoneReady => "held while no replica is ready".to_owned(),
         Restraint::ColdStart => "held because the operator has just started".to_owned(),
         Restraint::ScaleInPaused => "held by pausedScaleIn".to_owned(),

@@ -23,10 +23,18 @@ pub const STALE_SECONDS: u64 = 75;
 /// A metric falls suddenly if it falls by more than this share from one sample to the next. The Kubernetes autoscaler
 /// ignores changes up to this share, so smaller faults do no harm.
 pub const SUDDEN_FALL_SHARE: f64 = TOLERANCE_FRACTION_DEFAULT;
+/// A change is sudden if it is more than this multiple of the metric's mean deviation, and than [`SUDDEN_FALL_SHARE`]. A
+/// reset of counters lowers a rate by a quarter for one averaging window.
+pub const SUDDEN_CHANGE_DEVIATIONS: f64 = 4.0;
+/// A metric that rises counts as if it went on by this multiple of its rise: a fault may hide a part of it.
+pub const RISE_CONTINUES: f64 = 1.5;
+/// The samples over which the deviation of a metric is averaged.
+pub const DEVIATION_SAMPLES: f64 = 16.0;
 /// How long a fault of the metrics source still shows in a metric after its end: the common averaging window of a
 /// minute plus a half.
 pub const FAULT_WINDOW_MAX: SignedDuration = SignedDuration::from_secs(90);
-/// Nothing is scaled in if the newest sample arrived longer ago: three default poll intervals.
+/// Nothing is scaled in if the newest sample of a metric arrived longer ago than this, three default poll intervals, and
+/// than two of the metric's own intervals.
 pub const RENEWED_WITHIN: SignedDuration = SignedDuration::from_secs(15);
 /// Older forecasts are not used.
 pub const FORECAST_AGE_SECONDS_MAX: u64 = 120;

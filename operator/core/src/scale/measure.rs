@@ -38,18 +38,7 @@ fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured
     let target = hpa_config::target(metric);
     let sample = input.samples.get(&name);
     let value = usable(sample);
-    let reading = match &value {
-        Ok((value, _)) => Reading::Values(vec![(value * 1000.0).round() as i64]),
-        Err(why) => Reading::Failed(why.clone()),
-    };
-    let external = Metric {
-        source: Source::External { metric: name.clone() },
-        target,
-        reading,
-    };
-    let proposed = external
-        .propose(&scope(input, tolerance))
-        .map(|p| keep_direction(p, input.current, target));
+    let proposed = propose(input, metric, value.as_ref().map(|(value, _)| *value), tolerance);
     let (proposed, is_bound) = match sample {
         Some(Sample::Partial { why, .. }) => (scale_out_only(proposed, input.current, why), true),
         _ => (proposed, false),
@@ -63,6 +52,28 @@ fn one(input: &ScaleInput, metric: &ApiMetric, tolerance: Tolerance) -> Measured
     }
 }
 
+/// The count that a value of a metric proposes.
+pub fn propose(
+    input: &ScaleInput,
+    metric: &ApiMetric,
+    value: Result<f64, &String>,
+    tolerance: Tolerance,
+) -> Result<metric::Proposal, MetricError> {
+    let target = hpa_config::target(metric);
+    let external = Metric {
+        source: Source::External {
+            metric: metric.name().to_owned(),
+        },
+        target,
+        reading: match value {
+            Ok(value) => Reading::Values(vec![(value * 1000.0).round() as i64]),
+            Err(why) => Reading::Failed(why.clone()),
+        },
+    };
+    let proposed = external.propose(&scope(input, tolerance));
+    proposed.map(|p| keep_direction(p, input.current, target))
+}
+
 /// A usable value, or why there is none. A missing value is never zero.
 fn usable(sample: Option<&Sample>) -> Result<(f64, Timestamp), String> {
     match sample {
@@ -74,7 +85,7 @@ fn usable(sample: Option<&Sample>) -> Result<(f64, Timestamp), String> {
             }
         }
         Some(Sample::Stale { at }) => Err(format!("the last sample is from {at}")),
-        Some(Sample::Missing { why }) => Err(why.clone()),
+        Some(Sample::Missing { why, .. }) => Err(why.clone()),
         None => Err("no sample yet".to_owned()),
     }
 }

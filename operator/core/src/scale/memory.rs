@@ -9,6 +9,7 @@ use super::base64_floats;
 use super::cost_ledger::CostLedger;
 use super::hpa::history::{History, Recommendation, ScaleEvent};
 use super::limits::{FAULT_WINDOW_MAX, RECOMMENDATIONS_COUNT_MAX, SCALE_EVENTS_COUNT_MAX};
+use super::peaks::Peaks;
 
 /// A value of a metric and when it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,18 +18,29 @@ pub struct TimedValue {
     pub at: Timestamp,
 }
 
-/// The newest value of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// The newest value of a metric, and what the values before it were like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Newest {
     pub value: f64,
     /// The difference to the value before.
     #[serde(with = "base64_floats::bits")]
     pub change: f64,
+    /// The mean share by which values are off their course.
+    #[serde(with = "base64_floats::bits")]
+    pub deviation: f64,
     /// When it was measured, by the clock of the source.
     pub at: Timestamp,
     /// When it arrived, by the operator's own clock.
     pub received_at: Timestamp,
+    /// How long after the value before it was measured.
+    pub interval: SignedDuration,
+    /// The largest values for as long as a fault shows.
+    pub shown: Peaks,
+    /// The smallest values of that time, negated.
+    pub negated: Peaks,
+    /// The largest values that may have been hidden before sudden rises.
+    pub hidden: Peaks,
 }
 
 /// The memory of one component. The default is a cold start: the next decision takes the current count as
@@ -37,15 +49,18 @@ pub struct Newest {
 #[serde(rename_all = "camelCase", default)]
 pub struct ScaleMemory {
     pub history: History,
-    /// The last time at which missing samples or a lost forecast held the count.
+    /// Since when a sample or a forecast is missing, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub held_at: Option<Timestamp>,
+    pub gap_since: Option<Timestamp>,
+    /// Until when the last gap holds scale-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    /// By metric name: since when its query has no value although Prometheus answers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub no_value_since: BTreeMap<String, Timestamp>,
     /// The last sudden fall of a metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fell_at: Option<Timestamp>,
-    /// The last sudden rise of a metric.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rose_at: Option<Timestamp>,
     /// By metric name, to detect sudden changes and missing updates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub newest: BTreeMap<String, Newest>,
@@ -79,9 +94,10 @@ impl ScaleMemory {
         }
         compact_events(&mut self.history.scale_ups, period, now);
         compact_events(&mut self.history.scale_downs, period, now);
-        for held in [&mut self.held_at, &mut self.fell_at, &mut self.rose_at] {
-            *held = held.filter(|at| now.duration_since(*at) <= window * 2 + FAULT_WINDOW_MAX);
-        }
+        self.held_until = self.held_until.filter(|until| *until > now);
+        self.fell_at = self
+            .fell_at
+            .filter(|at| now.duration_since(*at) <= window * 2 + FAULT_WINDOW_MAX);
     }
 }
 

@@ -16,6 +16,7 @@ pub mod demand_forecast;
 mod expected_demand;
 mod explain;
 mod format;
+mod gap;
 pub mod hpa;
 mod hpa_config;
 mod limits;
@@ -23,6 +24,7 @@ mod measure;
 mod memory;
 pub mod metric_keys;
 mod panic;
+mod peaks;
 pub mod pod_sum;
 #[cfg(test)]
 mod properties;
@@ -47,7 +49,7 @@ pub use decide::decide;
 pub use expected_demand::Forecasts;
 pub use hpa_config::scale_in_window;
 pub use memory::{ScaleMemory, TimedValue};
-pub use sample::{Sample, stale_after};
+pub use sample::{Cause, Sample, stale_after};
 pub use schedule::check as check_schedule;
 
 /// The inputs of a decision.
@@ -134,8 +136,7 @@ pub enum Restraint {
     ScaleInStabilization,
     Panic,
     MissingMetrics,
-    SuddenFall,
-    SuddenRise,
+    SuddenChange,
     NoneReady,
     ColdStart,
     ScaleInPaused,

@@ -95,17 +95,17 @@ impl PodSum {
     /// The sum, and how old it is.
     pub fn sample(&self, stale_after: Duration) -> Sample {
         let Some(queried) = self.queried else {
-            return Sample::missing("its query has not run yet");
+            return Sample::pending();
         };
         let none = ReadyPods::new();
         let ready = self.ready.as_ref().unwrap_or(&none);
         let expected: u64 = ready.values().sum();
         if expected == 0 {
-            return Sample::missing("no pod is ready");
+            return Sample::no_value("no pod is ready");
         }
         let known = self.freshest(ready);
         let Some(newest) = known.iter().map(|pod| pod.newest.at).max() else {
-            return Sample::missing("Prometheus has no finite value of it: check that it scrapes the pods");
+            return Sample::no_value("Prometheus has no finite value of it: check that it scrapes the pods");
         };
         let is_stale = |at: Timestamp| {
             queried.duration_since(at) > SignedDuration::try_from(stale_after).unwrap_or(SignedDuration::MAX)

@@ -21,7 +21,18 @@ pub enum Sample {
     /// The last value is too old to act on.
     Stale { at: Timestamp },
     /// There is no value; the text says why and becomes part of messages.
-    Missing { why: String },
+    Missing { cause: Cause, why: String },
+}
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The query has not run yet.
+    Pending,
+    /// The source answered, without a finite value.
+    NoValue,
+    /// The source did not answer as it should.
+    QueryFailed,
 }
 
 /// The age at which a value is too old to act on, for metrics that are polled every `interval`.
@@ -39,9 +50,28 @@ impl Sample {
         }
     }
 
-    /// No value, and why.
+    /// No value because the query failed.
     pub fn missing(why: impl Into<String>) -> Sample {
-        Sample::Missing { why: why.into() }
+        Sample::Missing {
+            cause: Cause::QueryFailed,
+            why: why.into(),
+        }
+    }
+
+    /// No value because the answer holds none.
+    pub fn no_value(why: impl Into<String>) -> Sample {
+        Sample::Missing {
+            cause: Cause::NoValue,
+            why: why.into(),
+        }
+    }
+
+    /// No value yet.
+    pub fn pending() -> Sample {
+        Sample::Missing {
+            cause: Cause::Pending,
+            why: "its query has not run yet".to_owned(),
+        }
     }
 
     /// A value measured at `at`, which the source returned when its own clock showed `queried`. Ages are differences of

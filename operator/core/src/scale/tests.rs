@@ -2,6 +2,7 @@
 
 mod faults;
 mod forecast;
+mod holds;
 
 use std::collections::BTreeMap;
 

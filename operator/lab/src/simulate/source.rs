@@ -55,8 +55,8 @@ impl<'a> Source<'a> {
         let (number, lasts) = since.unwrap_or((0, 0));
         let sample = match fault {
             None => fresh(value, at, series),
-            Some(Fault::Empty) => Sample::missing("the query gives no series"),
-            Some(Fault::Nan | Fault::Inf) => Sample::missing("the query gives no finite value"),
+            Some(Fault::Empty) => Sample::no_value("the query gives no series"),
+            Some(Fault::Nan | Fault::Inf) => Sample::no_value("the query gives no finite value"),
             Some(Fault::ServerError) => Sample::missing("Prometheus answered with status 503"),
             Some(Fault::Flood) => Sample::missing("the answer is too large"),
             Some(Fault::Stale) => self.stopped(at),

@@ -46,6 +46,14 @@ impl History {
         });
     }
 
+    /// The last recommendation was in force until `now`: nothing else was known since.
+    pub fn extend_last(&mut self, now: Timestamp) {
+        let stored = self.recommendations.iter_mut().flatten();
+        if let Some(last) = stored.max_by_key(|recommendation| recommendation.at) {
+            last.at = now;
+        }
+    }
+
     /// Stores a recommendation in place of the last outdated one, or at the end.
     pub(super) fn recommend(
         &mut self,

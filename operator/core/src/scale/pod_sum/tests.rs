@@ -134,7 +134,7 @@ fn only_as_many_pods_as_are_ready_count() {
     );
     assert_eq!(sum.sample(STALE_AFTER), fresh(60.0, 20, 2));
     sum.expect(BTreeMap::new(), None);
-    assert_eq!(sum.sample(STALE_AFTER), Sample::missing("no pod is ready"));
+    assert_eq!(sum.sample(STALE_AFTER), Sample::no_value("no pod is ready"));
 }
 
 /// A pod of a simulated cluster.
