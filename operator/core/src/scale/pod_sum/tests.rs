@@ -310,7 +310,7 @@ proptest! {
     /// A constant number of people is never counted too high, and exactly once nothing has moved for a while.
     #[test]
     fn a_constant_number_of_people_never_counts_too_high(
-        interval in 1_i64..60, poll in 1_i64..20, lingers in 0_i64..60, notices in 0_i64..2_000, people in 50_u32..500,
+        interval in 1_i64..60, poll in 1_i64..20, lingers in 0_i64..60, notices in 1_i64..2_000, people in 50_u32..500,
         kinds in collection::vec(0_u32..60, 1..6), draws in collection::vec(0_u32..1_000_000, 16..64),
     ) {
         let people = f64::from(people);
