@@ -74,10 +74,6 @@ impl Error {
         self.status().is_some_and(is_not_found)
     }
 
-    pub fn is_forbidden(&self) -> bool {
-        self.status().is_some_and(is_forbidden)
-    }
-
     /// Whether a write failed for a reason that concerns only its own object, so that other writes may succeed.
     pub fn concerns_one_object(&self) -> bool {
         // A write without an answer in time may wait for an admission webhook.
@@ -208,7 +204,6 @@ mod tests {
             assert_eq!(error.category(), category, "{error:?}");
             assert_eq!(error.is_transient(), is_transient, "{error:?}");
             assert_eq!(error.is_not_found(), category == "NotFound", "{error:?}");
-            assert_eq!(error.is_forbidden(), category == "Forbidden", "{error:?}");
         }
     }
 }

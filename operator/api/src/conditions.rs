@@ -34,6 +34,8 @@ pub mod reasons {
     pub const SERVERS_UNAVAILABLE: &str = "ServersUnavailable";
     pub const OBSERVE_FAILED: &str = "ObserveFailed";
     pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
+    pub const POD_CREATION_FAILED: &str = "PodCreationFailed";
+    pub const RESIZE_INFEASIBLE: &str = "ResizeInfeasible";
     pub const UNSCHEDULABLE: &str = "Unschedulable";
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
     pub const CONTAINER_START_FAILED: &str = "ContainerStartFailed";

@@ -46,7 +46,7 @@ pub fn metadata_or_spec_changed<K: ResourceExt>(before: &K, after: &K) -> bool {
 /// Keeps the whole object.
 pub fn keep_all<K>(_: &mut K) {}
 
-/// Keeps of a pod only what [`pod_failures`] reads: a cluster has many pods.
+/// Keeps of a pod only what [`pod_failures`] and the drain status read: a cluster has many pods.
 pub fn prune_pod(pod: &mut Pod) {
     pod.spec = None;
     pod.metadata.annotations = None;
@@ -54,10 +54,11 @@ pub fn prune_pod(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
     pod.status = pod.status.take().map(|status| PodStatus {
         phase: status.phase,
+        pod_ip: status.pod_ip,
         container_statuses: status.container_statuses,
         init_container_statuses: status.init_container_statuses,
         conditions: status.conditions.map(|mut conditions| {
-            conditions.retain(|condition| condition.type_ == pod_failures::POD_SCHEDULED);
+            conditions.retain(|condition| pod_failures::POD_CONDITIONS.contains(&&*condition.type_));
             conditions
         }),
         ..PodStatus::default()

@@ -3,6 +3,7 @@
 mod apply;
 mod child;
 pub mod context;
+mod creation_events;
 pub mod drain_status;
 mod drift;
 mod finalizer;

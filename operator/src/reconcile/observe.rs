@@ -1,7 +1,8 @@
 //! Reads everything that a decision about a cluster depends on into one [`Observed`], and changes nothing.
 
 use super::{
-    context::Context, drain_status, memory::ClusterMemory, secrets::secret_keys, subscribe::Subscribed,
+    context::Context, creation_events, drain_status, memory::ClusterMemory, secrets::secret_keys,
+    subscribe::Subscribed,
 };
 use crate::{cluster_key::ClusterKey, error::Error};
 use jiff::Timestamp;
@@ -23,14 +24,15 @@ pub async fn observe(
     subscribed: Subscribed,
 ) -> Result<Observed, Error> {
     let secrets = secret_keys(ctx, memory, cluster, key, &live).await?;
-    let (drains, forbidden) = drain_status::read(ctx, &live, &key.object_names()).await;
+    let drains = drain_status::read(ctx, &live, key).await;
+    let rejected = creation_events::read(ctx, key, &live.stateful_sets).await;
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(Error::Random)?;
     let now = Timestamp::now();
     let mut observed = Observed {
         cluster: cluster.clone(),
-        pod_failures: pod_failures::find(&ctx.stores.pods(key), now),
-        stale_caches: stale_caches(ctx, forbidden),
+        pod_failures: pod_failures::all(&live, &rejected, &ctx.stores.pods(key), now),
+        stale_caches: stale_caches(ctx),
         metrics: subscribed.metrics,
         metrics_error: subscribed.metrics_error,
         forecasts: subscribed.forecasts,
@@ -47,14 +49,9 @@ pub async fn observe(
     Ok(observed)
 }
 
-/// Which watches fail, so that their caches are stale, and what else the API server forbids to read.
-fn stale_caches(ctx: &Context, forbidden: Option<Error>) -> Option<String> {
-    let failing = ctx
-        .watch_health
-        .failing(Instant::now())
-        .into_iter()
-        .map(|(_, why)| why);
-    let forbidden = forbidden.map(|error| format!("{}: {}", error.message(), error.hint()));
-    let why: Vec<_> = failing.chain(forbidden).collect();
+/// Which watches fail, so that their caches are stale.
+fn stale_caches(ctx: &Context) -> Option<String> {
+    let failing = ctx.watch_health.failing(Instant::now()).into_iter();
+    let why: Vec<_> = failing.map(|(_, why)| why).collect();
     (!why.is_empty()).then(|| why.join("; "))
 }

@@ -1,4 +1,4 @@
-//! Why containers do not run, from what the scheduler and the kubelet report in the status of their pods.
+//! Why pods do not exist and why containers do not run, as the controllers, the scheduler and the kubelet report it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,13 @@ use poker_operator_api::names::LABEL_COMPONENT;
 use crate::limits::{
     CRASH_EXPIRY_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS_MAX, NOT_READY_SECONDS, UNSCHEDULABLE_SECONDS,
 };
+use crate::observed::LiveChildren;
 
 /// The kinds of failures, the most fundamental first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// The API server rejects the pod, so it does not exist.
+    Creation,
     /// No node fits the pod.
     Unschedulable,
     /// The image cannot be pulled.
@@ -29,17 +32,21 @@ pub enum Kind {
     Crash,
     /// The container runs and is not ready.
     NotReady,
+    /// The node cannot resize the pod.
+    Resize,
 }
 
 impl Kind {
     /// The reason of the condition.
     pub fn reason(self) -> &'static str {
         match self {
+            Self::Creation => reasons::POD_CREATION_FAILED,
             Self::Unschedulable => reasons::UNSCHEDULABLE,
             Self::Image => reasons::IMAGE_PULL_FAILED,
             Self::Start => reasons::CONTAINER_START_FAILED,
             Self::Crash => reasons::CRASH_LOOP_BACK_OFF,
             Self::NotReady => reasons::CONTAINER_NOT_READY,
+            Self::Resize => reasons::RESIZE_INFEASIBLE,
         }
     }
 }
@@ -53,8 +60,56 @@ pub struct PodFailure {
     pub image: String,
     /// The cause as the kubelet or the scheduler reports it.
     pub cause: String,
-    /// The name of the first such pod.
+    /// The name of the first such pod or, if the pod does not exist, of its workload.
     pub pod: String,
+}
+
+/// All failures of a cluster: of pods that cannot be created, then of its pods. `rejected` has the reports of
+/// StatefulSets, which have no condition for them, by name.
+pub fn all<'a>(
+    live: &LiveChildren,
+    rejected: &BTreeMap<String, String>,
+    pods: impl IntoIterator<Item = &'a Pod>,
+    now: Timestamp,
+) -> Vec<PodFailure> {
+    let deployments = live.deployments.iter().filter_map(|deployment| {
+        let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+        let mut conditions = conditions.iter();
+        let failed = conditions.find(|c| c.type_ == REPLICA_FAILURE && c.status == "True")?;
+        creation_failure("Deployment", deployment, failed.message.as_deref()?)
+    });
+    let sets = live.stateful_sets.iter().filter_map(|set| {
+        let message = rejected.get(&set.name_any())?;
+        creation_failure("StatefulSet", set, message)
+    });
+    let mut failures: Vec<PodFailure> = Vec::new();
+    for failure in deployments.chain(sets) {
+        // A quota that is used up fails many workloads alike.
+        match failures.iter_mut().find(|other| other.cause == failure.cause) {
+            Some(other) => other.components.extend(failure.components),
+            None => failures.push(failure),
+        }
+    }
+    failures.extend(find(pods, now));
+    failures
+}
+
+fn creation_failure(kind: &str, workload: &impl ResourceExt, message: &str) -> Option<PodFailure> {
+    Some(PodFailure {
+        kind: Kind::Creation,
+        components: [component(workload)?].into(),
+        image: String::new(),
+        cause: one_line(rejection(message)),
+        pod: format!("{kind} {}", workload.name_any()),
+    })
+}
+
+/// The message without the name of the pod, which differs for each attempt.
+fn rejection(message: &str) -> &str {
+    let cause = message.split_once(" is forbidden: ").map(|(_, cause)| cause);
+    cause
+        .or_else(|| message.split_once(" failed error: ").map(|(_, cause)| cause))
+        .unwrap_or(message)
 }
 
 /// Why the containers of these pods do not run: one failure for each kind and image, or for each scheduler message.
@@ -66,7 +121,7 @@ pub fn find<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<
         let Some(component) = component(pod) else { continue };
         for (kind, image, cause) in findings(pod, now) {
             // Two pods may be unschedulable for different causes with different remedies.
-            let key = if kind == Kind::Unschedulable {
+            let key = if matches!(kind, Kind::Unschedulable | Kind::Resize) {
                 cause.clone()
             } else {
                 image.clone()
@@ -101,24 +156,29 @@ pub fn fingerprint(pod: &Pod) -> impl Eq + use<> {
             container.restart_count,
         )
     };
-    let unscheduled = unscheduled(pod).map(|condition| &condition.message).cloned();
+    let message = |condition: &PodCondition| condition.message.clone();
     (
         should_run(pod),
-        unscheduled,
+        unscheduled(pod).map(message),
+        infeasible_resize(pod).map(message),
         containers(pod).map(of).collect::<Vec<_>>(),
     )
 }
 
 /// The condition that the scheduler sets if no node fits the pod.
 fn unscheduled(pod: &Pod) -> Option<&PodCondition> {
-    let mut conditions = pod
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
+    condition(pod, POD_SCHEDULED, "False", "Unschedulable")
+}
+
+/// The condition that the kubelet sets if the node is too small for the requested resources.
+fn infeasible_resize(pod: &Pod) -> Option<&PodCondition> {
+    condition(pod, RESIZE_PENDING, "True", "Infeasible")
+}
+
+fn condition<'a>(pod: &'a Pod, type_: &str, status: &str, reason: &str) -> Option<&'a PodCondition> {
+    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
     conditions.find(|condition| {
-        condition.type_ == POD_SCHEDULED
-            && condition.status == "False"
-            && condition.reason.as_deref() == Some(reasons::UNSCHEDULABLE)
+        condition.type_ == type_ && condition.status == status && condition.reason.as_deref() == Some(reason)
     })
 }
 
@@ -147,7 +207,11 @@ fn findings(pod: &Pod, now: Timestamp) -> impl Iterator<Item = (Kind, String, St
     let of_containers = containers(pod).filter_map(move |container| {
         finding(container, now).map(|(kind, cause)| (kind, container.image.clone(), cause))
     });
-    place.into_iter().chain(of_containers)
+    let resize = infeasible_resize(pod).map(|condition| {
+        let message = condition.message.as_deref().unwrap_or_default();
+        (Kind::Resize, String::new(), one_line(message))
+    });
+    place.into_iter().chain(of_containers).chain(resize)
 }
 
 /// Whether the pod is neither terminating nor completed.
@@ -156,8 +220,8 @@ fn should_run(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-fn component(pod: &Pod) -> Option<Component> {
-    let label = pod.labels().get(LABEL_COMPONENT)?;
+fn component(object: &impl ResourceExt) -> Option<Component> {
+    let label = object.labels().get(LABEL_COMPONENT)?;
     Component::ALL
         .into_iter()
         .find(|component| component.as_str() == label)
@@ -171,8 +235,12 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     })
 }
 
-/// The pod condition that the scheduler sets.
-pub const POD_SCHEDULED: &str = "PodScheduled";
+/// The conditions of a pod that its failures are read from.
+pub const POD_CONDITIONS: [&str; 2] = [POD_SCHEDULED, RESIZE_PENDING];
+const POD_SCHEDULED: &str = "PodScheduled";
+const RESIZE_PENDING: &str = "PodResizePending";
+/// The condition of a Deployment of which the API server rejects pods.
+const REPLICA_FAILURE: &str = "ReplicaFailure";
 const CRASHING: &str = "CrashLoopBackOff";
 const CANNOT_RUN: &str = "RunContainerError";
 const OUT_OF_MEMORY: &str = "OOMKilled";
@@ -301,6 +369,8 @@ impl PodFailure {
         } = self;
         let (components, hint) = (listed(&self.components), self.hint());
         let failure = match self.kind {
+            Kind::Creation => format!("{pod} cannot create its pods ({cause})"),
+            Kind::Resize => format!("pod {pod} cannot be resized on its node ({cause})"),
             Kind::Unschedulable => format!("no node fits pod {pod} ({cause})"),
             Kind::Image => format!("image {image} cannot be pulled ({cause})"),
             Kind::Start => format!("the container of pod {pod} cannot be started ({cause})"),
@@ -313,6 +383,10 @@ impl PodFailure {
     fn hint(&self) -> String {
         let pod = &self.pod;
         match self.kind {
+            Kind::Creation => {
+                "change the quota, limit, policy or webhook that rejects them, or the spec".to_owned()
+            }
+            Kind::Resize => "lower the requested resources, or move the pod to a larger node".to_owned(),
             Kind::Unschedulable => "add nodes, or lower resources.requests in the spec".to_owned(),
             Kind::NotReady => format!("see kubectl logs {pod}"),
             Kind::Image => format!(

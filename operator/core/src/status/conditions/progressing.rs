@@ -1,8 +1,10 @@
 //! Progressing: the operator is changing the cluster. Reconciling: the cluster has not reached the spec yet.
 
+use jiff::SignedDuration;
 use poker_operator_api::conditions::reasons;
 
 use super::{ConditionDraft, ConditionInput, Health, as_expected, draft};
+use crate::limits::DRAIN_SILENCE_SECONDS;
 
 impl ConditionInput<'_> {
     pub(super) fn progressing(&self) -> ConditionDraft {
@@ -27,13 +29,35 @@ impl ConditionInput<'_> {
             .unwrap_or_else(|| complete(health))
     }
 
-    /// The oldest entry in `draining`, and the number of the others.
+    /// The Deployment that drains for the longest time, its deadline, and the number of the others.
     fn draining(&self) -> Option<ConditionDraft> {
-        let first = &self.status.draining.first()?.deployment;
-        let message = match self.status.draining.len() - 1 {
-            0 => format!("{first} is draining before it is deleted"),
-            others => format!("{first} and {others} more are draining before they are deleted"),
+        let draining = self.status.draining.iter();
+        let first = draining.min_by_key(|draining| draining.since.0)?;
+        let spec = &self.observed.cluster.spec;
+        let is_shard = self.observed.names().parse_shard(&first.deployment).is_some();
+        let seconds = if is_shard {
+            spec.shards.drain_deadline_seconds
+        } else {
+            spec.gateway.drain_deadline_seconds
         };
+        let (since, until) = (
+            first.since.0,
+            first.since.0 + SignedDuration::from_secs(seconds.into()),
+        );
+        let name = &first.deployment;
+        let waited = self.observed.now.duration_since(since).as_secs();
+        let silence = if waited >= DRAIN_SILENCE_SECONDS && !self.observed.drains.contains_key(name) {
+            " and does not report what it holds"
+        } else {
+            ""
+        };
+        let others = match self.status.draining.len() - 1 {
+            0 => String::new(),
+            others => format!("; {others} more are draining"),
+        };
+        let message = format!(
+            "{name} has been draining since {since:.0}{silence}; it is deleted once it is empty, at {until:.0} at the latest{others}"
+        );
         Some(draft(true, reasons::DRAINING, message))
     }
 

@@ -251,3 +251,78 @@ fn kubelet_messages_are_reduced_to_their_root_cause() {
         }
     }
 }
+
+#[test]
+fn rejected_pods_are_reported_once_for_each_cause_without_the_name_of_the_attempt() {
+    let deployment = |name: &str, component: &str, message: &str| {
+        serde_json::from_value::<k8s_openapi::api::apps::v1::Deployment>(json!({
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/component": component}},
+            "status": {"conditions": [
+                {"type": "Available", "status": "True"},
+                {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message},
+            ]},
+        }))
+        .unwrap()
+    };
+    let quota = "exceeded quota: q, requested: pods=1, used: pods=9, limited: pods=9";
+    let live = LiveChildren {
+        deployments: vec![
+            deployment(
+                "demo-shard-2-a",
+                "shard",
+                &format!("pods \"demo-shard-2-a-x1\" is forbidden: {quota}"),
+            ),
+            deployment(
+                "demo-gateway-a",
+                "gateway",
+                &format!("pods \"demo-gateway-a-x2\" is forbidden: {quota}"),
+            ),
+        ],
+        stateful_sets: vec![
+            serde_json::from_value(json!({
+                "metadata": {"name": "demo-redis", "labels": {"app.kubernetes.io/component": "redis"}},
+            }))
+            .unwrap(),
+        ],
+        ..LiveChildren::default()
+    };
+    let note =
+        "create Pod demo-redis-0 in StatefulSet demo-redis failed error: admission webhook \"w\" denied it";
+    let rejected = [("demo-redis".to_owned(), note.to_owned())].into();
+    let failures = all(&live, &rejected, [], NOW.parse().unwrap());
+    let sentences: Vec<_> = failures.iter().map(PodFailure::sentence).collect();
+    let remedy = "change the quota, limit, policy or webhook that rejects them, or the spec";
+    assert_eq!(
+        sentences,
+        [
+            format!(
+                "gateway and shard: Deployment demo-shard-2-a cannot create its pods ({quota}): {remedy}"
+            ),
+            format!(
+                "redis: StatefulSet demo-redis cannot create its pods (admission webhook \"w\" denied it): {remedy}"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn an_infeasible_resize_is_reported_with_the_answer_of_the_node() {
+    let mut pod = pod(
+        "demo-shard-0-a-x",
+        "shard",
+        json!({"ready": true, "state": {"running": {}}}),
+    );
+    pod.status.as_mut().unwrap().conditions = serde_json::from_value(json!([{
+        "type": "PodResizePending", "status": "True", "reason": "Infeasible",
+        "message": "Node didn't have enough capacity: cpu, requested: 50000, capacity: 4000",
+    }]))
+    .unwrap();
+    let failures = find(&[pod]);
+    assert_eq!(failures.len(), 1);
+    assert_eq!(failures[0].kind, Kind::Resize);
+    assert!(
+        failures[0]
+            .sentence()
+            .contains("requested: 50000, capacity: 4000")
+    );
+}
