@@ -67,7 +67,7 @@ async fn an_image_pull_failure_is_reported_by_one_event_until_it_is_resolved() {
         .await;
     assert_eq!(
         world.condition_message("demo", "Degraded").await,
-        "nothing is wrong"
+        "no problems found"
     );
     operator.until_quiet(&world, "demo").await;
 }
