@@ -8,6 +8,8 @@ pub mod types {
     pub const PROGRESSING: &str = "Progressing";
     /// A part of the cluster that should run does not.
     pub const DEGRADED: &str = "Degraded";
+    /// Prometheus has the metrics that autoscaling needs. Absent without autoscaling.
+    pub const METRICS_AVAILABLE: &str = "MetricsAvailable";
     /// kstatus: the cluster has not reached the latest spec yet.
     pub const RECONCILING: &str = "Reconciling";
     /// kstatus: the cluster cannot reach the latest spec without a change by the user.
@@ -36,6 +38,11 @@ pub mod reasons {
     pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
     pub const POD_CREATION_FAILED: &str = "PodCreationFailed";
     pub const RESIZE_INFEASIBLE: &str = "ResizeInfeasible";
+    pub const METRICS_PENDING: &str = "MetricsPending";
+    pub const METRICS_QUERY_FAILED: &str = "MetricsQueryFailed";
+    pub const METRICS_NO_VALUE: &str = "MetricsNoValue";
+    pub const METRICS_STALE: &str = "MetricsStale";
+    pub const METRICS_PARTIAL: &str = "MetricsPartial";
     pub const UNSCHEDULABLE: &str = "Unschedulable";
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
     pub const CONTAINER_START_FAILED: &str = "ContainerStartFailed";

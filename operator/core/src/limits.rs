@@ -68,3 +68,6 @@ pub const EVENTS_MAX: usize = 8;
 pub const REDIS_MEMORY_BYTES_MIN: i128 = 8 << 20;
 
 const _: () = assert!(GATEWAY_CLOSE_WINDOW_SECONDS < GATEWAY_GRACE_SECONDS);
+
+/// Metrics are reported as unavailable once a sample has been missing for so long.
+pub const METRICS_UNAVAILABLE_AFTER_SECONDS: i64 = 60;

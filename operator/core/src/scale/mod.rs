@@ -49,7 +49,7 @@ pub use decide::decide;
 pub use expected_demand::Forecasts;
 pub use hpa_config::scale_in_window;
 pub use memory::{ScaleMemory, TimedValue};
-pub use sample::{Cause, Sample, stale_after};
+pub use sample::{Cause, PENDING, Sample, stale_after};
 pub use schedule::check as check_schedule;
 
 /// The inputs of a decision.

@@ -24,6 +24,9 @@ pub enum Sample {
     Missing { cause: Cause, why: String },
 }
 
+/// Why a metric has no sample before its query has run.
+pub const PENDING: &str = "its query has not run yet";
+
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -70,7 +73,7 @@ impl Sample {
     pub fn pending() -> Sample {
         Sample::Missing {
             cause: Cause::Pending,
-            why: "its query has not run yet".to_owned(),
+            why: PENDING.to_owned(),
         }
     }
 

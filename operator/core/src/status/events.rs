@@ -176,6 +176,7 @@ fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut V
         match (condition.type_.as_str(), condition.status.as_str()) {
             (types::READY, "True") if turned => events.push(event(false)),
             (types::DEGRADED, "True") if turned || new_reason => events.push(event(true)),
+            (types::METRICS_AVAILABLE, "False") if turned => events.push(event(true)),
             // A cause is reported once, for Degraded, and not again for the conditions that follow from it.
             (types::READY, "False") if newly_degraded == Some(&condition.reason) => {}
             (types::STALLED, "True") if degraded == Some(&condition.reason) => {}

@@ -4,11 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use poker_operator_api::status::{ProposalStatus, ScalingStatus};
 use poker_operator_api::{Component, PokerClusterStatus};
 
-use crate::scale::{Reason, ScaleDecision};
+use crate::scale::{PENDING, Reason, ScaleDecision};
 use crate::validate::Validated;
 
-/// The entry of a decision. The old entry stays as long as the decision is the same; its inputs are those of the
-/// time at which it was first made.
+/// The entry of a decision. The old entry stays as long as the decision and the metrics without a count are the same; its
+/// other inputs are those of the time at which it was first made.
 pub fn entry(decision: &ScaleDecision, valid: &Validated, old: &PokerClusterStatus) -> ScalingStatus {
     let component = decision.component.as_str();
     let before = old.scaling.iter().find(|s| s.component == component);
@@ -20,7 +20,28 @@ pub fn entry(decision: &ScaleDecision, valid: &Validated, old: &PokerClusterStat
 }
 
 fn is_same(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
-    before.desired == decision.replicas && before.reason == decision.reason.as_str()
+    before.desired == decision.replicas
+        && (waits_for_samples(decision)
+            || before.reason == decision.reason.as_str() && has_same_problems(before, decision))
+}
+
+/// Whether the operator has just started to query a metric: the old entry says more.
+fn waits_for_samples(decision: &ScaleDecision) -> bool {
+    let mut proposals = decision.proposals.iter();
+    proposals.any(|p| {
+        p.problem
+            .as_ref()
+            .is_some_and(|problem| problem.ends_with(PENDING))
+    })
+}
+
+/// Whether the same metrics propose no count, for the same causes.
+fn has_same_problems(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
+    let new = decision.proposals.iter();
+    let new: Vec<_> = new.filter_map(|p| Some((&p.name, p.problem.as_ref()?))).collect();
+    let old = before.proposals.iter().filter(|p| p.replicas.is_none());
+    let old: Vec<_> = old.filter_map(|p| Some((&p.name, p.value.as_ref()?))).collect();
+    old == new
 }
 
 /// Keeps showing the last step instead of replacing it with "on target".
@@ -34,7 +55,7 @@ fn shows_last_step(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
 fn new_entry(decision: &ScaleDecision) -> ScalingStatus {
     let proposals = decision.proposals.iter().map(|p| ProposalStatus {
         name: p.name.clone(),
-        value: p.value.clone().or_else(|| p.problem.clone()),
+        value: p.problem.clone().or_else(|| p.value.clone()),
         replicas: p.replicas,
     });
     ScalingStatus {

@@ -2,6 +2,7 @@
 
 mod causes;
 mod degraded;
+mod metrics_available;
 mod progressing;
 mod ready;
 
@@ -13,6 +14,7 @@ use poker_operator_api::{PokerCluster, PokerClusterStatus};
 use super::health::Health;
 use crate::observed::Observed;
 use crate::plan_result::Outcome;
+use crate::scale::metric_keys::autoscaling_specs;
 use crate::validate::{Invalid, Validated};
 
 /// The inputs of all conditions.
@@ -58,9 +60,13 @@ pub fn all(input: &ConditionInput) -> Vec<Condition> {
         (types::READY, input.ready()),
         (types::PROGRESSING, Some(progressing.clone())),
         (types::DEGRADED, Some(input.degraded())),
+        (types::METRICS_AVAILABLE, input.metrics_available()),
         (types::RECONCILING, Some(input.reconciling(progressing))),
         (types::STALLED, Some(input.stalled())),
     ];
+    if autoscaling_specs(&input.observed.cluster).is_empty() {
+        conditions.retain(|condition| condition.type_ != types::METRICS_AVAILABLE);
+    }
     for (type_, draft) in drafts {
         if let Some(draft) = draft {
             set(

@@ -6,9 +6,10 @@ use kube::ResourceExt;
 use poker_operator_api::conditions::types;
 use poker_operator_api::{Component, PokerClusterStatus};
 
-use super::{cluster, message, pair};
+use super::{cluster, message, pair, step};
 use crate::observed::TopicObserved;
 use crate::plan_result::Outcome;
+use crate::scale::{PENDING, Sample};
 use crate::status::pod_failures::{Kind, PodFailure};
 use crate::status::{derive, events, observe_failed, same};
 use crate::testing::{TestCluster, observed};
@@ -360,4 +361,63 @@ fn a_topic_that_cannot_be_described_degrades() {
         let events: Vec<_> = events.iter().map(|event| event.reason.as_str()).collect();
         assert_eq!(events, reasons);
     }
+}
+
+const SCALED: &str = "{version: v1, prometheus: {url: 'http://p'}, shards: {autoscaling: {minReplicas: 2, \
+    maxReplicas: 8, metrics: [{builtin: Participants, target: {averageValue: '50'}}]}}}";
+
+/// Reconciles with a sample of the participants, and returns the events and what the status says of the decision.
+fn sampled(cluster: &mut TestCluster, sample: Sample) -> (Vec<String>, String) {
+    let samples = BTreeMap::from([("participants".to_owned(), sample)]);
+    cluster.observed.metrics.insert(Component::Shard, samples);
+    let events = step(cluster).into_iter().map(|event| event.reason).collect();
+    let status = cluster.observed.cluster.status.clone().unwrap();
+    (events, status.scaling[0].message.clone())
+}
+
+#[test]
+fn metrics_that_stay_unavailable_are_reported_once_with_the_present_cause() {
+    let mut cluster = cluster(SCALED);
+    cluster.settle();
+    let at = cluster.observed.now;
+    sampled(&mut cluster, Sample::fresh(100.0, at));
+    assert_eq!(cluster.condition(types::METRICS_AVAILABLE).0, "True");
+    let refused = "Prometheus answered with status 401";
+    let (_, message) = sampled(&mut cluster, Sample::missing(refused));
+    assert!(message.contains(refused), "{message}");
+    assert_eq!(
+        cluster.condition(types::METRICS_AVAILABLE).0,
+        "True",
+        "one lost answer"
+    );
+    cluster.wait(60);
+    let (events, _) = sampled(&mut cluster, Sample::missing(refused));
+    assert_eq!(events, ["MetricsQueryFailed"]);
+    let failed = pair("False", "MetricsQueryFailed");
+    assert_eq!(cluster.condition(types::METRICS_AVAILABLE), failed);
+    let empty = "the query gives no finite value";
+    let (events, message) = sampled(&mut cluster, Sample::no_value(empty));
+    assert!(message.contains(empty), "{message}");
+    assert_eq!(events, Vec::<String>::new(), "one event");
+    assert_eq!(
+        cluster.condition(types::METRICS_AVAILABLE),
+        pair("False", "MetricsNoValue")
+    );
+    // After a restart the first reconcile has no sample yet.
+    cluster.observed.memory.clear();
+    let (_, restarted) = sampled(&mut cluster, Sample::pending());
+    assert_eq!(restarted, message);
+    assert!(!restarted.contains(PENDING));
+    assert_eq!(cluster.condition(types::METRICS_AVAILABLE).0, "False");
+    sampled(&mut cluster, Sample::fresh(100.0, at));
+    assert_eq!(cluster.condition(types::METRICS_AVAILABLE).0, "True");
+    cluster.observed.cluster.spec.shards.autoscaling = None;
+    cluster.reconcile();
+    let status = cluster.observed.cluster.status.unwrap();
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|c| c.type_ != types::METRICS_AVAILABLE)
+    );
 }

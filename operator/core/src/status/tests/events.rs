@@ -110,6 +110,8 @@ fn ignored_replicas_are_reported_once() {
          maxReplicas: 5, metrics: [{builtin: Participants, target: {averageValue: '100'}}]}}}",
     );
     cluster.settle();
+    cluster.wait(60);
+    step(&mut cluster); // reports that there are no metrics
     assert!(step(&mut cluster).is_empty());
     cluster.observed.cluster.spec.shards.replicas = 5;
     let events = step(&mut cluster);
