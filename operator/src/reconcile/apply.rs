@@ -24,12 +24,13 @@ use poker_operator_core::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 /// Hash of the planned object. It also changes if the plan only leaves out a field.
 const HASH_ANNOTATION: &str = "planningpoker.dev/planned";
 const SECRET: &str = "Secret";
+const STATEFUL_SET: &str = "StatefulSet";
 /// Distinguishes the deletion of an object from its other writes.
 const DELETION: &str = "deletion";
 
@@ -58,6 +59,7 @@ pub async fn apply(
     let mut apply = Apply {
         ctx,
         rejected,
+        missing_secrets: BTreeSet::new(),
         key,
         observed,
     };
@@ -88,6 +90,8 @@ pub async fn apply(
 struct Apply<'a> {
     ctx: &'a Context,
     rejected: &'a mut RejectedWrites,
+    /// Planned Secrets that do not exist because their write was rejected.
+    missing_secrets: BTreeSet<String>,
     key: &'a ClusterKey,
     observed: &'a Observed,
 }
@@ -107,8 +111,22 @@ impl Apply<'_> {
         Ok(applied)
     }
 
-    /// Writes an object unless it is up to date. Returns it as answered or, if it was not written, as observed.
+    /// Writes an object unless it is up to date or waits for another. Returns it as answered or, if it was not written,
+    /// as observed.
     async fn one<K: Child>(&mut self, object: K, live: &[K]) -> Result<K, Error> {
+        let (kind, name) = (kind::<K>(), object.name_any());
+        // A database keeps the password that it is created with, so the Secret of its name must exist before it.
+        if kind == STATEFUL_SET && self.missing_secrets.contains(&name) {
+            return Ok(object);
+        }
+        let written = self.write(object, live).await?;
+        if kind == SECRET && written.resource_version().is_none() {
+            self.missing_secrets.insert(name);
+        }
+        Ok(written)
+    }
+
+    async fn write<K: Child>(&mut self, object: K, live: &[K]) -> Result<K, Error> {
         let (kind, name) = (kind::<K>(), object.name_any());
         let manager = manager(kind);
         let write = Write {

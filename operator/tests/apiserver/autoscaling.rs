@@ -62,7 +62,8 @@ async fn manual_scaling_is_ignored_and_reported_by_one_event_while_autoscaling_i
         .await
         .unwrap();
     let notes = world.events("ReplicasIgnored").await;
-    let expected = "spec.shards.replicas is now 9 and has no effect: autoscaling decides, and wants 3";
+    let expected =
+        "spec.shards.replicas is now 9 and has no effect, because autoscaling decides (currently 3)";
     assert!(notes[0].starts_with(expected), "{notes:?}");
     operator.reconcile_again(&world, "demo").await;
     assert_eq!(world.events("ReplicasIgnored").await.len(), 1);
