@@ -65,7 +65,7 @@ impl Error {
         }
     }
 
-    /// Whether the error passes by itself soon, so that it becomes neither a condition nor a warning.
+    /// Whether the next reconcile resolves the error, so that it becomes neither a condition nor a warning.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::NotLeader) || self.status().is_some_and(is_conflict)
     }

@@ -45,6 +45,9 @@ pub const PARTICIPANTS_EXPIRY_SECONDS: i64 = 300;
 
 /// The longest kubelet message in an event or condition. An event has at most 1024 bytes.
 pub const KUBELET_MESSAGE_CHARS_MAX: usize = 200;
+/// An event about a pod that cannot be created expires after this time. A StatefulSet retries more often, and reports
+/// each failure.
+pub const CREATION_EVENT_EXPIRY_SECONDS: i64 = 20 * 60;
 /// A draining Deployment whose pods have not answered for so long is reported.
 pub const DRAIN_SILENCE_SECONDS: i64 = 15;
 /// The most rejected writes in the message of a condition.

@@ -15,7 +15,7 @@ use crate::observed::Observed;
 /// An existing object of another owner with a name that the operator may need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignObject {
-    pub kind: String,
+    pub kind: &'static str,
     pub name: String,
     /// Its controller, such as `Deployment web`.
     pub controller: Option<String>,
@@ -100,10 +100,10 @@ fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     owners.find(|owner| owner.controller == Some(true))
 }
 
-fn foreign(kind: &str, object: &impl ResourceExt) -> ForeignObject {
+fn foreign(kind: &'static str, object: &impl ResourceExt) -> ForeignObject {
     let controller = controller(object.meta());
     ForeignObject {
-        kind: kind.to_owned(),
+        kind,
         name: object.name_any(),
         controller: controller.map(|owner| format!("{} {}", owner.kind, owner.name)),
     }

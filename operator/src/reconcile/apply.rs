@@ -253,7 +253,7 @@ impl Apply<'_> {
             Ok(applied) => {
                 self.ctx.expect(self.key, kind, applied.meta());
                 self.rejected.accept(write);
-                tracing::info!(kind, name, "{verb}");
+                tracing::info!(kind, name, verb, "written");
                 Ok(Some(applied))
             }
             Err(error) => self.reject(write, content, error).map(|()| None),

@@ -25,13 +25,13 @@ pub async fn observe(
 ) -> Result<Observed, Error> {
     let secrets = secret_keys(ctx, memory, cluster, key, &live).await?;
     let drains = drain_status::read(ctx, &live, key).await;
-    let rejected = creation_events::read(ctx, key, &live.stateful_sets).await;
+    let events = creation_events::read(ctx, key, &live.stateful_sets).await;
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(Error::Random)?;
     let now = Timestamp::now();
     let mut observed = Observed {
         cluster: cluster.clone(),
-        pod_failures: pod_failures::all(&live, &rejected, &ctx.stores.pods(key), now),
+        pod_failures: Vec::new(),
         stale_caches: stale_caches(ctx),
         metrics: subscribed.metrics,
         metrics_error: subscribed.metrics_error,
@@ -46,6 +46,7 @@ pub async fn observe(
         now,
     };
     observed.separate_foreign();
+    observed.pod_failures = pod_failures::all(&observed.live, &events, &ctx.stores.pods(key), now);
     Ok(observed)
 }
 

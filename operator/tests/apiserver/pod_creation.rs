@@ -27,10 +27,11 @@ async fn pods_that_a_quota_forbids_are_reported_with_the_quota() {
     world
         .until::<PokerCluster>("demo", "degraded by the quota", |cluster| {
             condition(cluster, "Degraded").is_some_and(|degraded| {
-                let names_both = ["StatefulSet demo-", "Deployment demo-"];
+                // Of Deployments by their condition, of StatefulSets by their events.
+                let components = ["gateway", "redis"];
                 degraded.reason == "PodCreationFailed"
                     && degraded.message.contains("exceeded quota: no-pods")
-                    && names_both.iter().any(|name| degraded.message.contains(name))
+                    && components.iter().all(|name| degraded.message.contains(name))
             })
         })
         .await;

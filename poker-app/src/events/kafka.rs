@@ -146,7 +146,7 @@ impl Client {
             Ok(Ok(Ok(_))) => Ok(()),
             Ok(Ok(Err((error, _)))) => Err(error),
             Ok(Err(_)) => Err(KafkaError::Canceled),
-            // The client should have reported this by itself.
+            // librdkafka missed its own deadline for this event.
             Err(_) => Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut)),
         });
         let mut delivered = 0;

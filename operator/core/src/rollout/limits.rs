@@ -18,7 +18,7 @@ pub const CLEARING_RATIOS: [f64; 6] = [0.25, 0.5, 0.7, 0.8, 0.9, 1.0];
 
 /// The measured time after which an undecided analysis is inconclusive.
 pub const ANALYSIS_SECONDS_MAX: i64 = 1800;
-/// The uninterrupted time without data after which an analysis is inconclusive. Longer than an outage that ends by itself.
+/// The uninterrupted time without data after which an analysis is inconclusive. It exceeds the length of a short outage.
 pub const HOLD_SECONDS_MAX: i64 = 3600;
 /// A metric without a value for longer than this is missing.
 pub const METRIC_SECONDS_MAX: i64 = 60;

@@ -98,7 +98,7 @@ impl Newest {
     }
 
     /// The largest value that the metric may have had or may soon have: a peak hidden before a sudden rise, or `value` if
-    /// it goes on rising as in the time in which a fault shows.
+    /// the metric rises on as it did within [`FAULT_WINDOW_MAX`].
     pub fn possible(&self, value: f64) -> f64 {
         let lowest = self.negated.largest().map_or(self.value, |negated| -negated);
         let rise = self.value - lowest;

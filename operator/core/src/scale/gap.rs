@@ -1,4 +1,4 @@
-//! What a time without samples costs: nothing is scaled in on what nobody measured.
+//! Gaps: while a metric has no samples, and for some time afterwards, nothing is scaled in.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! How many replicas a component should have, and why.
 //!
 //! [`decide`] is the operator's own decision. It uses the parts of [`hpa`] and adds what the Kubernetes autoscaler
-//! lacks: three states of a sample, forecasts, a panic window, schedules, and a cold start that never scales in.
+//! lacks: four states of a sample, forecasts, a panic window, schedules, and a cold start that never scales in.
 //! Everything is a pure function of its input. [`ScaleMemory`] holds the state between two decisions.
 
 mod anomaly;
@@ -65,7 +65,7 @@ pub struct ScaleInput<'a> {
     pub samples: &'a BTreeMap<String, Sample>,
     /// From [`demand_forecast::DemandForecaster`], which the caller owns. Only for metrics with a predictive block.
     pub forecasts: &'a Forecasts,
-    /// The memory of the last applied decision. The default after a restart.
+    /// The memory of the last decision. The default after a restart.
     pub memory: &'a ScaleMemory,
     pub now: Timestamp,
 }
@@ -174,7 +174,7 @@ pub struct ScaleDecision {
     pub proposals: Vec<Proposal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited_by: Option<Restraint>,
-    /// The new memory. Store it once the count is written; if the write fails, keep the old one.
+    /// The new memory. Store it even if the API server rejects the write of the count.
     pub memory: ScaleMemory,
     /// When to decide again, unless a new sample arrives earlier.
     pub requeue_after: Duration,

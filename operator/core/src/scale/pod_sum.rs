@@ -115,7 +115,7 @@ impl PodSum {
         }
         let is_scraped = |pod: &&&Pod| !is_stale(pod.newest.at) && !pod.is_missed(&known);
         let scraped: Vec<&Pod> = known.iter().filter(is_scraped).copied().collect();
-        // There is always one: nobody misses a scrape of the pod with the newest sample.
+        // At least one pod remains: no other pod was scraped later than the one with the newest sample.
         let at = scraped.iter().map(|pod| pod.newest.at).min().unwrap_or(newest);
         let moved_at = self.changed_at.map(|changed| changed + ROOMS_MOVED_WITHIN);
         let has_settled = moved_at.is_none_or(|moved| at >= moved);

@@ -38,7 +38,7 @@ pub fn derive(
     if let (Ok(valid), false) = (valid, is_paused) {
         let decisions = outcome.scale.iter();
         status.scaling = decisions
-            .map(|decision| scaling::entry(decision, valid, &old))
+            .map(|decision| scaling::entry(decision, valid, observed, &old))
             .collect();
     }
     status.participants = participants::counted(observed, old.participants.as_ref());

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition,
 };
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use poker_operator_api::Component;
@@ -16,6 +17,10 @@ use crate::limits::{
     CRASH_EXPIRY_SECONDS, CRASH_RESTARTS, KUBELET_MESSAGE_CHARS_MAX, NOT_READY_SECONDS, UNSCHEDULABLE_SECONDS,
 };
 use crate::observed::LiveChildren;
+
+mod creation;
+
+pub use creation::lacks_pods;
 
 /// The kinds of failures, the most fundamental first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,56 +69,21 @@ pub struct PodFailure {
     pub pod: String,
 }
 
-/// All failures of a cluster: of pods that cannot be created, then of its pods. `rejected` has the reports of
-/// StatefulSets, which have no condition for them, by name.
+/// All failures of a cluster: of pods that cannot be created, then of its pods. `events` are those of the StatefulSets
+/// that [`lacks_pods`] selects, by name.
 pub fn all<'a>(
     live: &LiveChildren,
-    rejected: &BTreeMap<String, String>,
+    events: &BTreeMap<String, Vec<Event>>,
     pods: impl IntoIterator<Item = &'a Pod>,
     now: Timestamp,
 ) -> Vec<PodFailure> {
-    let deployments = live.deployments.iter().filter_map(|deployment| {
-        let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
-        let mut conditions = conditions.iter();
-        let failed = conditions.find(|c| c.type_ == REPLICA_FAILURE && c.status == "True")?;
-        creation_failure("Deployment", deployment, failed.message.as_deref()?)
-    });
-    let sets = live.stateful_sets.iter().filter_map(|set| {
-        let message = rejected.get(&set.name_any())?;
-        creation_failure("StatefulSet", set, message)
-    });
-    let mut failures: Vec<PodFailure> = Vec::new();
-    for failure in deployments.chain(sets) {
-        // A quota that is used up fails many workloads alike.
-        match failures.iter_mut().find(|other| other.cause == failure.cause) {
-            Some(other) => other.components.extend(failure.components),
-            None => failures.push(failure),
-        }
-    }
+    let mut failures = creation::find(live, events, now);
     failures.extend(find(pods, now));
     failures
 }
 
-fn creation_failure(kind: &str, workload: &impl ResourceExt, message: &str) -> Option<PodFailure> {
-    Some(PodFailure {
-        kind: Kind::Creation,
-        components: [component(workload)?].into(),
-        image: String::new(),
-        cause: one_line(rejection(message)),
-        pod: format!("{kind} {}", workload.name_any()),
-    })
-}
-
-/// The message without the name of the pod, which differs for each attempt.
-fn rejection(message: &str) -> &str {
-    let cause = message.split_once(" is forbidden: ").map(|(_, cause)| cause);
-    cause
-        .or_else(|| message.split_once(" failed error: ").map(|(_, cause)| cause))
-        .unwrap_or(message)
-}
-
 /// Why the containers of these pods do not run: one failure for each kind and image, or for each scheduler message.
-pub fn find<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<PodFailure> {
+fn find<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Vec<PodFailure> {
     let mut pods: Vec<_> = pods.into_iter().filter(|pod| should_run(pod)).collect();
     pods.sort_by_key(|pod| pod.name_any());
     let mut found: BTreeMap<(Kind, String), PodFailure> = BTreeMap::new();
@@ -239,8 +209,6 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
 pub const POD_CONDITIONS: [&str; 2] = [POD_SCHEDULED, RESIZE_PENDING];
 const POD_SCHEDULED: &str = "PodScheduled";
 const RESIZE_PENDING: &str = "PodResizePending";
-/// The condition of a Deployment of which the API server rejects pods.
-const REPLICA_FAILURE: &str = "ReplicaFailure";
 const CRASHING: &str = "CrashLoopBackOff";
 const CANNOT_RUN: &str = "RunContainerError";
 const OUT_OF_MEMORY: &str = "OOMKilled";

@@ -4,34 +4,47 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use poker_operator_api::status::{ProposalStatus, ScalingStatus};
 use poker_operator_api::{Component, PokerClusterStatus};
 
-use crate::scale::{PENDING, Reason, ScaleDecision};
+use crate::observed::Observed;
+use crate::scale::{Cause, Reason, Sample, ScaleDecision};
 use crate::validate::Validated;
 
 /// The entry of a decision. The old entry stays as long as the decision and the metrics without a count are the same; its
 /// other inputs are those of the time at which it was first made.
-pub fn entry(decision: &ScaleDecision, valid: &Validated, old: &PokerClusterStatus) -> ScalingStatus {
+pub fn entry(
+    decision: &ScaleDecision,
+    valid: &Validated,
+    observed: &Observed,
+    old: &PokerClusterStatus,
+) -> ScalingStatus {
     let component = decision.component.as_str();
     let before = old.scaling.iter().find(|s| s.component == component);
-    let kept = before.filter(|before| is_same(before, decision) || shows_last_step(before, decision));
+    let is_kept = |before: &&ScalingStatus| {
+        before.desired == decision.replicas
+            && (waits_for_samples(observed, decision.component)
+                || before.reason == decision.reason.as_str() && has_same_problems(before, decision)
+                || shows_last_step(before, decision))
+    };
     ScalingStatus {
         spec_replicas: spec_replicas(decision.component, valid),
-        ..kept.cloned().unwrap_or_else(|| new_entry(decision))
+        ..before
+            .filter(is_kept)
+            .cloned()
+            .unwrap_or_else(|| new_entry(decision))
     }
 }
 
-fn is_same(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
-    before.desired == decision.replicas
-        && (waits_for_samples(decision)
-            || before.reason == decision.reason.as_str() && has_same_problems(before, decision))
-}
-
 /// Whether the operator has just started to query a metric: the old entry says more.
-fn waits_for_samples(decision: &ScaleDecision) -> bool {
-    let mut proposals = decision.proposals.iter();
-    proposals.any(|p| {
-        p.problem
-            .as_ref()
-            .is_some_and(|problem| problem.ends_with(PENDING))
+fn waits_for_samples(observed: &Observed, component: Component) -> bool {
+    let samples = observed.metrics.get(&component);
+    let mut samples = samples.into_iter().flat_map(|samples| samples.values());
+    samples.any(|sample| {
+        matches!(
+            sample,
+            Sample::Missing {
+                cause: Cause::Pending,
+                ..
+            }
+        )
     })
 }
 
@@ -46,8 +59,7 @@ fn has_same_problems(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
 
 /// Keeps showing the last step instead of replacing it with "on target".
 fn shows_last_step(before: &ScalingStatus, decision: &ScaleDecision) -> bool {
-    before.desired == decision.replicas
-        && before.current != before.desired
+    before.current != before.desired
         && decision.current == decision.replicas
         && decision.reason == Reason::OnTarget
 }

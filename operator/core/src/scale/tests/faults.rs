@@ -100,8 +100,8 @@ fn the_recommendation_before_a_sudden_fall_holds_for_the_window() {
     let slow = json!([{"type": "Pods", "value": 1, "periodSeconds": 15}]);
     block["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 60, "policies": slow}});
     let mut scene = Scene::new(block, 8).warm();
-    // Participants every 15 s, and the resulting shards. A running scale-in goes on to what the value before the fall needs,
-    // and continues when the fall has lasted for the window.
+    // Participants every 15 s, and the resulting shards. A scale-in that has begun stops at the count that the value
+    // before the fall needs. It continues once the fall has lasted for the window.
     let story = [
         (5000.0, 8),
         (5000.0, 8),

@@ -288,7 +288,17 @@ fn rejected_pods_are_reported_once_for_each_cause_without_the_name_of_the_attemp
     };
     let note =
         "create Pod demo-redis-0 in StatefulSet demo-redis failed error: admission webhook \"w\" denied it";
-    let rejected = [("demo-redis".to_owned(), note.to_owned())].into();
+    let event = |at: &str, note: &str| -> Event {
+        serde_json::from_value(
+            json!({"metadata": {}, "eventTime": null, "deprecatedLastTimestamp": at, "note": note}),
+        )
+        .unwrap()
+    };
+    let events = vec![
+        event("2026-01-01T00:09:00Z", note),
+        event("2026-01-01T00:01:00Z", "an earlier cause"),
+    ];
+    let rejected = [("demo-redis".to_owned(), events)].into();
     let failures = all(&live, &rejected, [], NOW.parse().unwrap());
     let sentences: Vec<_> = failures.iter().map(PodFailure::sentence).collect();
     let remedy = "change the quota, limit, policy or webhook that rejects them, or the spec";
@@ -325,4 +335,29 @@ fn an_infeasible_resize_is_reported_with_the_answer_of_the_node() {
             .sentence()
             .contains("requested: 50000, capacity: 4000")
     );
+}
+
+#[test]
+fn an_event_of_an_earlier_rejection_expires() {
+    let live = LiveChildren {
+        stateful_sets: vec![
+            serde_json::from_value(json!({
+                "metadata": {"name": "demo-redis", "labels": {"app.kubernetes.io/component": "redis"}},
+            }))
+            .unwrap(),
+        ],
+        ..LiveChildren::default()
+    };
+    let count = |at: &str| {
+        let event =
+            json!({"metadata": {}, "eventTime": null, "deprecatedLastTimestamp": at, "note": "denied"});
+        let events = [(
+            "demo-redis".to_owned(),
+            vec![serde_json::from_value(event).unwrap()],
+        )]
+        .into();
+        all(&live, &events, [], NOW.parse().unwrap()).len()
+    };
+    assert_eq!(count("2025-12-31T23:50:01Z"), 1);
+    assert_eq!(count("2025-12-31T23:50:00Z"), 0, "20 minutes later");
 }
