@@ -2,12 +2,40 @@
 
 use crate::{
     faults::Faults,
-    world::{World, condition},
+    world::{WAIT_TIMEOUT, World, condition},
 };
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
 use kube::api::{DeleteParams, PostParams};
 use poker_operator_api::PokerCluster;
 use serde_json::json;
+use std::time::Duration;
+
+const QUOTA_REJECTION: &str = "exceeded quota: no-pods";
+
+/// Waits until the API server rejects pods by the quota. Until it has read the quota's status it rejects them for another
+/// reason, and a ReplicaSet reports the first reason for good.
+async fn until_enforced(world: &World) {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "any"}, "spec": {"containers": [{"name": "any", "image": "any"}]},
+    }))
+    .unwrap();
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let enforced = async {
+        loop {
+            let rejected = world.api().create(&dry_run, &pod).await;
+            match rejected {
+                Err(kube::Error::Api(status)) if status.message.contains(QUOTA_REJECTION) => return,
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+    tokio::time::timeout(WAIT_TIMEOUT, enforced)
+        .await
+        .expect("the quota is enforced");
+}
 
 #[tokio::test]
 async fn pods_that_a_quota_forbids_are_reported_with_the_quota() {
@@ -17,11 +45,7 @@ async fn pods_that_a_quota_forbids_are_reported_with_the_quota() {
     }))
     .unwrap();
     world.api().create(&PostParams::default(), &quota).await.unwrap();
-    world
-        .until::<ResourceQuota>("no-pods", "computed", |quota| {
-            quota.status.as_ref().is_some_and(|status| status.hard.is_some())
-        })
-        .await;
+    until_enforced(&world).await;
     let operator = world.operator("a", &Faults::none()).await;
     world.create("demo", json!({"version": "1.0.0"})).await.unwrap();
     world
@@ -30,7 +54,7 @@ async fn pods_that_a_quota_forbids_are_reported_with_the_quota() {
                 // Of Deployments by their condition, of StatefulSets by their events.
                 let components = ["gateway", "redis"];
                 degraded.reason == "PodCreationFailed"
-                    && degraded.message.contains("exceeded quota: no-pods")
+                    && degraded.message.contains(QUOTA_REJECTION)
                     && components.iter().all(|name| degraded.message.contains(name))
             })
         })
