@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::Image;
 use crate::gateway::{Gateway, Worker};
-use crate::limits::{CLUSTER_NAME_CHARS_MAX, SHARDS_MAX};
+use crate::limits::{
+    CLUSTER_NAME_CHARS_MAX, REVISION_HISTORY_LIMIT_DEFAULT, REVISION_HISTORY_LIMIT_MAX, SHARDS_MAX,
+};
 use crate::prometheus::Prometheus;
 use crate::servers::{Database, Kafka, Redis};
 use crate::shards::Shards;
@@ -86,9 +88,18 @@ pub struct PokerClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
 
+    /// How many revisions that no longer run the operator keeps, each as a ControllerRevision.
+    #[serde(default = "revision_history_limit_default")]
+    #[schemars(range(min = 0, max = REVISION_HISTORY_LIMIT_MAX))]
+    pub revision_history_limit: i32,
+
     /// If true, the operator updates only the status. Running pods keep running.
     #[serde(default)]
     pub paused: bool,
+}
+
+fn revision_history_limit_default() -> i32 {
+    REVISION_HISTORY_LIMIT_DEFAULT
 }
 
 /// Services are named after the cluster, which limits the length and the characters of its name.

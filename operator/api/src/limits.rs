@@ -10,6 +10,9 @@ pub const GATEWAYS_DEFAULT: i32 = 2;
 pub const GATEWAYS_MAX: i32 = 500;
 pub const WORKERS_DEFAULT: i32 = 1;
 pub const WORKERS_MAX: i32 = 64;
+/// As for a Deployment.
+pub const REVISION_HISTORY_LIMIT_DEFAULT: i32 = 10;
+pub const REVISION_HISTORY_LIMIT_MAX: i32 = 100;
 
 pub const DRAIN_DEADLINE_SECONDS_DEFAULT: i32 = 600;
 pub const DRAIN_DEADLINE_SECONDS_MAX: i32 = 86_400;

@@ -117,6 +117,22 @@ impl ClusterNames {
         self.with(&format!("shard-{id}-{revision}"))
     }
 
+    /// The PodDisruptionBudget of the shards of a revision.
+    pub fn shards(&self, revision: &str) -> String {
+        self.with(&format!("shard-{revision}"))
+    }
+
+    /// The ControllerRevision that stores a revision.
+    pub fn revision(&self, revision: &str) -> String {
+        self.with(revision)
+    }
+
+    /// The revision in the name of a ControllerRevision of this cluster.
+    pub fn parse_revision<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let revision = name.strip_prefix(&self.cluster)?.strip_prefix('-')?;
+        is_revision(revision).then_some(revision)
+    }
+
     /// The DNS name of a Service inside the Kubernetes cluster.
     pub fn host(&self, service: &str) -> String {
         format!("{service}.{}.svc", self.namespace)
@@ -171,6 +187,9 @@ mod tests {
             prop_assert_eq!(names.parse_gateway(&gateway), Some(revision.as_str()));
             prop_assert_eq!(names.parse_shard(&shard), Some((id, revision.as_str())));
             prop_assert_eq!(names.parse_gateway(&shard), None);
+            let (stored, shards) = (names.revision(&revision), names.shards(&revision));
+            prop_assert_eq!(names.parse_revision(&stored), Some(revision.as_str()));
+            prop_assert_eq!(names.parse_shard(&shards), None);
             prop_assert_eq!(names.parse_shard(&gateway), None);
         }
 

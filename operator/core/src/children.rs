@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -21,11 +21,12 @@ pub enum Applied {}
 /// Calls a macro once with all kinds of children, as `field: Type,`, in the order of application. [`Children`] is
 /// defined by this list, so no user of it can forget a kind.
 ///
-/// The Ingress comes last: an admission webhook of an ingress controller may refuse it.
+/// A ControllerRevision comes before the Deployments of its revision. The Ingress comes last: an admission webhook of an ingress controller may refuse it.
 #[macro_export]
 macro_rules! for_each_kind {
     ($callback:ident) => {
         $callback! {
+            controller_revisions: ControllerRevision,
             service_accounts: ServiceAccount,
             roles: Role,
             role_bindings: RoleBinding,

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod children;
+mod credentials;
 pub mod hash;
 pub mod lease;
 pub mod limits;
@@ -14,10 +15,12 @@ mod orphans;
 pub mod ownership;
 pub mod plan;
 pub mod plan_result;
-mod revision;
+pub mod revision;
+mod revisions;
 pub mod rollout;
 pub mod scale;
 pub mod servers;
+mod settings;
 pub mod status;
 #[cfg(test)]
 mod testing;

@@ -98,6 +98,8 @@ pub enum Drained {
 /// The gateways in a [`PlanSummary`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatewaySummary {
+    /// The desired revision of the gateways.
+    pub revision: String,
     pub desired: i32,
     /// The revision that receives new sockets.
     pub serving: String,
@@ -106,6 +108,8 @@ pub struct GatewaySummary {
 /// The shards in a [`PlanSummary`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardSummary {
+    /// The desired revision of the shards.
+    pub revision: String,
     pub desired: i32,
     /// The Deployments of the active entries in the routing table.
     pub active: Vec<String>,

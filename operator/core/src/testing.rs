@@ -11,7 +11,7 @@ use poker_operator_api::conditions::reasons;
 use crate::children::{Applied, Children};
 use crate::hash::fingerprint;
 use crate::observed::{DrainStatus, Observed, SecretKeys, TopicObserved};
-use crate::plan_result::{Failure, Outcome, Plan, TopicPlan};
+use crate::plan_result::{Failure, ObjectRef, Outcome, Plan, TopicPlan};
 use crate::validate::{Invalid, Validated, validate};
 use crate::{for_each_kind, plan, status, topic};
 
@@ -132,16 +132,12 @@ impl TestCluster {
         }
         for_each_kind!(put_all);
         for orphan in &plan.orphans {
-            let is_orphan = |name: String, kind: &str| orphan.kind == kind && name == orphan.name;
-            live.deployments
-                .retain(|d| !is_orphan(d.name_any(), "Deployment"));
-            live.services.retain(|s| !is_orphan(s.name_any(), "Service"));
-            live.stateful_sets
-                .retain(|s| !is_orphan(s.name_any(), "StatefulSet"));
-            live.secrets.retain(|s| !is_orphan(s.name_any(), "Secret"));
-            live.ingresses.retain(|i| !is_orphan(i.name_any(), "Ingress"));
-            live.network_policies
-                .retain(|n| !is_orphan(n.name_any(), "NetworkPolicy"));
+            macro_rules! delete {
+                ($($kind:ident: $type:ident,)*) => {
+                    $(delete_orphan(&mut live.$kind, orphan);)*
+                };
+            }
+            for_each_kind!(delete);
         }
         let desired = plan.topic.as_ref();
         let topic = desired.and_then(|topic| topic::plan(&topic.name, &topic.settings, &self.observed.topic));
@@ -281,6 +277,10 @@ fn reject<K: ResourceExt + Clone>(kind: &str, live: &[K], objects: &mut [K]) -> 
         });
     }
     failures
+}
+
+fn delete_orphan<K: ResourceExt + k8s_openapi::Resource>(live: &mut Vec<K>, orphan: &ObjectRef) {
+    live.retain(|object| K::KIND != orphan.kind || object.name_any() != orphan.name);
 }
 
 /// Stores objects as the API server does: the UID stays, the resource version changes.

@@ -7,10 +7,10 @@ use poker_operator_api::conditions::reasons;
 use poker_operator_api::{Autoscaling, ClusterNames, Component, PokerClusterSpec, Quantity};
 
 use crate::build::{Context, PASSWORD_KEY, URL_KEY};
-use crate::hash::fingerprint;
+use crate::credentials::Credentials;
 use crate::limits::REDIS_MEMORY_BYTES_MIN;
 use crate::observed::{Observed, TopicObserved};
-use crate::revision::revision;
+use crate::revisions::Revisions;
 use crate::scale;
 use crate::servers::{DatabaseServer, KafkaServer, Servers};
 
@@ -22,10 +22,8 @@ pub struct Validated {
     pub generation: i64,
     pub spec: PokerClusterSpec,
     pub servers: Servers,
-    /// A hash of the credentials that pods read from referenced Secrets.
-    pub credentials: Option<String>,
-    /// The revision of the spec.
-    pub revision: String,
+    pub credentials: Credentials,
+    pub revisions: Revisions,
 }
 
 /// Why a spec is invalid. The operator waits for a change of the spec or of an object it refers to.
@@ -57,14 +55,15 @@ pub fn validate(observed: &Observed) -> Result<Validated, Invalid> {
     bootstrap_servers(&servers)?;
     secrets(observed, &servers)?;
     topic_fits(observed)?;
-    let credentials = credentials(observed);
-    let revision = revision(&Context {
-        credentials: credentials.as_deref(),
+    let credentials = Credentials::of(observed);
+    let context = Context {
+        credentials: &credentials,
         names: &names,
         uid: observed.uid(),
         spec,
         servers: &servers,
-    });
+    };
+    let revisions = Revisions::resolve(observed, &context);
     Ok(Validated {
         uid: observed.uid().to_owned(),
         generation: observed.cluster.metadata.generation.unwrap_or_default(),
@@ -72,7 +71,7 @@ pub fn validate(observed: &Observed) -> Result<Validated, Invalid> {
         names,
         servers,
         credentials,
-        revision,
+        revisions,
     })
 }
 
@@ -80,7 +79,7 @@ impl Validated {
     /// The inputs of the builders.
     pub(crate) fn context(&self) -> Context<'_> {
         Context {
-            credentials: self.credentials.as_deref(),
+            credentials: &self.credentials,
             names: &self.names,
             uid: &self.uid,
             spec: &self.spec,
@@ -198,17 +197,6 @@ fn secrets(observed: &Observed, servers: &Servers) -> Result<(), Invalid> {
         }
     }
     database_secret(observed, servers)
-}
-
-/// A hash of the credentials that pods read from referenced Secrets: 8 hex digits. The Secret that the operator creates
-/// never changes. The salt is the UID of the cluster, so that equal credentials of two clusters have different hashes.
-fn credentials(observed: &Observed) -> Option<String> {
-    let read = referenced(&observed.cluster.spec).filter_map(|(field, SecretKeyRef { name, key })| {
-        Some((field, observed.secrets.get(name)?.get(key)?))
-    });
-    let read: Vec<_> = read.collect();
-    let salted = format!("{} {read:?}", observed.uid());
-    (!read.is_empty()).then(|| fingerprint(salted.as_bytes())[..8].to_owned())
 }
 
 /// The message for a missing Secret, or a missing key, that `field` refers to.

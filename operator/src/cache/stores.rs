@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{cluster_key::ClusterKey, triggers::DecodedCluster};
 use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
+    apps::v1::{ControllerRevision, Deployment, StatefulSet},
     core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
@@ -39,6 +39,7 @@ const KIND_ABSENT: &str =
 
 pub struct Stores {
     pub clusters: Store<DecodedCluster>,
+    controller_revisions: Store<ControllerRevision>,
     service_accounts: Store<ServiceAccount>,
     roles: Store<Role>,
     role_bindings: Store<RoleBinding>,
@@ -83,6 +84,7 @@ impl CacheBuilder<'_> {
         };
         Stores {
             clusters: self.watch(clusters),
+            controller_revisions: self.children("ControllerRevision"),
             service_accounts: self.children("ServiceAccount"),
             roles: self.children("Role"),
             role_bindings: self.children("RoleBinding"),
@@ -172,6 +174,7 @@ impl Stores {
     /// All children with the instance label of a cluster. Secrets are without their values.
     pub fn children(&self, cluster: &ClusterKey) -> Children<Live> {
         Children {
+            controller_revisions: find(cluster, &self.controller_revisions),
             service_accounts: find(cluster, &self.service_accounts),
             roles: find(cluster, &self.roles),
             role_bindings: find(cluster, &self.role_bindings),

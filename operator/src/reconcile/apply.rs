@@ -389,6 +389,7 @@ mod tests {
             ("v1", "Service", "services"),
             ("v1", "ServiceAccount", "serviceaccounts"),
             ("apps/v1", "Deployment", "deployments"),
+            ("apps/v1", "ControllerRevision", "controllerrevisions"),
             ("apps/v1", "StatefulSet", "statefulsets"),
             ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
             ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),

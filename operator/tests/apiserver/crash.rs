@@ -54,18 +54,26 @@ pub async fn shape(world: &World) -> BTreeMap<String, Value> {
         let owners = meta["ownerReferences"].as_array().map_or(0, Vec::len);
         object["metadata"] = json!({"name": meta["name"], "labels": meta["labels"], "owners": owners});
     }
-    // The revision is a hash over values that hold the namespace.
-    let gateway = children
-        .keys()
-        .find_map(|name| name.strip_prefix("Deployment/demo-gateway-"));
-    let revision = gateway.unwrap_or("none").to_owned();
-    let text = serde_json::to_string(&children).unwrap();
-    serde_json::from_str(
-        &text
-            .replace(&world.namespace, "NAMESPACE")
-            .replace(&revision, "REVISION"),
-    )
-    .unwrap()
+    // Only the history of the cluster decides which revisions are stored and which one a component runs.
+    children.retain(|name, _| !name.starts_with("ControllerRevision/"));
+    let mut text = serde_json::to_string(&children).unwrap();
+    let deployments = children.keys().filter(|name| name.starts_with("Deployment/"));
+    let mut revisions: BTreeSet<_> = deployments.filter_map(|name| revision_in(name)).collect();
+    let worker = &children.get("Deployment/demo-worker").unwrap_or(&Value::Null)["spec"]["template"];
+    revisions.extend(worker["metadata"]["labels"]["planningpoker.dev/revision"].as_str());
+    for revision in revisions {
+        text = text.replace(revision, "REVISION");
+    }
+    let mut shape: BTreeMap<String, Value> =
+        serde_json::from_str(&text.replace(&world.namespace, "NAMESPACE")).unwrap();
+    shape.insert("number of children".to_owned(), json!(children.len()));
+    shape
+}
+
+/// The revision in the name of a Deployment of gateways or of a shard.
+fn revision_in(name: &str) -> Option<&str> {
+    let (rest, revision) = name.rsplit_once('-')?;
+    (rest == "Deployment/demo-gateway" || rest.starts_with("Deployment/demo-shard-")).then_some(revision)
 }
 
 /// The differences, one line per object.

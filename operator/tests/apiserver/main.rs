@@ -18,6 +18,7 @@ mod pod_failure_status;
 mod program;
 mod rejected_writes;
 mod relist;
+mod revisions;
 mod secrets;
 mod server;
 mod spec_sequences;

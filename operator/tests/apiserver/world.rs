@@ -4,7 +4,7 @@ use crate::{faults::Faults, server};
 use futures::StreamExt;
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, StatefulSet},
+        apps::v1::{ControllerRevision, Deployment, StatefulSet},
         core::v1::{ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount},
         events::v1::Event,
         networking::v1::NetworkPolicy,
@@ -227,6 +227,7 @@ impl World {
     /// The children of every kind by kind/name, without managed fields.
     pub async fn children(&self) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
+        self.list::<ControllerRevision>(&mut all).await;
         self.list::<ServiceAccount>(&mut all).await;
         self.list::<Role>(&mut all).await;
         self.list::<RoleBinding>(&mut all).await;
@@ -285,6 +286,11 @@ pub struct Kubelet(JoinHandle<()>);
 
 impl Kubelet {
     pub fn start(world: &World) -> Self {
+        Self::except(world, "none")
+    }
+
+    /// Pods of this version never become ready.
+    pub fn except(world: &World, version: &'static str) -> Self {
         let pods = world.api::<Pod>();
         Self(tokio::spawn(async move {
             let mut seen = watcher(pods.clone(), watcher::Config::default())
@@ -294,6 +300,11 @@ impl Kubelet {
             while let Some(pod) = seen.next().await {
                 let Ok(pod) = pod else { continue };
                 if pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running") {
+                    continue;
+                }
+                let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+                let mut images = containers.filter_map(|container| container.image.as_deref());
+                if images.any(|image| image.ends_with(version)) {
                     continue;
                 }
                 let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});

@@ -8,7 +8,7 @@ use crate::shell;
 
 /// The kinds of the operator's children, as kubectl takes them.
 pub const KINDS: &str = "serviceaccounts,roles,rolebindings,secrets,configmaps,services,networkpolicies,\
-                     poddisruptionbudgets,statefulsets,deployments";
+                     poddisruptionbudgets,controllerrevisions,statefulsets,deployments";
 
 /// The planned objects of the cluster.
 pub async fn planned(world: &World) -> Result<Vec<Value>> {
@@ -21,7 +21,10 @@ pub async fn planned(world: &World) -> Result<Vec<Value>> {
 
 /// The cluster's live objects.
 pub async fn live(world: &World) -> Result<Vec<Value>> {
-    let label = format!("app.kubernetes.io/instance={}", world.name);
+    let label = format!(
+        "app.kubernetes.io/instance={},app.kubernetes.io/managed-by=poker-operator",
+        world.name
+    );
     let list = world.kubectl(&["get", KINDS, "-l", &label, "-o", "json"]).await?;
     let mut list: Value = serde_json::from_str(&list)?;
     Ok(serde_json::from_value(list["items"].take())?)

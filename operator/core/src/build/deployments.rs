@@ -8,54 +8,52 @@ use poker_operator_api::Component;
 use poker_operator_api::names::ANNOTATION_VERSION;
 
 use super::meta::{Context, Labels};
-use super::template::{gateway_template, shard_template, worker_template};
+use super::template::for_shard;
 use crate::limits::PROGRESS_DEADLINE_SECONDS;
+use crate::revision::Revision;
 
 /// The gateways of a revision. `replicas` is absent if autoscaling owns the count.
-pub fn gateway(context: &Context, revision: &str, replicas: Option<i32>) -> Deployment {
-    let labels = context.revision_selector(Component::Gateway, revision, None);
-    let template = gateway_template(context, revision);
-    deployment(
+pub fn gateway(context: &Context, revision: &Revision, replicas: Option<i32>) -> Option<Deployment> {
+    Some(deployment(
         context,
-        context.names.gateway(revision),
-        labels,
+        context.names.gateway(&revision.id),
+        context.revision_selector(Component::Gateway, &revision.id, None),
         replicas,
         rolling(),
-        template,
-    )
+        revision,
+        revision.template(Component::Gateway)?.clone(),
+    ))
 }
 
 /// One shard of a revision. Two pods of a shard never run at the same time.
-pub fn shard(context: &Context, id: u32, revision: &str) -> Deployment {
-    let labels = context.revision_selector(Component::Shard, revision, Some(id));
+pub fn shard(context: &Context, id: u32, revision: &Revision) -> Option<Deployment> {
     let strategy = DeploymentStrategy {
         type_: Some("Recreate".to_owned()),
         rolling_update: None,
     };
-    let template = shard_template(context, id, revision);
-    deployment(
+    let template = revision.template(Component::Shard)?.clone();
+    Some(deployment(
         context,
-        context.names.shard(id, revision),
-        labels,
+        context.names.shard(id, &revision.id),
+        context.revision_selector(Component::Shard, &revision.id, Some(id)),
         Some(1),
         strategy,
-        template,
-    )
+        revision,
+        for_shard(context, template, id, &revision.id),
+    ))
 }
 
-/// The workers. They have no revisions: a rolling update replaces them.
-pub fn worker(context: &Context, revision: &str) -> Deployment {
-    let labels = context.selector(Component::Worker);
-    let name = context.names.component(Component::Worker);
-    let template = worker_template(context, revision);
-    deployment(
+/// The workers. All revisions share one Deployment: a rolling update replaces its pods.
+pub fn worker(context: &Context, revision: &Revision) -> Option<Deployment> {
+    Some(deployment(
         context,
-        name,
-        labels,
+        context.names.component(Component::Worker),
+        context.selector(Component::Worker),
         Some(context.spec.worker.replicas),
         rolling(),
-        template,
-    )
+        revision,
+        revision.template(Component::Worker)?.clone(),
+    ))
 }
 
 fn rolling() -> DeploymentStrategy {
@@ -74,9 +72,13 @@ fn deployment(
     selector: Labels,
     replicas: Option<i32>,
     strategy: DeploymentStrategy,
+    revision: &Revision,
     template: PodTemplateSpec,
 ) -> Deployment {
-    let version = Labels::from([(ANNOTATION_VERSION.to_owned(), context.spec.version.clone())]);
+    let version = Labels::from([(
+        ANNOTATION_VERSION.to_owned(),
+        revision.data.release.version.clone(),
+    )]);
     Deployment {
         metadata: ObjectMeta {
             annotations: Some(version),

@@ -120,16 +120,21 @@ pub fn gateway(context: &Context, revision: &str) -> Vec<EnvVar> {
 pub fn shard(context: &Context, id: u32, revision: &str) -> Vec<EnvVar> {
     let mut env = common(context, revision);
     env.push(plain("POKER_LISTEN", format!("0.0.0.0:{PORT_LINK}")));
-    env.push(plain("POKER_SHARD", id.to_string()));
-    env.push(plain(
-        "POKER_ADVERTISE",
-        crate::membership::shards::address(context.names, id, revision),
-    ));
+    env.extend(of_shard(context, id, revision));
     env.push(routes(context));
     env.push(redis(context));
     env.push(plain("POKER_REDIS_PREFIX", context.names.redis_prefix()));
     env.extend(kafka(context));
     env
+}
+
+/// The variables that differ between the shards of a revision.
+pub fn of_shard(context: &Context, id: u32, revision: &str) -> [EnvVar; 2] {
+    let address = crate::membership::shards::address(context.names, id, revision);
+    [
+        plain("POKER_SHARD", id.to_string()),
+        plain("POKER_ADVERTISE", address),
+    ]
 }
 
 pub fn worker(context: &Context, revision: &str) -> Vec<EnvVar> {

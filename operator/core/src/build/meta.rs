@@ -9,6 +9,7 @@ use poker_operator_api::names::{
 };
 use poker_operator_api::{ClusterNames, Component, PokerClusterSpec};
 
+use crate::credentials::Credentials;
 use crate::servers::Servers;
 
 /// The common inputs of all builders.
@@ -18,8 +19,7 @@ pub struct Context<'a> {
     pub uid: &'a str,
     pub spec: &'a PokerClusterSpec,
     pub servers: &'a Servers,
-    /// A hash of the credentials that the pods read when they start.
-    pub credentials: Option<&'a str>,
+    pub credentials: &'a Credentials,
 }
 
 pub type Labels = BTreeMap<String, String>;

@@ -24,6 +24,8 @@ struct Role<'a> {
     grace_seconds: i64,
     /// Whether the role watches the routing table through the API server.
     watches_routes: bool,
+    /// A hash of the credentials that the role reads.
+    credentials: Option<&'a String>,
 }
 
 /// The pods of a gateway Deployment.
@@ -39,6 +41,7 @@ pub fn gateway_template(context: &Context, revision: &str) -> PodTemplateSpec {
             defaults: ("50m", "64Mi", "512Mi"),
             grace_seconds: GATEWAY_GRACE_SECONDS,
             watches_routes: true,
+            credentials: context.credentials.database.as_ref(),
         },
     )
 }
@@ -56,8 +59,31 @@ pub fn shard_template(context: &Context, id: u32, revision: &str) -> PodTemplate
             defaults: ("50m", "64Mi", "512Mi"),
             grace_seconds: SHARD_GRACE_SECONDS,
             watches_routes: true,
+            credentials: context.credentials.redis.as_ref(),
         },
     )
+}
+
+/// The template of shard 0 of a revision, changed to that of another shard.
+pub fn for_shard(
+    context: &Context,
+    mut template: PodTemplateSpec,
+    id: u32,
+    revision: &str,
+) -> PodTemplateSpec {
+    let labels = context.revision_selector(Component::Shard, revision, Some(id));
+    let metadata = template.metadata.get_or_insert_default();
+    metadata.labels.get_or_insert_default().extend(labels);
+    let containers = template.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+    for variable in containers.flat_map(|container| container.env.iter_mut().flatten()) {
+        if let Some(own) = env::of_shard(context, id, revision)
+            .into_iter()
+            .find(|own| own.name == variable.name)
+        {
+            *variable = own;
+        }
+    }
+    template
 }
 
 /// The pods of the worker Deployment.
@@ -75,6 +101,7 @@ pub fn worker_template(context: &Context, revision: &str) -> PodTemplateSpec {
             defaults: ("20m", "32Mi", "256Mi"),
             grace_seconds: SERVER_GRACE_SECONDS,
             watches_routes: false,
+            credentials: context.credentials.database.as_ref(),
         },
     )
 }
@@ -121,7 +148,7 @@ fn template(context: &Context, role: Role) -> PodTemplateSpec {
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(role.labels),
-            annotations: Some(annotations(context)),
+            annotations: Some(annotations(role.credentials)),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
@@ -140,13 +167,13 @@ fn template(context: &Context, role: Role) -> PodTemplateSpec {
 }
 
 /// Annotations for the pod discovery of Prometheus, and the hash of the credentials, so that a changed Secret replaces the pods.
-fn annotations(context: &Context) -> Labels {
+fn annotations(credentials: Option<&String>) -> Labels {
     let mut annotations = Labels::from([
         ("prometheus.io/scrape".to_owned(), "true".to_owned()),
         ("prometheus.io/port".to_owned(), PORT_ADMIN.to_string()),
     ]);
-    if let Some(credentials) = context.credentials {
-        annotations.insert(ANNOTATION_CREDENTIALS.to_owned(), credentials.to_owned());
+    if let Some(credentials) = credentials {
+        annotations.insert(ANNOTATION_CREDENTIALS.to_owned(), credentials.clone());
     }
     annotations
 }

@@ -22,6 +22,8 @@ pub struct GatewayDeployment {
 pub struct GatewayRollout<'a> {
     /// The revision that the Service selects. `None` before the Service exists.
     pub serving: Option<&'a str>,
+    /// Whether a Deployment of the serving revision can be created again.
+    pub is_restorable: bool,
     pub revision: &'a str,
     pub deployments: BTreeMap<String, GatewayDeployment>,
     /// Open sockets by revision.
@@ -86,7 +88,7 @@ impl GatewayRollout<'_> {
         let (old, new) = (ready(serving), ready(self.revision));
         let is_complete = new.ready >= 1 && new.ready >= new.desired;
         let is_better = new.ready >= 1 && old.ready == 0;
-        let is_lost = !self.deployments.contains_key(serving);
+        let is_lost = !self.is_restorable && !self.deployments.contains_key(serving);
         if is_complete || is_better || is_lost {
             self.revision
         } else {

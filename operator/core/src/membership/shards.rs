@@ -6,6 +6,7 @@
 //! - A shard that is no longer needed first drains: its entry becomes Draining, or another revision replaces it. It leaves
 //!   the table once it is empty. A later reconcile deletes its Deployment, never the one that changed the table.
 //! - A rollout replaces one shard after another.
+//! - Until a shard of the desired revision was ready, new shards are of the revision that serves.
 //! - A shard that is not ready changes nothing. Its Deployment restarts it, and meanwhile the gateways use the next shard.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,8 +56,8 @@ pub struct MembershipInput<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MembershipStep {
     pub table: RoutingTable,
-    /// The shards whose Deployments of the desired revision are applied.
-    pub desired: BTreeSet<u32>,
+    /// Deployments to apply: all active shards, and new ones.
+    pub desired: BTreeSet<ShardKey>,
     /// Other Deployments that stay. All the rest are orphans.
     pub kept: BTreeSet<ShardKey>,
     /// Deployments that drain, with the time at which they started.
@@ -113,10 +114,31 @@ impl MembershipInput<'_> {
         self.deployment(id, revision).is_some_and(|d| d.ready)
     }
 
-    /// Whether a shard of the desired revision can join the table: all gateways are connected to it, or the deadline
-    /// passed.
-    fn can_join(&self, id: u32) -> bool {
-        let key = (id, self.revision.to_owned());
+    /// Whether a shard of the revision was ever ready.
+    fn ever_ran(&self, revision: &str) -> bool {
+        let mut deployments = self.deployments.iter();
+        deployments.any(|((_, r), d)| r == revision && (d.ready || d.ever_ready))
+    }
+
+    /// The revision of shards without an entry in the table: the desired one once a shard of it was ready, before that
+    /// the one that most of the active shards run.
+    fn revision_of_new(&self) -> &str {
+        if self.ever_ran(self.revision) {
+            return self.revision;
+        }
+        let entries = self.table.iter().flat_map(|table| &table.shards);
+        let active = entries.filter(|entry| entry.state == ShardState::Active);
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for entry in active.filter(|entry| self.ever_ran(&entry.revision)) {
+            *counts.entry(&entry.revision).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map_or(self.revision, |(revision, _)| revision)
+    }
+
+    /// Whether a shard can join the table: all gateways are connected to it, or the deadline passed.
+    fn can_join(&self, id: u32, revision: &str) -> bool {
+        let key = (id, revision.to_owned());
         let Some(deployment) = self.deployments.get(&key).filter(|d| d.ready) else {
             return false;
         };
@@ -128,13 +150,17 @@ impl MembershipInput<'_> {
 
     /// The addresses of joining shards: they are ready and wait for gateways to connect.
     fn joining(&self, entries: &Entries, replacing: &BTreeSet<u32>) -> Vec<String> {
-        let is_new = |id: &u32| !entries.contains_key(id) || replacing.contains(id);
-        let is_joining = |id: &u32| {
-            let has_joined = entries.get(id).is_some_and(|e| e.revision == self.revision);
-            is_new(id) && !has_joined && self.is_ready(*id, self.revision)
-        };
-        let joining = self.targets().filter(is_joining);
-        joining.map(|id| address(self.names, id, self.revision)).collect()
+        let of_new = self.revision_of_new();
+        let joining = self.targets().filter_map(|id| {
+            let revision = match entries.get(&id) {
+                None => of_new,
+                Some(entry) if replacing.contains(&id) && entry.revision != self.revision => self.revision,
+                Some(_) => return None,
+            };
+            self.is_ready(id, revision)
+                .then(|| address(self.names, id, revision))
+        });
+        joining.collect()
     }
 
     /// The entries of the table, or the first ones: those that a deleted table most likely had.
@@ -162,18 +188,19 @@ impl MembershipInput<'_> {
 
     /// Stops draining shards that are needed again, and adds new shards that can join.
     fn revive_and_add(&self, entries: &mut Entries) {
+        let revision = self.revision_of_new();
         for id in self.targets() {
             match entries.get_mut(&id) {
                 Some(entry) if entry.state == ShardState::Draining => {
                     if self.deployment(id, &entry.revision).is_some() {
                         entry.state = ShardState::Active;
-                    } else if self.is_ready(id, self.revision) {
-                        *entry = self.entry(id, self.revision);
+                    } else if self.is_ready(id, revision) {
+                        *entry = self.entry(id, revision);
                     }
                 }
                 Some(_) => {}
-                None if self.can_join(id) => {
-                    entries.insert(id, self.entry(id, self.revision));
+                None if self.can_join(id, revision) => {
+                    entries.insert(id, self.entry(id, revision));
                 }
                 None => {}
             }
@@ -200,7 +227,7 @@ impl MembershipInput<'_> {
         {
             preparing.insert(id);
         }
-        let can_join = |id: &&u32| self.can_join(**id);
+        let can_join = |id: &&u32| self.can_join(**id, self.revision);
         let serves = |id: u32| old.contains(&(id, true));
         let switch = preparing
             .iter()
@@ -283,12 +310,15 @@ impl MembershipInput<'_> {
         table
     }
 
-    fn desired_shards(&self, table: &RoutingTable, replacing: &BTreeSet<u32>) -> BTreeSet<u32> {
-        let is_desired = |id: &u32| match table.shard(*id) {
-            Some(entry) => entry.revision == self.revision || replacing.contains(id),
-            None => true,
-        };
-        self.targets().filter(is_desired).collect()
+    /// The active shards, the new ones, and those of the desired revision that replace another.
+    fn desired_shards(&self, table: &RoutingTable, replacing: &BTreeSet<u32>) -> BTreeSet<ShardKey> {
+        let active = table.shards.iter().filter(|e| e.state == ShardState::Active);
+        let active = active.map(|e| (e.id, e.revision.clone()));
+        let is_new = |id: &u32| table.shard(*id).is_none();
+        let of_new = self.revision_of_new();
+        let new = self.targets().filter(is_new).map(|id| (id, of_new.to_owned()));
+        let replacing = replacing.iter().map(|id| (*id, self.revision.to_owned()));
+        active.chain(new).chain(replacing).collect()
     }
 
     /// Classifies an existing Deployment: desired, kept, draining or, without an entry in `next`, an orphan.
@@ -300,11 +330,7 @@ impl MembershipInput<'_> {
                 .map(|e| e.state)
         };
         let (was, becomes) = (self.table.and_then(entry), entry(&next.table));
-        let is_desired = key.1 == self.revision && next.desired.contains(&key.0);
-        if is_desired || becomes == Some(ShardState::Active) {
-            if !is_desired {
-                next.kept.insert(key.clone());
-            }
+        if next.desired.contains(key) {
             return;
         }
         let is_outside = was.is_none() && becomes.is_none();

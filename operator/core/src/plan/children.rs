@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
 use poker_operator_api::Component;
 
 use crate::build::{self, Context};
@@ -14,39 +16,46 @@ use crate::plan_result::ReplicaTarget;
 use crate::servers::DatabaseServer;
 use crate::validate::Validated;
 
-/// The child objects to apply now, and the replicas of an autoscaled gateway Deployment.
+/// The inputs of the child objects.
+pub struct Steps<'a> {
+    pub shards: &'a MembershipStep,
+    pub gateways: &'a GatewayStep,
+    pub desired_gateways: i32,
+}
+
+/// The child objects to apply now, and the replicas of autoscaled gateway Deployments.
 pub fn children(
     valid: &Validated,
     observed: &Observed,
-    shards: &MembershipStep,
-    gateways: &GatewayStep,
-    desired_gateways: i32,
-) -> (Children<Planned>, Option<ReplicaTarget>) {
+    steps: &Steps,
+) -> (Children<Planned>, Vec<ReplicaTarget>) {
     let context = &valid.context();
-    let gateway = valid.names.gateway(&valid.revision);
-    let exists = observed.live.deployment(&gateway).is_some();
-    let is_scaled = valid.spec.gateway.autoscaling.is_some() && exists;
-    // The first apply sets the count. Afterwards autoscaling owns it with a field manager of its own.
-    let replicas = (!is_scaled).then_some(desired_gateways);
-    let target = is_scaled.then_some(ReplicaTarget {
-        deployment: gateway,
-        replicas: desired_gateways,
-    });
+    let (mut deployments, targets) = gateways(valid, observed, context, steps);
+    deployments.extend(shards(valid, context, steps));
+    deployments.extend(worker(valid, context));
     let children = Children {
+        controller_revisions: controller_revisions(valid, context),
         service_accounts: build::service_accounts(context),
         roles: build::roles(context),
         role_bindings: build::role_bindings(context),
         secrets: secret(valid, observed, context).into_iter().collect(),
-        config_maps: vec![build::routes(context, &shards.table)],
-        services: services(valid, context, shards, gateways),
+        config_maps: vec![build::routes(context, &steps.shards.table)],
+        services: services(context, steps),
         network_policies: build::network_policies(context),
-        pod_disruption_budgets: build::pod_disruption_budgets(context),
+        pod_disruption_budgets: pod_disruption_budgets(valid, context, steps),
         ingresses: build::ingresses(context),
         stateful_sets: build::stateful_sets(context),
-        deployments: deployments(valid, context, shards, replicas),
+        deployments,
         state: std::marker::PhantomData,
     };
-    (children, target)
+    (children, targets)
+}
+
+/// The revisions to store. A stored revision is never written again.
+fn controller_revisions(valid: &Validated, context: &Context) -> Vec<ControllerRevision> {
+    let new = valid.revisions.new_ones().iter();
+    new.map(|revision| build::controller_revision(context, revision))
+        .collect()
 }
 
 /// The Secret of the managed database, if it does not exist yet or is to be adopted.
@@ -61,38 +70,80 @@ fn secret(valid: &Validated, observed: &Observed, context: &Context) -> Option<S
     (is_managed && !is_controlled).then(|| build::database_secret(context, &observed.random))
 }
 
-fn services(
-    valid: &Validated,
-    context: &Context,
-    shards: &MembershipStep,
-    gateways: &GatewayStep,
-) -> Vec<Service> {
-    let mut services = vec![build::public_service(context, &gateways.serving)];
+/// The public Service, the Services of the managed servers, and those of the shards that run.
+fn services(context: &Context, steps: &Steps) -> Vec<Service> {
+    let mut services = vec![build::public_service(context, &steps.gateways.serving)];
     services.extend(build::server_services(context));
-    let ids = shards.desired.iter();
-    services.extend(ids.map(|id| build::shard_service(context, *id, &valid.revision)));
+    let shards = steps.shards.desired.union(&steps.shards.kept);
+    services.extend(shards.map(|(id, revision)| build::shard_service(context, *id, revision)));
     services
 }
 
-fn deployments(
+/// The revisions of the gateways to apply: the desired one and the one that serves.
+fn gateway_revisions<'a>(valid: &'a Validated, steps: &'a Steps) -> BTreeSet<&'a str> {
+    BTreeSet::from([valid.revisions.of(Component::Gateway), &*steps.gateways.serving])
+}
+
+fn pod_disruption_budgets(valid: &Validated, context: &Context, steps: &Steps) -> Vec<PodDisruptionBudget> {
+    let mut gateways = gateway_revisions(valid, steps);
+    gateways.extend(steps.gateways.kept.iter().map(String::as_str));
+    let shards = steps.shards.desired.union(&steps.shards.kept);
+    let shards: BTreeSet<_> = shards.map(|(_, revision)| revision).collect();
+    let gateways = gateways
+        .into_iter()
+        .map(|revision| build::gateway_budget(context, revision));
+    let shards = shards
+        .into_iter()
+        .map(|revision| build::shard_budget(context, revision));
+    gateways.chain(shards).collect()
+}
+
+fn gateways(
     valid: &Validated,
+    observed: &Observed,
     context: &Context,
-    shards: &MembershipStep,
-    replicas: Option<i32>,
-) -> Vec<Deployment> {
-    let revision = &valid.revision;
-    let mut deployments = vec![build::gateway(context, revision, replicas)];
-    let ids = shards.desired.iter();
-    deployments.extend(ids.map(|id| build::shard(context, *id, revision)));
-    if valid.servers.database != DatabaseServer::None {
-        deployments.push(build::worker(context, revision));
+    steps: &Steps,
+) -> (Vec<Deployment>, Vec<ReplicaTarget>) {
+    let (mut deployments, mut targets) = (Vec::new(), Vec::new());
+    let revisions = gateway_revisions(valid, steps).into_iter();
+    for revision in revisions.filter_map(|id| valid.revisions.get(id)) {
+        let name = valid.names.gateway(&revision.id);
+        let exists = observed.live.deployment(&name).is_some();
+        let is_scaled = valid.spec.gateway.autoscaling.is_some() && exists;
+        // The first apply sets the count. Afterwards autoscaling owns it with a field manager of its own.
+        let replicas = (!is_scaled).then_some(steps.desired_gateways);
+        deployments.extend(build::gateway(context, revision, replicas));
+        if is_scaled {
+            targets.push(ReplicaTarget {
+                deployment: name,
+                replicas: steps.desired_gateways,
+            });
+        }
     }
-    deployments
+    (deployments, targets)
+}
+
+fn shards(valid: &Validated, context: &Context, steps: &Steps) -> Vec<Deployment> {
+    let desired = steps.shards.desired.iter();
+    let deployment = |id: u32, revision: &str| build::shard(context, id, valid.revisions.get(revision)?);
+    desired
+        .filter_map(|(id, revision)| deployment(*id, revision))
+        .collect()
+}
+
+fn worker(valid: &Validated, context: &Context) -> Option<Deployment> {
+    if valid.servers.database == DatabaseServer::None {
+        return None;
+    }
+    build::worker(
+        context,
+        valid.revisions.get(valid.revisions.of(Component::Worker))?,
+    )
 }
 
 /// The names of objects that stay although they are not applied.
-pub fn kept_names(valid: &Validated, shards: &MembershipStep, gateways: &GatewayStep) -> BTreeSet<String> {
-    let names = &valid.names;
+pub fn kept_names(valid: &Validated, observed: &Observed, steps: &Steps) -> BTreeSet<String> {
+    let (names, shards, gateways) = (&valid.names, steps.shards, steps.gateways);
     let mut kept: BTreeSet<String> = shards
         .kept
         .iter()
@@ -104,5 +155,37 @@ pub fn kept_names(valid: &Validated, shards: &MembershipStep, gateways: &Gateway
     if let DatabaseServer::Managed(_) = valid.servers.database {
         kept.insert(names.component(Component::Database));
     }
+    kept.extend(kept_revisions(valid, observed, steps));
     kept
+}
+
+/// The names of stored revisions that stay: those in use, some others as history, and those of a newer operator, which
+/// this one cannot decode.
+fn kept_revisions(valid: &Validated, observed: &Observed, steps: &Steps) -> BTreeSet<String> {
+    let names = &valid.names;
+    let deployments = observed.live.deployments.iter();
+    let mut in_use: BTreeSet<String> = deployments.filter_map(|d| revision_of(valid, d)).collect();
+    in_use.insert(steps.gateways.serving.clone());
+    in_use.extend(steps.shards.table.shards.iter().map(|e| e.revision.clone()));
+    let limit = usize::try_from(valid.spec.revision_history_limit).unwrap_or_default();
+    let kept = valid.revisions.kept(&in_use, limit);
+    let mut kept: BTreeSet<String> = kept.iter().map(|id| names.revision(id)).collect();
+    let stored = observed
+        .live
+        .controller_revisions
+        .iter()
+        .map(ResourceExt::name_any);
+    let is_decoded = |name: &str| {
+        let id = names.parse_revision(name);
+        id.is_some_and(|id| valid.revisions.get(id).is_some())
+    };
+    kept.extend(stored.filter(|name| !is_decoded(name)));
+    kept
+}
+
+fn revision_of(valid: &Validated, deployment: &Deployment) -> Option<String> {
+    let name = deployment.metadata.name.as_deref()?;
+    let shard = valid.names.parse_shard(name).map(|(_, revision)| revision);
+    let revision = shard.or_else(|| valid.names.parse_gateway(name))?;
+    Some(revision.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::Deployment;
+use poker_operator_api::Component;
 use poker_routing::RoutingTable;
 
 use super::live::{available_since, draining, ever_ready, ready, serving, shard_key};
@@ -35,7 +36,7 @@ pub fn shards<'a>(
         table,
         version_floor: routes.map_or(0, |r| r.version.unsigned_abs()),
         desired: desired.unsigned_abs(),
-        revision: &valid.revision,
+        revision: valid.revisions.of(Component::Shard),
         pins: pins.map(|p| (p.team.clone(), p.shard.unsigned_abs())).collect(),
         deployments: deployments.collect(),
         drain_statuses: statuses.collect(),
@@ -72,9 +73,11 @@ pub fn gateways<'a>(valid: &'a Validated, observed: &'a Observed) -> gateways::G
     let statuses = observed.drains.iter();
     let sockets = statuses.filter_map(|(name, status)| Some((revision(name)?, status.active)));
     let draining = draining(observed).filter_map(|(name, at)| Some((revision(name)?, at)));
+    let serving = serving(&observed.live, &valid.names);
     gateways::GatewayRollout {
-        serving: serving(&observed.live, &valid.names),
-        revision: &valid.revision,
+        serving,
+        is_restorable: serving.is_some_and(|id| valid.revisions.has_pods(id, Component::Gateway)),
+        revision: valid.revisions.of(Component::Gateway),
         deployments: deployments.collect(),
         sockets: sockets.collect(),
         draining: draining.collect(),

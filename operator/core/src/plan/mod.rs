@@ -46,17 +46,22 @@ pub fn plan(valid: &Validated, observed: &Observed) -> Plan {
         desired_shards,
     ));
     let gateways = gateways::next(&membership::gateways(valid, observed));
-    let (planned, replicas) = children::children(valid, observed, &shards, &gateways, desired_gateways);
+    let steps = children::Steps {
+        shards: &shards,
+        gateways: &gateways,
+        desired_gateways,
+    };
+    let (planned, replicas) = children::children(valid, observed, &steps);
     let mut summary = summary(valid, &shards, &gateways, desired_shards, desired_gateways);
     summary.drained = drained::drained(valid, observed, &planned, &summary);
-    let kept = children::kept_names(valid, &shards, &gateways);
+    let kept = children::kept_names(valid, observed, &steps);
     let joining = !shards.table.joining.is_empty();
     Plan {
         requeue_after: requeue::requeue_after(valid, observed, joining, &summary, &scale),
         topic: topic::desired(&valid.servers.topic, &valid.spec.kafka.topic, &observed.topic),
         orphans: orphans::find(observed, &planned, &kept),
         children: planned,
-        replicas: replicas.into_iter().collect(),
+        replicas,
         scale,
         summary,
     }
@@ -69,14 +74,16 @@ fn paused(valid: &Validated, observed: &Observed) -> Plan {
     let draining = status.draining.iter();
     let summary = PlanSummary {
         paused: true,
-        revision: valid.revision.clone(),
+        revision: valid.revisions.current.clone(),
         gateway: GatewaySummary {
+            revision: valid.revisions.of(Component::Gateway).to_owned(),
             desired: status.gateway.map_or(valid.spec.gateway.replicas, |g| g.desired),
             serving: serving(&observed.live, &valid.names)
                 .unwrap_or_default()
                 .to_owned(),
         },
         shards: ShardSummary {
+            revision: valid.revisions.of(Component::Shard).to_owned(),
             desired: status.shards.map_or(valid.spec.shards.replicas, |s| s.desired),
             active: active(&valid.names, &table),
             updated: updated(valid, &table),
@@ -112,12 +119,14 @@ fn summary(
     draining.extend(draining_gateways.map(|(revision, at)| (names.gateway(revision), *at)));
     PlanSummary {
         paused: false,
-        revision: valid.revision.clone(),
+        revision: valid.revisions.current.clone(),
         gateway: GatewaySummary {
+            revision: valid.revisions.of(Component::Gateway).to_owned(),
             desired: desired_gateways,
             serving: gateways.serving.clone(),
         },
         shards: ShardSummary {
+            revision: valid.revisions.of(Component::Shard).to_owned(),
             desired: desired_shards,
             active: active(names, &shards.table),
             updated: updated(valid, &shards.table),
@@ -130,7 +139,8 @@ fn summary(
 
 /// The number of active shards on the desired revision.
 fn updated(valid: &Validated, table: &RoutingTable) -> i32 {
-    let is_updated = |e: &&ShardRoute| e.state == ShardState::Active && e.revision == valid.revision;
+    let revision = valid.revisions.of(Component::Shard);
+    let is_updated = |e: &&ShardRoute| e.state == ShardState::Active && e.revision == revision;
     count(table.shards.iter().filter(is_updated).count())
 }
 

@@ -22,8 +22,8 @@ pub fn requeue_after(
     if valid.spec.prometheus.is_some() {
         wait = wait.min(Duration::from_secs(PARTICIPANTS_SECONDS.unsigned_abs()));
     }
-    let is_starting =
-        summary.shards.updated < summary.shards.desired || summary.gateway.serving != summary.revision;
+    let is_starting = summary.shards.updated < summary.shards.desired
+        || summary.gateway.serving != summary.gateway.revision;
     let has_error = observed.metrics_error.is_some() || observed.stale_caches.is_some();
     let is_topic_unknown = matches!(observed.topic, TopicObserved::Unknown { .. });
     if is_starting || is_waiting(observed) || has_error || is_topic_unknown {

@@ -20,14 +20,15 @@ pub fn decisions(valid: &Validated, observed: &Observed) -> Vec<ScaleDecision> {
 
 fn gateways_decision(valid: &Validated, observed: &Observed, block: &Autoscaling) -> ScaleDecision {
     let (live, names) = (&observed.live, &valid.names);
+    let revision = valid.revisions.of(Component::Gateway);
     // The last written count, because after a crash the status may be one step behind.
     let written = || {
-        let deployment = live.deployment(&names.gateway(&valid.revision))?;
+        let deployment = live.deployment(&names.gateway(revision))?;
         deployment.spec.as_ref()?.replicas
     };
     let reported = || Some(observed.cluster.status.as_ref()?.gateway.as_ref()?.desired);
     let current = written().or_else(reported).unwrap_or(valid.spec.gateway.replicas);
-    let serving = serving(live, names).unwrap_or(&valid.revision);
+    let serving = serving(live, names).unwrap_or(revision);
     let ready = live.deployment(&names.gateway(serving)).map_or(0, ready);
     decide(observed, Component::Gateway, block, current, ready)
 }

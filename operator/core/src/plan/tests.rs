@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::*;
 use crate::children::Planned;
-use crate::hash::fingerprint;
 use crate::limits::REQUEUE_STARTING;
 use crate::scale::Sample;
 use crate::testing::{TestCluster, keys, observed};
@@ -56,6 +55,7 @@ fn planned(state: &Observed) -> Plan {
 
 fn documents(children: &Children<Planned>) -> Vec<Value> {
     let Children {
+        controller_revisions,
         service_accounts,
         roles,
         role_bindings,
@@ -73,6 +73,7 @@ fn documents(children: &Children<Planned>) -> Vec<Value> {
     fn add<K: serde::Serialize>(all: &mut Vec<Value>, objects: &[K]) {
         all.extend(objects.iter().map(|o| serde_json::to_value(o).unwrap()));
     }
+    add(&mut all, controller_revisions);
     add(&mut all, service_accounts);
     add(&mut all, roles);
     add(&mut all, role_bindings);
@@ -283,52 +284,6 @@ fn a_rollout_keeps_old_gateways_until_they_are_empty() {
 }
 
 #[test]
-fn only_changes_of_pods_give_a_new_revision() {
-    let revision = |spec: &str| validate(&observed("demo", spec)).unwrap().revision;
-    let base = revision("{version: v1}");
-    for same in [
-        "{version: v1, shards: {replicas: 9}}",
-        "{version: v1, gateway: {replicas: 9, drainDeadlineSeconds: 9, expose: {service: {type: NodePort}}}}",
-        "{version: v1, worker: {replicas: 0}, redis: {managed: {memory: 1Gi}}}",
-    ] {
-        assert_eq!(revision(same), base, "{same}");
-    }
-    for other in [
-        "{version: v2}",
-        "{version: v1, image: {repository: x}}",
-        "{version: v1, shards: {resources: {limits: {memory: 1Gi}}}}",
-        "{version: v1, database: {none: {}}}",
-    ] {
-        assert_ne!(revision(other), base, "{other}");
-    }
-}
-
-#[test]
-fn changed_credentials_give_a_new_revision() {
-    let revision = |state: &Observed| validate(state).unwrap().revision;
-    let mut state = external();
-    let base = revision(&state);
-    for (secret, key) in [("redis", "url"), ("postgres", "dsn")] {
-        let mut changed = state.clone();
-        let keys = changed.secrets.get_mut(secret).unwrap();
-        keys.insert(key.to_owned(), fingerprint(b"another"));
-        assert_ne!(revision(&changed), base, "{secret}");
-    }
-    let keys = state.secrets.get_mut("redis").unwrap();
-    keys.insert("unread".to_owned(), fingerprint(b"another"));
-    assert_eq!(revision(&state), base, "a key that no pod reads");
-
-    let mut other = external();
-    other.cluster.metadata.uid = Some("of another cluster".to_owned());
-    let annotation = |state: &Observed| validate(state).unwrap().credentials.unwrap();
-    assert_ne!(
-        annotation(&other),
-        annotation(&external()),
-        "equal credentials of two clusters have different hashes"
-    );
-}
-
-#[test]
 fn participants_scale_the_shards_and_not_the_spec() {
     let mut cluster = TestCluster::new(observed("demo", SCALED));
     cluster.settle();
@@ -409,7 +364,7 @@ fn gateways_scaled_to_zero_return_to_the_minimum_without_metrics() {
     let gateway = cluster
         .observed
         .names()
-        .gateway(&validate(&cluster.observed).unwrap().revision);
+        .gateway(&validate(&cluster.observed).unwrap().revisions.current);
     let find = |d: &&mut Deployment| d.name_any() == gateway;
     let live = cluster.observed.live.deployments.iter_mut().find(find).unwrap();
     live.spec.as_mut().unwrap().replicas = Some(0);
@@ -499,3 +454,5 @@ fn removing_a_managed_server_deletes_only_its_objects() {
     ];
     assert_eq!(orphans, expected);
 }
+
+mod revisions;

@@ -51,7 +51,7 @@ impl Health {
         let is_ready = |name: &String| find(name).is_some_and(|d| ready(d) > 0);
         let is_updated = |name: &String| {
             let shard = names.parse_shard(name);
-            shard.is_some_and(|(_, revision)| revision == summary.revision)
+            shard.is_some_and(|(_, revision)| revision == summary.shards.revision)
         };
         let active = &summary.shards.active;
         let worker = find(&names.component(Component::Worker));
@@ -66,7 +66,7 @@ impl Health {
         Self {
             gateways_ready: find(&names.gateway(&summary.gateway.serving)).map_or(0, ready),
             gateways_desired: summary.gateway.desired,
-            gateways_updated: summary.gateway.serving == summary.revision,
+            gateways_updated: summary.gateway.serving == summary.gateway.revision,
             shards_ready: count(active, is_ready),
             shards_active: count(active, |_| true),
             shards_updated: summary.shards.updated,

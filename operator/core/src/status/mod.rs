@@ -116,17 +116,16 @@ fn fill(
     summary: &PlanSummary,
     health: &Health,
 ) {
-    let revision = Some(summary.revision.clone());
     status.gateway = Some(ComponentStatus {
         desired: health.gateways_desired,
         ready: health.gateways_ready,
-        revision: revision.clone(),
+        revision: Some(summary.gateway.revision.clone()),
     });
     status.shards = Some(ShardsStatus {
         desired: health.shards_desired,
         replicas: health.shards_active,
         ready: health.shards_ready,
-        revision,
+        revision: Some(summary.shards.revision.clone()),
         selector: shard_selector(&valid.names),
     });
     status.worker = (valid.servers.database != DatabaseServer::None).then_some(ComponentStatus {

@@ -15,6 +15,7 @@ fn deployment(desired: i32, ready: i32) -> GatewayDeployment {
 fn rollout<'a>(serving: Option<&'a str>, deployments: &[(&str, GatewayDeployment)]) -> GatewayRollout<'a> {
     GatewayRollout {
         serving,
+        is_restorable: false,
         revision: NEW,
         deployments: deployments.iter().map(|(r, s)| ((*r).to_owned(), *s)).collect(),
         sockets: BTreeMap::new(),

@@ -114,12 +114,7 @@ impl Simulation {
     /// Reconciles once, checks the invariants, and returns the deleted Deployments with the step.
     pub fn reconcile(&mut self) -> (MembershipStep, BTreeSet<ShardKey>) {
         let next = self.next();
-        let keys: BTreeSet<ShardKey> = next
-            .desired
-            .iter()
-            .map(|id| (*id, self.revision.to_owned()))
-            .chain(next.kept.clone())
-            .collect();
+        let keys: BTreeSet<ShardKey> = next.desired.union(&next.kept).cloned().collect();
         let is_orphan = |key: &&ShardKey| !keys.contains(*key);
         let deleted: BTreeSet<ShardKey> = self.processes.keys().filter(is_orphan).cloned().collect();
         self.check(&next, &deleted);

@@ -13,11 +13,11 @@ fn kinds() -> Vec<&'static str> {
     for_each_kind!(names)
 }
 
-/// The kinds that depend on each other: no shard joins without the routing table, and old gateways stay until the
-/// Service selects the new ones.
-const DEPENDENT: [&str; 3] = ["ConfigMap", "Deployment", "Service"];
+/// The kinds that depend on each other: no shard joins without the routing table, old gateways stay until the Service
+/// selects the new ones, and each revision that runs has its PodDisruptionBudgets.
+const DEPENDENT: [&str; 4] = ["ConfigMap", "Deployment", "PodDisruptionBudget", "Service"];
 
-/// All objects as kind and name.
+/// All objects as kind and name, without the history of revisions.
 fn objects(cluster: &TestCluster) -> BTreeSet<(&'static str, String)> {
     let mut objects = BTreeSet::new();
     macro_rules! collect {
@@ -26,6 +26,7 @@ fn objects(cluster: &TestCluster) -> BTreeSet<(&'static str, String)> {
         };
     }
     for_each_kind!(collect);
+    objects.retain(|(kind, _)| *kind != "ControllerRevision");
     objects
 }
 
