@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The observed state. Values that change all the time are metrics instead.
@@ -25,6 +25,11 @@ pub struct PokerClusterStatus {
     /// The current or last rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
+
+    /// The last spec that was valid. The operator operates it while the current spec is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub last_valid_spec: Option<serde_json::Value>,
 
     /// The state of the gateways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +60,11 @@ pub struct PokerClusterStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["component".into()]))]
     pub scaling: Vec<ScalingStatus>,
+}
+
+/// A copy of the spec. It has no schema of its own, so that a later version of the spec can be read.
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
 /// Replicas of a component.

@@ -60,6 +60,19 @@ impl Revisions {
         }
     }
 
+    /// The revisions if `current` is stored.
+    pub fn stored(observed: &Observed, names: &ClusterNames, current: &str) -> Option<Self> {
+        let all = stored(observed, names);
+        let pods = &all.iter().find(|r| r.id == current)?.data.pods;
+        let settings = pods.iter().filter_map(|(c, pods)| Some((*c, pods.settings.clone()?)));
+        Some(Self {
+            settings: settings.collect(),
+            stored: all.len(),
+            current: current.to_owned(),
+            all,
+        })
+    }
+
     pub fn get(&self, id: &str) -> Option<&Revision> {
         self.all.iter().find(|revision| revision.id == id)
     }

@@ -12,7 +12,6 @@ use crate::children::{Applied, Children};
 use crate::hash::fingerprint;
 use crate::observed::{DrainStatus, Observed, SecretKeys, TopicObserved};
 use crate::plan_result::{Failure, ObjectRef, Outcome, Plan, TopicPlan};
-use crate::validate::{Invalid, Validated, validate};
 use crate::{for_each_kind, plan, status, topic};
 
 /// The observed state of a new cluster with this name and spec.
@@ -63,14 +62,10 @@ impl TestCluster {
         }
     }
 
-    pub fn validated(&self) -> Result<Validated, Invalid> {
-        validate(&self.observed)
-    }
-
     /// One reconcile.
     pub fn reconcile(&mut self) -> Plan {
-        let valid = self.validated();
-        let plan = plan::plan(valid.as_ref().unwrap(), &self.observed);
+        let (valid, plan) = plan::validate_and_plan(&self.observed);
+        let plan = plan.unwrap();
         let (applied, failures) = self.apply(&plan);
         for decision in &plan.scale {
             self.observed

@@ -24,6 +24,8 @@ pub struct Validated {
     pub servers: Servers,
     pub credentials: Credentials,
     pub revisions: Revisions,
+    /// Whether the spec is the last valid one, because the current one is not valid.
+    pub is_last_valid: bool,
 }
 
 /// Why a spec is invalid. The operator waits for a change of the spec or of an object it refers to.
@@ -72,6 +74,27 @@ pub fn validate(observed: &Observed) -> Result<Validated, Invalid> {
         servers,
         credentials,
         revisions,
+        is_last_valid: false,
+    })
+}
+
+/// The last valid spec with its stored revision, to operate while the current spec is not valid. `None` if nothing was
+/// started, or if the revision is not stored.
+pub fn last_valid(observed: &Observed) -> Option<Validated> {
+    let status = observed.cluster.status.as_ref()?;
+    let mut spec: PokerClusterSpec = serde_json::from_value(status.last_valid_spec.clone()?).ok()?;
+    spec.paused |= observed.cluster.spec.paused;
+    let names = observed.names();
+    let revision = &status.rollout.as_ref()?.revision;
+    Some(Validated {
+        uid: observed.uid().to_owned(),
+        generation: observed.cluster.metadata.generation.unwrap_or_default(),
+        servers: Servers::of(&spec, &names),
+        credentials: Credentials::default(),
+        revisions: Revisions::stored(observed, &names, revision)?,
+        names,
+        spec,
+        is_last_valid: true,
     })
 }
 

@@ -23,9 +23,9 @@ use kube::runtime::controller::Action;
 use poker_operator_api::PokerCluster;
 use poker_operator_core::{
     observed::{LiveChildren, Observed},
-    plan::plan,
+    plan::validate_and_plan,
     plan_result::Plan,
-    validate::{Invalid, Validated, validate},
+    validate::{Invalid, Validated},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -136,10 +136,4 @@ async fn observe_and_plan(
         return Ok((observed, valid, plan));
     }
     Ok((observed, valid, plan))
-}
-
-fn validate_and_plan(observed: &Observed) -> (Result<Validated, Invalid>, Option<Plan>) {
-    let valid = validate(observed);
-    let plan = valid.as_ref().ok().map(|valid| plan(valid, observed));
-    (valid, plan)
 }

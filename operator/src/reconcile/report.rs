@@ -39,6 +39,10 @@ pub async fn report(
     applied: ApplyResult,
 ) -> Result<Action, Error> {
     let planned = plan.as_ref().map_or(INVALID_RETRY, |plan| plan.requeue_after);
+    let planned = match valid {
+        Ok(_) => planned,
+        Err(_) => planned.min(INVALID_RETRY),
+    };
     let requeue_after = applied.retry_after.map_or(planned, |retry| retry.min(planned));
     let outcome = match plan {
         None => Outcome::not_planned(),

@@ -5,7 +5,10 @@ use crate::{
     world::{Kubelet, World},
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use poker_operator_api::PokerCluster;
 use serde_json::json;
 
@@ -59,6 +62,18 @@ async fn a_deleted_secret_is_reported_until_it_exists_again() {
     let message = world.condition_message("demo", "Degraded").await;
     assert!(message.contains("Secret my-redis does not exist"), "{message}");
     assert_eq!(world.events("SecretMissing").await, [message]);
+
+    let worker: Deployment = world.api().get("demo-worker").await.unwrap();
+    world
+        .api::<Deployment>()
+        .delete("demo-worker", &DeleteParams::background())
+        .await
+        .unwrap();
+    world
+        .until::<Deployment>("demo-worker", "recreated with the last valid spec", |made| {
+            made.uid() != worker.uid()
+        })
+        .await;
 
     world
         .create_secret("my-redis", "url", "redis://redis.example:6379")

@@ -13,6 +13,7 @@ use crate::children::{Children, Planned};
 use crate::membership::{gateways::GatewayStep, shards::MembershipStep};
 use crate::observed::Observed;
 use crate::plan_result::ReplicaTarget;
+use crate::revision::Revision;
 use crate::servers::DatabaseServer;
 use crate::validate::Validated;
 
@@ -34,7 +35,7 @@ pub fn children(
     deployments.extend(shards(valid, context, steps));
     deployments.extend(worker(valid, context));
     let children = Children {
-        controller_revisions: controller_revisions(valid, context),
+        controller_revisions: controller_revisions(valid, observed, context),
         service_accounts: build::service_accounts(context),
         roles: build::roles(context),
         role_bindings: build::role_bindings(context),
@@ -51,16 +52,25 @@ pub fn children(
     (children, targets)
 }
 
-/// The revisions to store. A stored revision is never written again.
-fn controller_revisions(valid: &Validated, context: &Context) -> Vec<ControllerRevision> {
-    let new = valid.revisions.new_ones().iter();
-    new.map(|revision| build::controller_revision(context, revision))
+/// The revisions to store, and those to adopt. A stored revision is never changed.
+fn controller_revisions(
+    valid: &Validated,
+    observed: &Observed,
+    context: &Context,
+) -> Vec<ControllerRevision> {
+    let stored = observed.live.controller_revisions.iter();
+    let lost = stored.filter(|object| !observed.controls(&object.metadata));
+    let lost = lost.filter_map(|object| Revision::decode(object, &valid.names));
+    let new = valid.revisions.new_ones().iter().cloned();
+    new.chain(lost)
+        .map(|revision| build::controller_revision(context, &revision))
         .collect()
 }
 
-/// The Secret of the managed database, if it does not exist yet or is to be adopted.
+/// The Secret of the managed database, if it does not exist yet or is to be adopted. With an invalid spec, its absence may
+/// be the problem.
 fn secret(valid: &Validated, observed: &Observed, context: &Context) -> Option<Secret> {
-    let is_managed = matches!(valid.servers.database, DatabaseServer::Managed(_));
+    let is_managed = matches!(valid.servers.database, DatabaseServer::Managed(_)) && !valid.is_last_valid;
     let name = valid.names.component(Component::Database);
     let mut live = observed.live.secrets.iter();
     let is_controlled = match live.find(|secret| secret.metadata.name.as_ref() == Some(&name)) {

@@ -24,7 +24,17 @@ use crate::observed::Observed;
 use crate::orphans;
 use crate::plan_result::{GatewaySummary, Plan, PlanSummary, ShardSummary};
 use crate::topic;
-use crate::validate::Validated;
+use crate::validate::{Invalid, Validated, last_valid, validate};
+
+/// Validates the spec and plans it. If it is not valid, the plan operates the last valid spec.
+pub fn validate_and_plan(observed: &Observed) -> (Result<Validated, Invalid>, Option<Plan>) {
+    let valid = validate(observed);
+    let plan = match &valid {
+        Ok(valid) => Some(plan(valid, observed)),
+        Err(_) => last_valid(observed).map(|last| plan(&last, observed)),
+    };
+    (valid, plan)
+}
 
 /// The plan. A pure function: the same arguments give the same plan.
 pub fn plan(valid: &Validated, observed: &Observed) -> Plan {
@@ -58,7 +68,9 @@ pub fn plan(valid: &Validated, observed: &Observed) -> Plan {
     let joining = !shards.table.joining.is_empty();
     Plan {
         requeue_after: requeue::requeue_after(valid, observed, joining, &summary, &scale),
-        topic: topic::desired(&valid.servers.topic, &valid.spec.kafka.topic, &observed.topic),
+        // With an invalid spec, the topic may be the problem.
+        topic: topic::desired(&valid.servers.topic, &valid.spec.kafka.topic, &observed.topic)
+            .filter(|_| !valid.is_last_valid),
         orphans: orphans::find(observed, &planned, &kept),
         children: planned,
         replicas,

@@ -455,4 +455,5 @@ fn removing_a_managed_server_deletes_only_its_objects() {
     assert_eq!(orphans, expected);
 }
 
+mod last_valid;
 mod revisions;

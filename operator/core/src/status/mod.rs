@@ -16,7 +16,7 @@ use poker_operator_api::{ClusterNames, Component, PokerCluster, PokerClusterStat
 use crate::observed::Observed;
 use crate::plan_result::{Outcome, PlanSummary};
 use crate::servers::DatabaseServer;
-use crate::validate::{Invalid, Validated};
+use crate::validate::{Invalid, Validated, last_valid};
 use conditions::ConditionInput;
 use health::Health;
 
@@ -33,13 +33,21 @@ pub fn derive(
         observed_generation: observed.cluster.metadata.generation,
         ..old.clone()
     };
-    let health = fill_health(&mut status, &old, valid, observed, outcome);
+    let last = match (valid, &outcome.summary) {
+        (Err(_), Some(_)) => last_valid(observed),
+        _ => None,
+    };
+    let operated = valid.as_ref().ok().or(last.as_ref());
+    let health = fill_health(&mut status, &old, operated, observed, outcome);
     let is_paused = outcome.summary.as_ref().is_some_and(|summary| summary.paused);
-    if let (Ok(valid), false) = (valid, is_paused) {
+    if let (Some(operated), false) = (operated, is_paused) {
         let decisions = outcome.scale.iter();
         status.scaling = decisions
-            .map(|decision| scaling::entry(decision, valid, observed, &old))
+            .map(|decision| scaling::entry(decision, operated, observed, &old))
             .collect();
+    }
+    if let Ok(valid) = valid {
+        status.last_valid_spec = serde_json::to_value(&valid.spec).ok();
     }
     status.participants = participants::counted(observed, old.participants.as_ref());
     status.conditions = conditions::all(&ConditionInput {
@@ -62,17 +70,17 @@ pub fn derive(
 fn fill_health(
     status: &mut PokerClusterStatus,
     old: &PokerClusterStatus,
-    valid: &Result<Validated, Invalid>,
+    operated: Option<&Validated>,
     observed: &Observed,
     outcome: &Outcome,
 ) -> Option<Health> {
-    match (valid, &outcome.summary) {
-        (Ok(valid), Some(summary)) => {
+    match (operated, &outcome.summary) {
+        (Some(valid), Some(summary)) => {
             let health = Health::planned(valid, observed, summary, &outcome.applied);
             fill(status, old, valid, summary, &health);
             Some(health)
         }
-        (Err(_), _) => {
+        (None, _) => {
             let health = Health::running(observed, old)?;
             fill_ready(status, &health);
             Some(health)

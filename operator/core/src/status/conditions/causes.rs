@@ -13,12 +13,17 @@ use crate::validate::Invalid;
 impl ConditionInput<'_> {
     /// An invalid spec stops nothing that runs.
     pub(super) fn spec_rejected(&self, invalid: &Invalid) -> ConditionDraft {
-        let consequence = if self.health.is_some() {
+        let consequence = if self.outcome.summary.is_some() {
+            "the operator keeps operating the last valid spec"
+        } else if self.health.is_some() {
             "running pods keep running with the last valid spec, and the operator changes nothing"
         } else {
             "nothing was started"
         };
-        let message = format!("{}; {consequence}", invalid.message);
+        let mut message = format!("{}; {consequence}", invalid.message);
+        if let Some(failure) = self.pod_failure(|_| true) {
+            message = format!("{message}; {}", failure.message);
+        }
         draft(true, invalid.reason, message)
     }
 

@@ -6,10 +6,13 @@ use poker_operator_api::conditions::reasons;
 use super::{ConditionDraft, ConditionInput, Health, as_expected, draft};
 use crate::limits::DRAIN_SILENCE_SECONDS;
 
+/// The message while the spec is not valid.
+const WAITING: &str = "waiting for a change of the spec or of an object it refers to";
+
 impl ConditionInput<'_> {
     pub(super) fn progressing(&self) -> ConditionDraft {
-        if self.valid.is_err() {
-            return as_expected("waiting for a change of the spec or of an object it refers to");
+        if self.valid.is_err() && self.outcome.summary.is_none() {
+            return as_expected(WAITING);
         }
         if let Some(rejected) = self.rejected_writes() {
             let message = format!("{}; the operator retries", rejected.message);
@@ -26,7 +29,10 @@ impl ConditionInput<'_> {
             .or_else(|| scaling(health))
             .or_else(|| self.draining())
             .or_else(|| self.starting(health))
-            .unwrap_or_else(|| complete(health))
+            .unwrap_or_else(|| match self.valid {
+                Ok(_) => complete(health),
+                Err(_) => as_expected(WAITING),
+            })
     }
 
     /// The Deployment that drains for the longest time, its deadline, and the number of the others.
