@@ -22,6 +22,9 @@ pub const ANNOTATION_VERSION: &str = "planningpoker.dev/version";
 /// A hash of the values that the pods read from Secrets, so that changed credentials replace the pods.
 pub const ANNOTATION_CREDENTIALS: &str = "planningpoker.dev/credentials";
 
+/// On a cluster: a change of its value, usually the time, replaces all pods of the app, one shard after another.
+pub const ANNOTATION_RESTARTED_AT: &str = "planningpoker.dev/restartedAt";
+
 /// Field managers, one for each concern.
 pub mod managers {
     pub const WORKLOADS: &str = "poker-operator/workloads";

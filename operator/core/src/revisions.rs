@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use poker_operator_api::names::{ANNOTATION_CREDENTIALS, ANNOTATION_VERSION, LABEL_REVISION};
+use poker_operator_api::names::{
+    ANNOTATION_CREDENTIALS, ANNOTATION_RESTARTED_AT, ANNOTATION_VERSION, LABEL_REVISION,
+};
 use poker_operator_api::{ClusterNames, Component};
 use serde_json::{Map, Value, json};
 
@@ -33,7 +35,9 @@ pub struct Revisions {
 impl Revisions {
     /// Finds the revision of the spec, or creates it.
     pub fn resolve(observed: &Observed, context: &Context) -> Self {
-        let wanted = settings(context);
+        let annotations = observed.cluster.metadata.annotations.as_ref();
+        let restarted_at = annotations.and_then(|a| a.get(ANNOTATION_RESTARTED_AT));
+        let wanted = settings(context, restarted_at);
         let mut all = stored(observed, context.names);
         let stored = all.len();
         adopt(observed, context, &wanted, &mut all);
@@ -64,7 +68,9 @@ impl Revisions {
     pub fn stored(observed: &Observed, names: &ClusterNames, current: &str) -> Option<Self> {
         let all = stored(observed, names);
         let pods = &all.iter().find(|r| r.id == current)?.data.pods;
-        let settings = pods.iter().filter_map(|(c, pods)| Some((*c, pods.settings.clone()?)));
+        let settings = pods
+            .iter()
+            .filter_map(|(c, pods)| Some((*c, pods.settings.clone()?)));
         Some(Self {
             settings: settings.collect(),
             stored: all.len(),

@@ -14,9 +14,10 @@ use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 /// A named input, as JSON. An absent input is left out, so that a new kind of input does not change existing hashes.
 type Input = (&'static str, Option<String>);
 
-/// The hash of each component's settings: 8 hex digits.
-pub fn settings(context: &Context) -> BTreeMap<Component, String> {
+/// The hash of each component's settings: 8 hex digits. `restarted_at` is the annotation of the cluster.
+pub fn settings(context: &Context, restarted_at: Option<&String>) -> BTreeMap<Component, String> {
     let spec = context.spec;
+    let hash = |component: Component, inputs: &[Input]| hash(component, context, inputs, restarted_at);
     let gateway = [resources(&spec.gateway.resources), database(context)];
     let shard = [resources(&spec.shards.resources), redis(context), kafka(context)];
     let worker = [
@@ -25,12 +26,11 @@ pub fn settings(context: &Context) -> BTreeMap<Component, String> {
         database(context),
     ];
     let mut hashes = BTreeMap::from([
-        (Component::Gateway, hash(Component::Gateway, context, &gateway)),
-        (Component::Shard, hash(Component::Shard, context, &shard)),
+        (Component::Gateway, hash(Component::Gateway, &gateway)),
+        (Component::Shard, hash(Component::Shard, &shard)),
     ]);
     if context.servers.database != DatabaseServer::None {
-        let hash = hash(Component::Worker, context, &worker);
-        hashes.insert(Component::Worker, hash);
+        hashes.insert(Component::Worker, hash(Component::Worker, &worker));
     }
     hashes
 }
@@ -40,7 +40,7 @@ pub fn revision_id(settings: &BTreeMap<Component, String>) -> String {
     short_hash(&json(settings))
 }
 
-fn hash(component: Component, context: &Context, inputs: &[Input]) -> String {
+fn hash(component: Component, context: &Context, inputs: &[Input], restarted_at: Option<&String>) -> String {
     let image = &context.spec.image;
     let pull_secrets = (!image.pull_secrets.is_empty()).then(|| json(&image.pull_secrets));
     let common = [
@@ -50,7 +50,8 @@ fn hash(component: Component, context: &Context, inputs: &[Input]) -> String {
         ("pullPolicy", Some(image.pull_policy.as_str().to_owned())),
         ("pullSecrets", pull_secrets),
     ];
-    let inputs = common.iter().chain(inputs);
+    let restart = [("restartedAt", restarted_at.cloned())];
+    let inputs = common.iter().chain(inputs).chain(&restart);
     let present: Vec<_> = inputs
         .filter_map(|(name, value)| Some((name, value.as_ref()?)))
         .collect();

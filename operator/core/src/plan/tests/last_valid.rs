@@ -40,7 +40,10 @@ fn a_cluster_whose_secret_is_missing_is_scaled_and_repaired() {
     live.retain(|d| !d.name_any().starts_with(shard) && d.name_any() != worker);
     cluster.reconcile();
     let deployments = cluster.deployments();
-    assert!(deployments.iter().any(|name| name.starts_with(shard)), "{deployments:?}");
+    assert!(
+        deployments.iter().any(|name| name.starts_with(shard)),
+        "{deployments:?}"
+    );
     assert!(deployments.iter().any(|name| name == worker), "{deployments:?}");
 
     participants(&mut cluster, 200.0);
@@ -54,7 +57,10 @@ fn a_cluster_whose_secret_is_missing_is_scaled_and_repaired() {
     assert_eq!(cluster.condition("Degraded"), degraded);
     let message = message(&cluster, "Degraded");
     assert!(message.contains("Secret postgres does not exist"), "{message}");
-    assert!(message.contains("the operator keeps operating the last valid spec"), "{message}");
+    assert!(
+        message.contains("the operator keeps operating the last valid spec"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -63,10 +69,15 @@ fn the_last_valid_spec_is_operated_until_the_current_one_is_valid() {
     let before = cluster.deployments();
     let mut invalid = cluster.observed.cluster.spec.clone();
     invalid.version = "v2".to_owned();
-    invalid.worker = serde_saphyr::from_str("{resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}").unwrap();
+    invalid.worker =
+        serde_saphyr::from_str("{resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}").unwrap();
     cluster.observed.cluster.spec = invalid;
     cluster.settle();
-    assert_eq!(cluster.deployments(), before, "nothing of the invalid spec is applied");
+    assert_eq!(
+        cluster.deployments(),
+        before,
+        "nothing of the invalid spec is applied"
+    );
     assert_eq!(cluster.condition("Stalled").0, "True");
     assert_eq!(cluster.condition("Progressing").0, "False");
 

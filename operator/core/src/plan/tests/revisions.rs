@@ -353,3 +353,39 @@ fn each_revision_has_its_own_disruption_budgets() {
         assert!(budget.name_any().ends_with(revision));
     }
 }
+
+#[test]
+fn a_restart_replaces_all_pods_one_shard_after_another() {
+    let mut cluster = settled(observed("demo", MINIMAL));
+    let before = revisions(&cluster.observed);
+    let annotations = cluster
+        .observed
+        .cluster
+        .metadata
+        .annotations
+        .get_or_insert_default();
+    annotations.insert(
+        "planningpoker.dev/restartedAt".to_owned(),
+        "2026-12-01T05:00:00Z".to_owned(),
+    );
+    let after = revisions(&cluster.observed);
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+    let shards = |cluster: &TestCluster, revision: &str| {
+        let names = cluster.deployments();
+        let shards = names
+            .iter()
+            .filter(|n| n.contains("-shard-") && n.ends_with(revision));
+        shards.count()
+    };
+    cluster.reconcile();
+    assert_eq!(
+        (shards(&cluster, &before[1]), shards(&cluster, &after[1])),
+        (3, 1)
+    );
+    cluster.settle();
+    assert_eq!(
+        (shards(&cluster, &before[1]), shards(&cluster, &after[1])),
+        (0, 3)
+    );
+    assert_eq!(revisions(&cluster.observed), after, "it happens once");
+}
