@@ -91,9 +91,11 @@ fn changed_credentials_replace_only_the_pods_that_read_them() {
         };
         assert_eq!(replaced(change, external()), expected, "{secret} {key}");
     }
-    let mut other = external();
-    other.cluster.metadata.uid = Some("of another cluster".to_owned());
     let credentials = |state: &Observed| validate(state).unwrap().credentials;
+    let mut other = external();
+    other.cluster.metadata.uid = Some("of a successor".to_owned());
+    assert_eq!(credentials(&other), credentials(&external()));
+    other.cluster.metadata.namespace = Some("another".to_owned());
     assert_ne!(
         credentials(&other),
         credentials(&external()),
