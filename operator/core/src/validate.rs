@@ -209,6 +209,14 @@ pub fn referenced(spec: &PokerClusterSpec) -> impl Iterator<Item = (&'static str
     redis.into_iter().chain(database)
 }
 
+/// The names of the Secrets that the operator reads for a spec.
+pub fn secret_names(spec: &PokerClusterSpec) -> impl Iterator<Item = &str> {
+    let prometheus = spec.prometheus.as_ref();
+    let token = prometheus.and_then(|prometheus| prometheus.bearer_token_secret_ref.as_ref());
+    let of_servers = referenced(spec).map(|(_, reference)| reference);
+    of_servers.chain(token).map(|reference| &*reference.name)
+}
+
 fn secrets(observed: &Observed, servers: &Servers) -> Result<(), Invalid> {
     for (field, reference) in referenced(&observed.cluster.spec) {
         let keys = observed.secrets.get(&reference.name);

@@ -1,20 +1,35 @@
-//! What the cache of a kind keeps of its objects, which cluster an object belongs to, and which changes of it request
+//! What the cache of a kind keeps of its objects, which clusters depend on an object, and which changes of it request
 //! a reconcile.
 
+use super::watches::Owners;
 use crate::{cluster_key::ClusterKey, triggers::DecodedCluster};
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
-use kube::ResourceExt;
-use poker_operator_api::names::LABEL_INSTANCE;
-use poker_operator_core::status::pod_failures;
+use k8s_openapi::api::core::v1::{Pod, PodStatus, Secret};
+use kube::{ResourceExt, core::PartialObjectMeta, runtime::reflector::Store};
+use poker_operator_api::{PokerCluster, names::LABEL_INSTANCE};
+use poker_operator_core::{status::pod_failures, validate::secret_names};
 
 /// The cluster of a child: by label, which also finds children whose owner reference was removed.
-pub fn owner_by_label<K: ResourceExt>(child: &K) -> Option<ClusterKey> {
-    let name = child.labels().get(LABEL_INSTANCE)?;
-    Some(ClusterKey::new(child.namespace()?, name))
+pub fn owner_by_label<K: ResourceExt>(child: &K) -> Vec<ClusterKey> {
+    let name = child.labels().get(LABEL_INSTANCE);
+    let owner = name.and_then(|name| Some(ClusterKey::new(child.namespace()?, name)));
+    owner.into_iter().collect()
 }
 
-pub fn owner_self(cluster: &DecodedCluster) -> Option<ClusterKey> {
-    Some(ClusterKey::of(cluster))
+pub fn owner_self(cluster: &DecodedCluster) -> Vec<ClusterKey> {
+    vec![ClusterKey::of(cluster)]
+}
+
+/// The clusters whose spec refers to a Secret.
+pub fn readers(clusters: Store<DecodedCluster>) -> Owners<PartialObjectMeta<Secret>> {
+    Box::new(move |secret| {
+        let (name, namespace) = (secret.name_any(), secret.namespace());
+        let reads = |cluster: &PokerCluster| {
+            cluster.metadata.namespace == namespace && secret_names(&cluster.spec).any(|read| read == name)
+        };
+        let is_reader = |cluster: &DecodedCluster| cluster.0.as_ref().is_ok_and(reads);
+        let readers = clusters.state_filter(is_reader);
+        readers.iter().map(|cluster| ClusterKey::of(&**cluster)).collect()
+    })
 }
 
 /// For children: any change, of the status too.
@@ -45,6 +60,14 @@ pub fn metadata_or_spec_changed<K: ResourceExt>(before: &K, after: &K) -> bool {
 
 /// Keeps the whole object.
 pub fn keep_all<K>(_: &mut K) {}
+
+/// Keeps of a Secret only its name and version: a namespace may have many.
+pub fn prune_secret(secret: &mut PartialObjectMeta<Secret>) {
+    secret.metadata.annotations = None;
+    secret.metadata.labels = None;
+    secret.metadata.owner_references = None;
+    secret.metadata.managed_fields = None;
+}
 
 /// Keeps of a pod only what [`pod_failures`] and the drain status read: a cluster has many pods.
 pub fn prune_pod(pod: &mut Pod) {

@@ -70,7 +70,7 @@ impl CacheBuilder<'_> {
             kind: "PokerCluster",
             labels: None,
             when_absent: CRD_ABSENT,
-            owner: predicates::owner_self,
+            owners: Box::new(predicates::owner_self),
             prune: predicates::keep_all,
             predicate: predicates::metadata_or_spec_changed,
         };
@@ -78,12 +78,21 @@ impl CacheBuilder<'_> {
             kind: "Pod",
             labels: Some(PODS),
             when_absent: KIND_ABSENT,
-            owner: predicates::owner_by_label,
+            owners: Box::new(predicates::owner_by_label),
             prune: predicates::prune_pod,
             predicate: predicates::pod_failure_changed,
         };
+        let clusters = self.watch(clusters);
+        self.watch(Watch {
+            kind: "ReferencedSecret",
+            labels: None,
+            when_absent: KIND_ABSENT,
+            owners: predicates::readers(clusters.clone()),
+            prune: predicates::prune_secret,
+            predicate: predicates::any_changed,
+        });
         Stores {
-            clusters: self.watch(clusters),
+            clusters,
             controller_revisions: self.children("ControllerRevision"),
             service_accounts: self.children("ServiceAccount"),
             roles: self.children("Role"),
@@ -119,7 +128,7 @@ impl CacheBuilder<'_> {
             kind,
             labels: Some(CHILDREN),
             when_absent: KIND_ABSENT,
-            owner: predicates::owner_by_label,
+            owners: Box::new(predicates::owner_by_label),
             prune: predicates::keep_all,
             predicate: predicates::any_changed,
         })

@@ -41,14 +41,16 @@ pub struct WatchDeps {
     pub triggers: Triggers,
 }
 
+/// The clusters whose reconcile depends on an object.
+pub type Owners<K> = Box<dyn Fn(&K) -> Vec<ClusterKey> + Send + Sync>;
+
 /// How a kind is watched.
 pub struct Watch<K> {
     pub kind: Kind,
     pub labels: Option<&'static str>,
     /// Served by `/ready` while the kind does not exist on the API server.
     pub when_absent: &'static str,
-    /// The cluster that an object belongs to.
-    pub owner: fn(&K) -> Option<ClusterKey>,
+    pub owners: Owners<K>,
     /// Removes the fields that nothing reads.
     pub prune: fn(&mut K),
     /// Whether a change requests a reconcile of the owner.
@@ -186,7 +188,7 @@ where
         for uid in deleted.iter().filter_map(|object| object.uid()) {
             self.deps.expectations.deletion_observed(&uid);
         }
-        let owners = deleted.iter().filter_map(|object| (self.watch.owner)(object));
+        let owners = deleted.iter().flat_map(|object| (self.watch.owners)(object));
         to_requeue.into_iter().chain(owners).collect()
     }
 
@@ -195,7 +197,7 @@ where
         let cached = self.store.state();
         let owners: HashSet<_> = cached
             .iter()
-            .filter_map(|object| (self.watch.owner)(object))
+            .flat_map(|object| (self.watch.owners)(object))
             .collect();
         owners.into_iter().collect()
     }
@@ -207,8 +209,9 @@ where
         if before.is_some_and(|before| !(self.watch.predicate)(before, after)) {
             return Vec::new();
         }
-        let owners = [before.and_then(self.watch.owner), (self.watch.owner)(after)];
-        let mut owners: Vec<_> = owners.into_iter().flatten().collect();
+        let mut owners = before.map_or_else(Vec::new, &self.watch.owners);
+        owners.extend((self.watch.owners)(after));
+        owners.sort();
         owners.dedup();
         owners
     }
@@ -293,7 +296,7 @@ mod tests {
             kind: "ConfigMap",
             labels: None,
             when_absent: "",
-            owner: predicates::owner_by_label,
+            owners: Box::new(predicates::owner_by_label),
             prune: predicates::keep_all,
             predicate: predicates::any_changed,
         };

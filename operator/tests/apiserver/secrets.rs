@@ -24,7 +24,7 @@ async fn ready_on_redis(world: &World, url: &str) {
 #[tokio::test]
 async fn a_missing_secret_is_reported_until_it_exists() {
     let world = World::new("secret").await;
-    let operator = world.operator("a", &Faults::none()).await;
+    let _operator = world.operator("a", &Faults::none()).await;
     let spec = json!({"version": "1.0.0", "redis": {"external": {"urlSecretRef": {"name": "my-redis", "key": "url"}}}});
     world.create("demo", spec).await.unwrap();
     world
@@ -33,7 +33,6 @@ async fn a_missing_secret_is_reported_until_it_exists() {
     world
         .create_secret("my-redis", "url", "redis://redis.example:6379")
         .await;
-    operator.reconcile_again(&world, "demo").await;
     world.until::<Deployment>("demo-worker", "there", |_| true).await;
 }
 
@@ -41,7 +40,7 @@ async fn a_missing_secret_is_reported_until_it_exists() {
 async fn a_deleted_secret_is_reported_until_it_exists_again() {
     let world = World::new("gone").await;
     let _kubelet = Kubelet::start(&world);
-    let operator = world.operator("a", &Faults::none()).await;
+    let _operator = world.operator("a", &Faults::none()).await;
     ready_on_redis(&world, "redis://redis.example:6379").await;
 
     let secrets = world.api::<Secret>();
@@ -49,7 +48,6 @@ async fn a_deleted_secret_is_reported_until_it_exists_again() {
         .delete("my-redis", &DeleteParams::default())
         .await
         .unwrap();
-    operator.reconcile_again(&world, "demo").await;
     world
         .until_condition("demo", "Degraded", "True", "SecretMissing")
         .await;
@@ -78,7 +76,6 @@ async fn a_deleted_secret_is_reported_until_it_exists_again() {
     world
         .create_secret("my-redis", "url", "redis://redis.example:6379")
         .await;
-    operator.reconcile_again(&world, "demo").await;
     world
         .until_condition("demo", "Stalled", "False", "AsExpected")
         .await;
@@ -109,7 +106,6 @@ async fn changed_credentials_are_rolled_out() {
         .patch("my-redis", &PatchParams::default(), &second)
         .await
         .unwrap();
-    operator.reconcile_again(&world, "demo").await;
     world
         .until("demo", "another revision", |cluster: &PokerCluster| {
             revision(cluster) != before
