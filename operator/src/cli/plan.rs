@@ -81,7 +81,7 @@ fn parse(text: &str) -> Result<Value> {
         bail!("it is an autoscaling block, not a PokerCluster: put it below spec.shards.autoscaling of one");
     }
     if !object.is_object() {
-        bail!("it is no PokerCluster: give one with metadata.name and spec.version");
+        bail!("not a PokerCluster: the file must have metadata.name and spec.version");
     }
     let kind = object
         .get("kind")
@@ -231,7 +231,7 @@ mod tests {
         let table = [
             ("kind: Deployment", "kind is Deployment"),
             ("spec: {version: 1.0.0}", "metadata.name is missing"),
-            ("- a list", "it is no PokerCluster"),
+            ("- a list", "not a PokerCluster"),
             ("maxReplicas: 9", "it is an autoscaling block"),
             (
                 "apiVersion: planningpoker.dev/v2\nmetadata: {name: demo}",

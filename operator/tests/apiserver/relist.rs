@@ -39,7 +39,7 @@ async fn a_child_deleted_while_its_watch_is_disconnected_is_recreated_once() {
         "the cache still holds the Service"
     );
 
-    // No other kind changes: only the list tells of the deletion.
+    // No other kind changes: only the list shows the deletion.
     faults.expire_watch();
     world
         .until::<Service>("demo-redis", "recreated", |found| found.uid() != service.uid())

@@ -142,10 +142,10 @@ async fn a_topic_is_created_grown_retained_and_deleted_as_the_spec_says() {
         .until_condition("second", "Ready", "False", "TopicShrinkUnsupported")
         .await;
     let cluster: PokerCluster = world.api().get("second").await.unwrap();
-    let told = &condition(&cluster, "Stalled").unwrap().message;
-    assert!(told.starts_with("the topic has 4 partitions"), "{told}");
+    let message = &condition(&cluster, "Stalled").unwrap().message;
+    assert!(message.starts_with("the topic has 4 partitions"), "{message}");
     let events = world.events("TopicShrinkUnsupported").await;
-    assert!(events.len() == 1 && events[0].starts_with(told), "{events:?}");
+    assert!(events.len() == 1 && events[0].starts_with(message), "{events:?}");
     assert_eq!(kafka.partitions("own"), Some(4));
     assert_ne!(
         kafka.setting("own", "retention.ms"),

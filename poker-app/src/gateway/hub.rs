@@ -33,7 +33,7 @@ use crate::{
 pub struct Hub {
     map: RwLock<Map>,
     links: Arc<Links>,
-    /// Held while shards are told which other shards this gateway reaches.
+    /// Held while the gateway reports to shards which other shards it reaches.
     reports: Mutex<()>,
     /// Wakes requests that wait for a link.
     link_changed: Notify,

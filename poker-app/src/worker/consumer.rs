@@ -291,7 +291,7 @@ fn waiting(config: &ClientConfig, topic: &str) -> KafkaResult<Vec<i32>> {
     Ok(waiting)
 }
 
-/// Where a group goes on in a partition whose first event is at `first`.
+/// The offset at which a group continues in a partition whose first event is at `first`.
 fn next_offset(committed: Offset, first: i64) -> i64 {
     match committed {
         Offset::Offset(next) => next.max(first),

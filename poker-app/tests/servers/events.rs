@@ -235,7 +235,7 @@ async fn the_embedded_history_is_stored_in_a_file() {
     assert_eq!(history.write(&events).await.unwrap().repeated, 1);
 }
 
-/// Kafka is unavailable: nobody listens at its port.
+/// Kafka is unavailable: no process listens at its port.
 #[tokio::test]
 async fn a_restarted_shard_counts_the_events_that_wait_and_their_age() {
     const TEAMS: i64 = 3;

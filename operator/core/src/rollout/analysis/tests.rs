@@ -121,7 +121,7 @@ fn each_verdict_has_its_cause() {
         ("no data", vec![None; 5], Verdict::Hold, 15),
         ("no data for long", vec![None; 240], Verdict::Inconclusive, 3600),
         (
-            "incidents nobody could have",
+            "an impossible number of incidents",
             vec![Some(increment((0.0, 9), (90.0, 0))); 9],
             Verdict::Hold,
             15,

@@ -30,19 +30,19 @@ fn events_of_an_abort_a_retry_and_a_promotion() {
     cluster.turns(4);
     cluster.ask(Verb::Abort).unwrap();
     cluster.until(Phase::Aborted).turns(20);
-    let told = [
+    let expected = [
         "Began r2",
         "Weight 500",
         "Aborting r2 Asked",
         "Weight 0",
         "Aborted r2",
     ];
-    assert_eq!(cluster.events, told);
+    assert_eq!(cluster.events, expected);
     cluster.events.clear();
     cluster.ask(Verb::Retry).unwrap();
     assert_eq!(cluster.rollout.runs, 2, "other teams");
     cluster.until(Phase::Stable);
-    let told = [
+    let expected = [
         "Began r2",
         "Weight 500",
         "Weight 2500",
@@ -50,7 +50,7 @@ fn events_of_an_abort_a_retry_and_a_promotion() {
         "Weight 10000",
         "Promoted r2",
     ];
-    assert_eq!(cluster.events, told);
+    assert_eq!(cluster.events, expected);
 }
 
 // Scenario 2.
@@ -205,7 +205,7 @@ fn an_inconclusive_analysis_pauses_the_rollout() {
     decided.counts = QUIET;
     decided.ask(Verb::Promote).unwrap();
     decided.until(Phase::Stable);
-    assert_eq!(decided.rollout.stable, "r2", "somebody decided");
+    assert_eq!(decided.rollout.stable, "r2", "a user decided");
     cluster.counts = BAD;
     cluster.until(Phase::Aborted);
     assert_eq!(

@@ -118,7 +118,11 @@ fn selecting_the_current_story_keeps_its_votes() {
     assert_eq!(world.room.view().round.voted.len(), 1);
     world.ok(0, Command::SelectStory { story: 2 });
     world.ok(0, Command::RemoveStory { story: 2 });
-    assert_eq!(world.room.view().round.story, Some(1), "goes on to the next one");
+    assert_eq!(
+        world.room.view().round.story,
+        Some(1),
+        "the next story is selected"
+    );
 }
 
 #[test]
