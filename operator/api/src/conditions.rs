@@ -24,6 +24,7 @@ pub mod reasons {
     pub const SECRET_MISSING: &str = "SecretMissing";
     pub const TOPIC_SHRINK_UNSUPPORTED: &str = "TopicShrinkUnsupported";
     pub const PAUSED: &str = "Paused";
+    pub const OVERRIDDEN: &str = "Overridden";
     pub const APPLY_FAILED: &str = "ApplyFailed";
     pub const STARTING: &str = "Starting";
     pub const ROLLING_OUT: &str = "RollingOut";

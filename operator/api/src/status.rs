@@ -164,6 +164,10 @@ pub struct ScalingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec_replicas: Option<i32>,
 
+    /// The last change of `specReplicas` that had no effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas_ignored_at: Option<Time>,
+
     /// The reason as one CamelCase word.
     pub reason: String,
 

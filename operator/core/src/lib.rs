@@ -6,6 +6,7 @@
 mod build;
 pub mod children;
 mod credentials;
+pub mod drift;
 pub mod hash;
 pub mod lease;
 pub mod limits;

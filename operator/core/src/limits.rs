@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 pub const PORT_PUBLIC: i32 = 80;
 pub const PORT_HTTP: i32 = 8080;
 pub const PORT_LINK: i32 = 7000;
@@ -64,12 +66,33 @@ pub const UNSCHEDULABLE_SECONDS: i64 = 15;
 /// How long an exit of a container counts. The kubelet resets its back-off after the same time.
 pub const CRASH_EXPIRY_SECONDS: i64 = 600;
 
+/// So many corrections of one object in a row are written at once. A person or a script changes an object once or twice;
+/// a controller changes it after each correction.
+pub const CORRECTIONS_AT_ONCE_MAX: u32 = 3;
+/// Corrections that are further apart belong to different changes. Longer than the longest wait, which would otherwise
+/// end each row.
+pub const CORRECTION_WINDOW: SignedDuration = SignedDuration::from_mins(10);
+/// The wait before the next correction doubles from the minimum to the maximum.
+pub const CORRECTION_WAIT_MIN: SignedDuration = SignedDuration::from_secs(1);
+/// No more often than the operator reconciles a settled cluster. A correction may replace pods.
+pub const CORRECTION_WAIT_MAX: SignedDuration = SignedDuration::from_mins(5);
+/// The longest value of an overridden field in a message.
+pub const OVERRIDDEN_VALUE_CHARS_MAX: usize = 64;
+/// The most overridden objects in the message of a condition.
+pub const OVERRIDDEN_REPORTED_MAX: usize = 2;
+
+/// Ignored replicas are reported again after so long without a change of them.
+pub const REPLICAS_IGNORED_SILENCE: SignedDuration = SignedDuration::from_hours(1);
+
 /// The most events of one reconcile.
 pub const EVENTS_MAX: usize = 8;
+/// The API server rejects an event with a longer note.
+pub const EVENT_NOTE_BYTES_MAX: usize = 1024;
 
 /// The least memory for a managed Redis.
 pub const REDIS_MEMORY_BYTES_MIN: i128 = 8 << 20;
 
+const _: () = assert!(CORRECTION_WAIT_MAX.as_secs() < CORRECTION_WINDOW.as_secs());
 const _: () = assert!(GATEWAY_CLOSE_WINDOW_SECONDS < GATEWAY_GRACE_SECONDS);
 
 /// Metrics are reported as unavailable once a sample has been missing for so long.

@@ -129,6 +129,8 @@ pub struct Outcome {
     pub applied: Children<Applied>,
     /// The writes that the API server rejected.
     pub failures: Vec<Failure>,
+    /// The objects whose fields another client or an admission webhook changes again and again, one sentence each.
+    pub overridden: Vec<String>,
 }
 
 impl Outcome {
@@ -139,6 +141,7 @@ impl Outcome {
             scale: Vec::new(),
             applied: Children::default(),
             failures: Vec::new(),
+            overridden: Vec::new(),
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct TestCluster {
     pub observed: Observed,
     /// The kinds of which the API server rejects every write.
     pub rejected_kinds: BTreeSet<&'static str>,
+    /// What another client overrides.
+    pub overridden: Vec<String>,
     writes: u64,
 }
 
@@ -58,6 +60,7 @@ impl TestCluster {
         Self {
             observed,
             rejected_kinds: BTreeSet::new(),
+            overridden: Vec::new(),
             writes: 0,
         }
     }
@@ -77,6 +80,7 @@ impl TestCluster {
             scale: plan.scale.clone(),
             applied,
             failures,
+            overridden: self.overridden.clone(),
         };
         let status = status::derive(&valid, &self.observed, &outcome);
         self.observed.cluster.status = Some(status);

@@ -2,12 +2,14 @@
 //! object that is up to date is not sent.
 
 use super::{
-    child::{Child, kind},
+    child::{Child, kind, value_of},
     context::Context,
-    drift::is_up_to_date,
+    corrected_writes::CorrectedWrites,
+    memory::ClusterMemory,
     rejected_writes::{RejectedWrites, Write},
 };
 use crate::{cluster_key::ClusterKey, error::Error, kafka::topic_manager::Topic};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
@@ -17,6 +19,7 @@ use kube::{
 use poker_operator_api::{conditions::reasons, names::managers};
 use poker_operator_core::{
     children::{Applied, Children, Planned},
+    drift::is_up_to_date,
     for_each_kind,
     observed::Observed,
     ownership::ForeignObject,
@@ -41,7 +44,9 @@ pub struct ApplyResult {
     pub children: Children<Applied>,
     /// The writes that the API server rejected.
     pub failures: Vec<Failure>,
-    /// The time to the next attempt of a rejected write.
+    /// The objects that another client or an admission webhook overrides.
+    pub overridden: Vec<String>,
+    /// The time to the next attempt of a rejected or overridden write.
     pub retry_after: Option<Duration>,
 }
 
@@ -51,14 +56,15 @@ pub struct ApplyResult {
 /// When no write can succeed: this process is no longer the leader, or the API server cannot be reached.
 pub async fn apply(
     ctx: &Context,
-    rejected: &mut RejectedWrites,
+    memory: &mut ClusterMemory,
     key: &ClusterKey,
     observed: &Observed,
     plan: &Plan,
 ) -> Result<ApplyResult, Error> {
     let mut apply = Apply {
         ctx,
-        rejected,
+        rejected: &mut memory.rejected_writes,
+        corrected: &mut memory.corrected_writes,
         missing_secrets: BTreeSet::new(),
         key,
         observed,
@@ -79,17 +85,20 @@ pub async fn apply(
         None if plan.summary.paused => ctx.topics.pause(key),
         None => {}
     }
-    let (failures, retry_after) = rejected.finish(Instant::now());
+    let (failures, retry_rejected) = memory.rejected_writes.finish(Instant::now());
+    let (overridden, retry_overridden) = memory.corrected_writes.finish(Timestamp::now());
     Ok(ApplyResult {
         children,
         failures,
-        retry_after,
+        overridden,
+        retry_after: retry_rejected.into_iter().chain(retry_overridden).min(),
     })
 }
 
 struct Apply<'a> {
     ctx: &'a Context,
     rejected: &'a mut RejectedWrites,
+    corrected: &'a mut CorrectedWrites,
     /// Planned Secrets that do not exist because their write was rejected.
     missing_secrets: BTreeSet<String>,
     key: &'a ClusterKey,
@@ -134,7 +143,7 @@ impl Apply<'_> {
             name: name.clone(),
             by: manager,
         };
-        let mut planned = with_hash::<K>(&object)?;
+        let planned = with_hash::<K>(&object)?;
         // The password of a new Secret differs each time.
         let content = if kind == SECRET {
             String::new()
@@ -146,10 +155,11 @@ impl Apply<'_> {
             // A Secret that exists keeps its values: its password is in use.
             let is_complete = kind == SECRET || is_up_to_date(&value_of(live)?, &planned);
             if self.observed.controls(live.meta()) && is_complete {
+                self.corrected.record_up_to_date(&write);
                 return Ok(live.clone());
             }
         }
-        if self.rejected.is_waiting(&write, &content, Instant::now()) {
+        if self.is_waiting(&write, &content) {
             return Ok(live.cloned().unwrap_or(object));
         }
         if let Some(foreign) = self.foreign(kind, &name) {
@@ -171,16 +181,32 @@ impl Apply<'_> {
             }
             version = adopted.resource_version();
         }
+        let mut patch = planned.clone();
         if manager == managers::ROUTES && live.is_some() {
             // The plan is based on this table. If another client has changed it since, the write must fail: otherwise two
             // different tables would have the same version.
-            planned["metadata"]["resourceVersion"] = json!(version);
+            patch["metadata"]["resourceVersion"] = json!(version);
         }
-        let api = self.ctx.api::<K>(&self.key.namespace);
-        let (params, patch) = (PatchParams::apply(manager).force(), Patch::Apply(&planned));
-        let request = api.patch(&name, &params, &patch);
-        let applied = self.send(&write, &content, "apply", request).await?;
+        let applied = self.patch(&write, &content, "apply", patch).await?;
+        if let (Some(applied), true) = (&applied, kind != SECRET) {
+            self.corrected
+                .record(&write, &planned, live, applied, Timestamp::now())?;
+        }
         Ok(applied.or(live.cloned()).unwrap_or(object))
+    }
+
+    /// Server-side apply. `None` if the API server rejected it.
+    async fn patch<K: Child>(
+        &mut self,
+        write: &Write,
+        content: &str,
+        verb: &str,
+        patch: Value,
+    ) -> Result<Option<K>, Error> {
+        let api = self.ctx.api::<K>(&self.key.namespace);
+        let (params, patch) = (PatchParams::apply(write.by).force(), Patch::Apply(&patch));
+        let request = api.patch(&write.name, &params, &patch);
+        self.send(write, content, verb, request).await
     }
 
     /// Makes this cluster the only controller of an object that no existing object controls.
@@ -213,27 +239,36 @@ impl Apply<'_> {
             .managed_fields()
             .iter()
             .any(|entry| entry.manager.as_deref() == Some(managers::SCALE));
-        if owned && live.spec.as_ref().and_then(|spec| spec.replicas) == Some(target.replicas) {
-            return Ok(());
-        }
         let write = Write {
             kind: kind::<Deployment>(),
             name: name.clone(),
             by: managers::SCALE,
         };
-        let patch = json!({
+        if owned && live.spec.as_ref().and_then(|spec| spec.replicas) == Some(target.replicas) {
+            self.corrected.record_up_to_date(&write);
+            return Ok(());
+        }
+        let planned = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": name},
             "spec": {"replicas": target.replicas},
         });
-        let content = patch.to_string();
-        if self.rejected.is_waiting(&write, &content, Instant::now()) {
+        let content = planned.to_string();
+        if self.is_waiting(&write, &content) {
             return Ok(());
         }
-        let api = self.ctx.api::<Deployment>(&self.key.namespace);
-        let (params, patch) = (PatchParams::apply(managers::SCALE).force(), Patch::Apply(&patch));
-        let request = api.patch(name, &params, &patch);
-        self.send(&write, &content, "scale", request).await.map(drop)
+        let applied: Option<Deployment> = self.patch(&write, &content, "scale", planned.clone()).await?;
+        if let Some(applied) = applied {
+            self.corrected
+                .record(&write, &planned, Some(live), &applied, Timestamp::now())?;
+        }
+        Ok(())
+    }
+
+    /// Whether this content was rejected or overridden lately and waits for its next attempt.
+    fn is_waiting(&mut self, write: &Write, content: &str) -> bool {
+        let is_overridden = self.corrected.is_waiting(write, content, Timestamp::now());
+        self.rejected.is_waiting(write, content, Instant::now()) || is_overridden
     }
 
     /// Sends a write that creates or changes an object. `None` if the API server rejected it.
@@ -344,13 +379,6 @@ fn resource_of(orphan: &ObjectRef) -> ApiResource {
     let kind =
         GroupVersionKind::try_from(types).unwrap_or_else(|_| GroupVersionKind::gvk("", "v1", orphan.kind));
     ApiResource::from_gvk(&kind)
-}
-
-fn value_of<K: Child>(object: &K) -> Result<Value, Error> {
-    serde_json::to_value(object).map_err(|source| Error::Serialize {
-        object: format!("{} {}", kind::<K>(), object.name_any()),
-        source,
-    })
 }
 
 fn with_hash<K: Child>(object: &K) -> Result<Value, Error> {

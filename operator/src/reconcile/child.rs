@@ -1,8 +1,9 @@
 //! What the kinds of children have in common.
 
-use crate::cache::expectations::Kind;
-use kube::{Resource, core::NamespaceResourceScope};
+use crate::{cache::expectations::Kind, error::Error};
+use kube::{Resource, ResourceExt, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::{borrow::Cow, fmt::Debug};
 
 pub trait Child:
@@ -35,4 +36,11 @@ pub fn kind<K: Child>() -> Kind {
         Cow::Borrowed(kind) => kind,
         Cow::Owned(_) => "Unknown", // kinds of compiled types are static
     }
+}
+
+pub fn value_of<K: Child>(object: &K) -> Result<Value, Error> {
+    serde_json::to_value(object).map_err(|source| Error::Serialize {
+        object: format!("{} {}", kind::<K>(), object.name_any()),
+        source,
+    })
 }

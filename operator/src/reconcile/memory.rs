@@ -1,6 +1,8 @@
 //! What the process remembers of each cluster from one reconcile to the next. None of it is needed after a restart.
 
-use super::{observe_failure::ObserveFailure, rejected_writes::RejectedWrites};
+use super::{
+    corrected_writes::CorrectedWrites, observe_failure::ObserveFailure, rejected_writes::RejectedWrites,
+};
 use crate::cluster_key::ClusterKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use poker_operator_api::Component;
@@ -25,6 +27,7 @@ pub struct ClusterMemory {
     /// While the cluster cannot be observed.
     pub observe_failure: Option<ObserveFailure>,
     pub rejected_writes: RejectedWrites,
+    pub corrected_writes: CorrectedWrites,
     pub scale: BTreeMap<Component, ScaleMemory>,
     /// By component, metric and lead time. After a restart they learn from the history in Prometheus.
     pub forecasters: BTreeMap<String, DemandForecaster>,

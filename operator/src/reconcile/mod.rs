@@ -3,9 +3,9 @@
 mod apply;
 mod child;
 pub mod context;
+mod corrected_writes;
 mod creation_events;
 pub mod drain_status;
-mod drift;
 mod finalizer;
 pub mod memory;
 mod observe;
@@ -103,7 +103,7 @@ async fn reconcile_cluster(
 
     // apply (client required)
     let applied = match &plan {
-        Some(plan) => apply::apply(ctx, &mut memory.rejected_writes, key, &observed, plan).await?,
+        Some(plan) => apply::apply(ctx, memory, key, &observed, plan).await?,
         None => Default::default(),
     };
 

@@ -51,6 +51,7 @@ pub async fn report(
             scale: plan.scale,
             applied: applied.children,
             failures: applied.failures,
+            overridden: applied.overridden,
         },
     };
     memory.record_scale(&outcome.scale);

@@ -66,5 +66,14 @@ async fn manual_scaling_is_ignored_and_reported_by_one_event_while_autoscaling_i
         "spec.shards.replicas is now 9 and has no effect, because autoscaling decides (currently 3)";
     assert!(notes[0].starts_with(expected), "{notes:?}");
     operator.reconcile_again(&world, "demo").await;
+    // As a HorizontalPodAutoscaler beside it does.
+    for replicas in [2, 3, 2, 3] {
+        let scale = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        clusters
+            .patch_scale("demo", &PatchParams::default(), &scale)
+            .await
+            .unwrap();
+        operator.reconcile_again(&world, "demo").await;
+    }
     assert_eq!(world.events("ReplicasIgnored").await.len(), 1);
 }

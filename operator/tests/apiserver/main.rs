@@ -13,6 +13,7 @@ mod faults;
 mod finalizer;
 mod leadership;
 mod observe_failures;
+mod overridden;
 mod pod_creation;
 mod pod_failure_status;
 mod program;

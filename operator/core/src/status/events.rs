@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use poker_operator_api::PokerClusterStatus;
 use poker_operator_api::conditions::{reasons, types};
 use poker_operator_api::status::ScalingStatus;
 
-use crate::limits::EVENTS_MAX;
+use crate::limits::{EVENT_NOTE_BYTES_MAX, EVENTS_MAX, REPLICAS_IGNORED_SILENCE};
 use crate::plan_result::{Drained, NewEvent};
 
 /// The events between two reported statuses. `drained` holds how draining ended, for the Deployments that are no longer
@@ -26,6 +26,10 @@ pub fn between(
     draining(old, new, drained, &mut events);
     conditions(old, new, &mut events);
     events.truncate(EVENTS_MAX);
+    for event in &mut events {
+        let end = event.message.floor_char_boundary(EVENT_NOTE_BYTES_MAX);
+        event.message.truncate(end);
+    }
     events
 }
 
@@ -64,9 +68,9 @@ fn scaling(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<
     for decision in &new.scaling {
         // A change of `spec.replicas` alone is no new decision.
         let same = |before: &ScalingStatus| {
-            let spec_replicas = decision.spec_replicas;
             ScalingStatus {
-                spec_replicas,
+                spec_replicas: decision.spec_replicas,
+                replicas_ignored_at: decision.replicas_ignored_at.clone(),
                 ..before.clone()
             } == *decision
         };
@@ -87,14 +91,17 @@ fn scaling(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<
     }
 }
 
-/// Reports a change of the replicas in the spec, for instance by `kubectl scale`, while autoscaling ignores them.
+/// Reports a change of the replicas in the spec, for instance by `kubectl scale`, while autoscaling ignores them. A client
+/// that changes them again and again, such as a HorizontalPodAutoscaler, is reported once.
 fn replicas_ignored(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut Vec<NewEvent>) {
     for decision in &new.scaling {
         let before = old.scaling.iter().find(|s| s.component == decision.component);
-        let (Some(before), Some(set)) = (before.and_then(|s| s.spec_replicas), decision.spec_replicas) else {
+        let reported_at = before.and_then(|s| s.replicas_ignored_at.clone());
+        let (Some(at), Some(set)) = (&decision.replicas_ignored_at, decision.spec_replicas) else {
             continue;
         };
-        if set == before || set == decision.desired {
+        let silence = |before: Time| at.0.duration_since(before.0);
+        if reported_at.is_some_and(|before| silence(before) < REPLICAS_IGNORED_SILENCE) {
             continue;
         }
         let field = match decision.component.as_str() {
@@ -183,6 +190,9 @@ fn conditions(old: &PokerClusterStatus, new: &PokerClusterStatus, events: &mut V
             // A new cluster is not ready at first, and Stalled reports its own cause.
             (types::READY, "False") if turned && before.is_some() && !is_stalled => events.push(event(true)),
             (types::STALLED, "True") if turned || new_reason => events.push(event(true)),
+            (types::PROGRESSING, _) if condition.reason == reasons::OVERRIDDEN && new_reason => {
+                events.push(event(true));
+            }
             (types::PROGRESSING, "False") if condition.reason == reasons::PAUSED && new_reason => {
                 events.push(event(false))
             }

@@ -24,8 +24,10 @@ pub fn entry(
                 || before.reason == decision.reason.as_str() && has_same_problems(before, decision)
                 || shows_last_step(before, decision))
     };
+    let spec_replicas = spec_replicas(decision.component, valid);
     ScalingStatus {
-        spec_replicas: spec_replicas(decision.component, valid),
+        spec_replicas,
+        replicas_ignored_at: replicas_ignored_at(before, spec_replicas, decision),
         ..before
             .filter(is_kept)
             .cloned()
@@ -74,11 +76,28 @@ fn new_entry(decision: &ScaleDecision) -> ScalingStatus {
         component: decision.component.as_str().to_owned(),
         current: decision.current,
         spec_replicas: None,
+        replicas_ignored_at: None,
         desired: decision.replicas,
         reason: decision.reason.as_str().to_owned(),
         message: decision.message.clone(),
         time: Time(decision.at),
         proposals: proposals.collect(),
+    }
+}
+
+/// When the replicas of the spec were last changed without effect.
+fn replicas_ignored_at(
+    before: Option<&ScalingStatus>,
+    spec_replicas: Option<i32>,
+    decision: &ScaleDecision,
+) -> Option<Time> {
+    let before = before?;
+    let is_ignored = before.spec_replicas.is_some()
+        && before.spec_replicas != spec_replicas
+        && spec_replicas != Some(decision.replicas);
+    match is_ignored {
+        true => Some(Time(decision.at)),
+        false => before.replicas_ignored_at.clone(),
     }
 }
 

@@ -5,7 +5,9 @@ use poker_operator_api::common::SecretKeyRef;
 use poker_operator_api::conditions::reasons;
 
 use super::{ConditionDraft, ConditionInput, draft};
-use crate::limits::{FAILURES_REPORTED_MAX, POD_FAILURES_REPORTED_MAX};
+use crate::limits::{
+    CORRECTION_WAIT_MAX, FAILURES_REPORTED_MAX, OVERRIDDEN_REPORTED_MAX, POD_FAILURES_REPORTED_MAX,
+};
 use crate::servers::{DatabaseServer, KafkaServer, RedisServer};
 use crate::status::pod_failures::{Kind, PodFailure};
 use crate::validate::Invalid;
@@ -41,6 +43,24 @@ impl ConditionInput<'_> {
             sentences.push(format!("and {others} more"));
         }
         Some(draft(true, failures.first()?.reason, sentences.join("; ")))
+    }
+
+    /// What another client or an admission webhook overrides.
+    pub(super) fn overridden(&self) -> Option<String> {
+        let objects = &self.outcome.overridden;
+        if objects.is_empty() {
+            return None;
+        }
+        let mut sentences: Vec<_> = objects.iter().take(OVERRIDDEN_REPORTED_MAX).cloned().collect();
+        let others = objects.len() - sentences.len();
+        if others > 0 {
+            sentences.push(format!("and {others} more objects"));
+        }
+        Some(format!(
+            "{}: an admission webhook or another client overrides what the operator applies; the operator applies it again within {} minutes",
+            sentences.join("; "),
+            CORRECTION_WAIT_MAX.as_mins(),
+        ))
     }
 
     pub(super) fn stale_caches(&self) -> Option<ConditionDraft> {

@@ -10,7 +10,25 @@ use crate::limits::DRAIN_SILENCE_SECONDS;
 const WAITING: &str = "waiting for a change of the spec or of an object it refers to";
 
 impl ConditionInput<'_> {
+    /// While another client overrides what the operator applies, nothing here claims that the cluster matches the spec.
     pub(super) fn progressing(&self) -> ConditionDraft {
+        let step = self.current_step();
+        let Some(overridden) = self.overridden() else {
+            return step;
+        };
+        let message = match step.reason == reasons::AS_EXPECTED {
+            true => overridden,
+            false => format!("{overridden}; {}", step.message),
+        };
+        let reason = reasons::OVERRIDDEN.to_owned();
+        ConditionDraft {
+            reason,
+            message,
+            ..step
+        }
+    }
+
+    fn current_step(&self) -> ConditionDraft {
         if self.valid.is_err() && self.outcome.summary.is_none() {
             return as_expected(WAITING);
         }
@@ -75,7 +93,7 @@ impl ConditionInput<'_> {
     pub(super) fn reconciling(&self, progressing: ConditionDraft) -> ConditionDraft {
         let waits = self.valid.is_ok() && self.health.is_some_and(|h| !h.is_complete());
         match progressing.status {
-            "False" if waits && progressing.reason == reasons::AS_EXPECTED => {
+            "False" if waits && progressing.reason != reasons::PAUSED => {
                 draft(true, reasons::STARTING, "waiting for pods to become ready")
             }
             _ => progressing,

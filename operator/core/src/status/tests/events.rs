@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use poker_operator_api::conditions::types;
 use poker_operator_api::status::Draining;
 
-use super::{cluster, step};
+use super::{cluster, message, pair, step};
 use crate::plan_result::{Drained, NewEvent};
 use crate::status::events;
 use crate::testing::TestCluster;
@@ -135,4 +136,78 @@ fn ignored_replicas_are_reported_once() {
         .desired;
     cluster.observed.cluster.spec.shards.replicas = desired;
     assert!(step(&mut cluster).is_empty(), "it equals the decision");
+
+    // As a HorizontalPodAutoscaler beside it does.
+    for replicas in [2, desired, 4, 2, desired, 4] {
+        cluster.observed.cluster.spec.shards.replicas = replicas;
+        cluster.wait(1800);
+        assert!(!reports_ignored_replicas(&mut cluster), "{replicas}");
+    }
+    cluster.wait(3601);
+    cluster.observed.cluster.spec.shards.replicas = 2;
+    assert!(reports_ignored_replicas(&mut cluster), "after an hour of silence");
+}
+
+fn reports_ignored_replicas(cluster: &mut TestCluster) -> bool {
+    let events = step(cluster);
+    events.iter().any(|event| event.reason == "ReplicasIgnored")
+}
+
+#[test]
+fn an_overridden_object_is_reported_by_one_event_and_the_cluster_does_not_match_the_spec() {
+    let mut cluster = cluster("{version: v1}");
+    cluster.settle();
+    assert!(step(&mut cluster).is_empty());
+    let overridden = |image: &str| vec![format!("Deployment demo-worker: image is {image} instead of b")];
+    cluster.overridden = overridden("a");
+    let events = step(&mut cluster);
+    assert_eq!(events.len(), 1, "{events:?}");
+    let expected = "Deployment demo-worker: image is a instead of b: an admission webhook or another client overrides \
+                    what the operator applies; the operator applies it again within 5 minutes";
+    assert_eq!(
+        (
+            events[0].reason.as_str(),
+            events[0].message.as_str(),
+            events[0].warning
+        ),
+        ("Overridden", expected, true)
+    );
+    for type_ in [types::PROGRESSING, types::RECONCILING] {
+        assert_eq!(cluster.condition(type_), pair("False", "Overridden"));
+        assert_eq!(message(&cluster, type_), expected);
+    }
+    for (type_, expected) in [
+        (types::READY, pair("True", "Ready")),
+        (types::DEGRADED, pair("False", "AsExpected")),
+        (types::STALLED, pair("False", "AsExpected")),
+    ] {
+        assert_eq!(cluster.condition(type_), expected, "{type_}");
+    }
+    // A later step does not hide it, and a changed value is no second event.
+    cluster.observed.cluster.spec.version = "v2".to_owned();
+    cluster.overridden = overridden("c");
+    let events = step(&mut cluster);
+    assert!(
+        events.iter().all(|event| event.reason != "Overridden"),
+        "{events:?}"
+    );
+    assert_eq!(cluster.condition(types::PROGRESSING), pair("True", "Overridden"));
+    assert!(message(&cluster, types::PROGRESSING).contains("shards are updated"));
+
+    cluster.settle();
+    cluster.overridden.clear();
+    assert!(step(&mut cluster).is_empty());
+    assert_eq!(
+        message(&cluster, types::PROGRESSING),
+        "the cluster matches the spec"
+    );
+}
+
+#[test]
+fn an_event_is_not_longer_than_the_api_server_accepts() {
+    let mut cluster = cluster("{version: v1}");
+    cluster.settle();
+    cluster.overridden = vec!["ä".repeat(2000)];
+    let events = step(&mut cluster);
+    assert_eq!(events[0].message.len(), 1024);
 }
