@@ -42,6 +42,7 @@ pub mod reasons {
     pub const METRICS_PENDING: &str = "MetricsPending";
     pub const METRICS_QUERY_FAILED: &str = "MetricsQueryFailed";
     pub const METRICS_NO_VALUE: &str = "MetricsNoValue";
+    pub const METRICS_TOO_MANY_SERIES: &str = "MetricsTooManySeries";
     pub const METRICS_STALE: &str = "MetricsStale";
     pub const METRICS_PARTIAL: &str = "MetricsPartial";
     pub const UNSCHEDULABLE: &str = "Unschedulable";

@@ -30,6 +30,8 @@ pub const TOPIC_RETENTION_HOURS_DEFAULT: i32 = 168;
 pub const TOPIC_RETENTION_HOURS_MAX: i32 = 87_600;
 
 pub const PROMETHEUS_INTERVAL_SECONDS_DEFAULT: i32 = 5;
+pub const PROMETHEUS_HEADERS_MAX: usize = 16;
+pub const PROMETHEUS_MATCHERS_MAX: usize = 16;
 
 pub const METRICS_MAX: usize = 10;
 pub const POLICIES_MAX: usize = 10;

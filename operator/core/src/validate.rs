@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use poker_operator_api::common::SecretKeyRef;
 use poker_operator_api::conditions::reasons;
+use poker_operator_api::prometheus::Prometheus;
 use poker_operator_api::{Autoscaling, ClusterNames, Component, PokerClusterSpec, Quantity};
 
 use crate::build::{Context, PASSWORD_KEY, URL_KEY};
@@ -211,33 +212,33 @@ pub fn referenced(spec: &PokerClusterSpec) -> impl Iterator<Item = (&'static str
 
 /// The names of the Secrets that the operator reads for a spec.
 pub fn secret_names(spec: &PokerClusterSpec) -> impl Iterator<Item = &str> {
-    let prometheus = spec.prometheus.as_ref();
-    let token = prometheus.and_then(|prometheus| prometheus.bearer_token_secret_ref.as_ref());
-    let of_servers = referenced(spec).map(|(_, reference)| reference);
-    of_servers.chain(token).map(|reference| &*reference.name)
+    let prometheus = spec.prometheus.iter();
+    let references = referenced(spec).chain(prometheus.flat_map(Prometheus::secret_refs));
+    references.map(|(_, reference)| &*reference.name)
 }
 
 fn secrets(observed: &Observed, servers: &Servers) -> Result<(), Invalid> {
     for (field, reference) in referenced(&observed.cluster.spec) {
-        let keys = observed.secrets.get(&reference.name);
-        if !keys.is_some_and(|keys| keys.contains_key(&reference.key)) {
+        let SecretKeyRef { name, key } = reference;
+        let keys = observed.secrets.get(name);
+        if !keys.is_some_and(|keys| keys.contains_key(key)) {
             return Err(Invalid {
                 reason: reasons::SECRET_MISSING,
-                message: secret_missing(field, reference, keys.is_some()),
+                message: key_missing(field, "Secret", name, key, keys.is_some()),
             });
         }
     }
     database_secret(observed, servers)
 }
 
-/// The message for a missing Secret, or a missing key, that `field` refers to.
-pub fn secret_missing(field: &str, SecretKeyRef { name, key }: &SecretKeyRef, exists: bool) -> String {
+/// The message for a missing object of `kind`, or a missing key in it, that `field` refers to.
+pub fn key_missing(field: &str, kind: &str, name: &str, key: &str, exists: bool) -> String {
     let problem = if exists {
         format!("has no key {key}")
     } else {
         "does not exist".to_owned()
     };
-    format!("{field}: Secret {name} {problem}: create it with the key {key}, or correct the reference")
+    format!("{field}: {kind} {name} {problem}: create it with the key {key}, or correct the reference")
 }
 
 /// The operator writes the Secret of the managed database only once. So it must be complete, and it must exist as long as

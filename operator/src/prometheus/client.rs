@@ -3,18 +3,19 @@
 //! `prometheus-http-query` builds the requests and types the results. Answers are read here and not by the crate, which
 //! reads bodies of any size, drops `warnings`, and reports HTML as a failed request.
 
-use super::limits;
+use super::{
+    connection::Connection,
+    limits,
+    query_error::{QueryError, root_cause},
+};
 use jiff::Timestamp;
 use prometheus_http_query::{
     Error as RequestError,
     response::{Data, Sample as Point},
 };
-use reqwest::{
-    StatusCode,
-    header::{AUTHORIZATION, HeaderValue},
-};
+use reqwest::StatusCode;
 use serde::Deserialize;
-use std::{collections::HashMap, error::Error, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 /// One value with its labels. The value is finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,66 +23,6 @@ pub struct Series {
     pub labels: HashMap<String, String>,
     pub value: f64,
     pub at: Timestamp,
-}
-
-/// Why there is no value. Never the same as zero.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum QueryError {
-    #[error("no answer from Prometheus within {} s", limits::QUERY_TIMEOUT_SECONDS)]
-    Timeout,
-    #[error("Prometheus cannot be reached: {0}: check spec.prometheus.url")]
-    Unreachable(String),
-    #[error("the bearer token is not valid in an HTTP header: check spec.prometheus.bearerTokenSecretRef")]
-    Token,
-    #[error("Prometheus answered with status {0}: check spec.prometheus.bearerTokenSecretRef")]
-    Unauthorized(u16),
-    #[error("Prometheus answered with status {0}: set spec.prometheus.url to the address it redirects to")]
-    Redirect(u16),
-    #[error("Prometheus answered with status {0}")]
-    Status(u16),
-    #[error("Prometheus refused the query: {0}")]
-    Refused(String),
-    #[error("the answer is only part of the data: {0}")]
-    Partial(String),
-    #[error("the answer is not that of a Prometheus: check spec.prometheus.url")]
-    NotPrometheus,
-    #[error("the query gives a {0} where plain numbers are needed")]
-    ResultType(String),
-    #[error("the query gives {0} series: aggregate them to one")]
-    SeveralSeries(usize),
-    #[error("the answer is larger than {} bytes", limits::QUERY_ANSWER_BYTES)]
-    TooLarge,
-}
-
-impl QueryError {
-    /// Label of the error counter.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Timeout => "Timeout",
-            Self::Unreachable(_) => "Unreachable",
-            Self::Token => "Token",
-            Self::Unauthorized(_) => "Unauthorized",
-            Self::Redirect(_) => "Redirect",
-            Self::Status(_) => "Status",
-            Self::Refused(_) => "Refused",
-            Self::Partial(_) => "Partial",
-            Self::NotPrometheus => "NotPrometheus",
-            Self::ResultType(_) => "ResultType",
-            Self::SeveralSeries(_) => "SeveralSeries",
-            Self::TooLarge => "TooLarge",
-        }
-    }
-}
-
-/// The HTTP client for all queries: bounded in time, and it follows no redirect: the target is not in the spec.
-///
-/// # Errors
-/// When TLS cannot be set up.
-pub fn http(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .timeout(timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
 }
 
 /// A bounded span of time, at most [`limits::HISTORY_POINTS`] long.
@@ -92,26 +33,33 @@ pub struct Range {
     pub step_seconds: u32,
 }
 
-/// One Prometheus, as one cluster reaches it.
-pub struct Client<'a> {
-    pub http: &'a reqwest::Client,
+/// One Prometheus, as clusters with the same settings reach it.
+pub struct Client {
+    http: reqwest::Client,
     /// The base address.
-    pub url: &'a str,
-    pub token: Option<&'a str>,
+    url: String,
+    has_proxy: bool,
 }
 
-impl Client<'_> {
+impl Client {
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn new(connection: &Connection, timeout: Duration) -> Result<Self, QueryError> {
+        Ok(Self {
+            http: connection.http(timeout)?,
+            // The crate puts its path behind a slash of its own.
+            url: connection.url.trim_end_matches('/').to_owned(),
+            has_proxy: connection.proxy.is_some(),
+        })
+    }
+
     /// The present values of `query`. Those that are NaN or infinite are left out.
     ///
     /// # Errors
     /// Everything that is not a whole answer.
     pub async fn query(&self, query: &str) -> Result<Vec<Series>, QueryError> {
         let request = self.api()?.query(query).query("partial_response", false);
-        let request = match self.authorization()? {
-            Some(value) => request.header(AUTHORIZATION, value),
-            None => request,
-        };
-        let (status, body) = read(request.get_raw().await).await?;
+        let (status, body) = self.read(request.get_raw().await).await?;
         parse(status, &body)
     }
 
@@ -125,68 +73,41 @@ impl Client<'_> {
         let step = f64::from(range.step_seconds);
         let request = self.api()?.query_range(query, start, end, step);
         let request = request.query("partial_response", false);
-        let request = match self.authorization()? {
-            Some(value) => request.header(AUTHORIZATION, value),
-            None => request,
-        };
-        let (status, body) = read(request.get_raw().await).await?;
+        let (status, body) = self.read(request.get_raw().await).await?;
         parse_range(status, &body)
     }
 
     fn api(&self) -> Result<prometheus_http_query::Client, QueryError> {
-        // The crate puts its path behind a slash of its own.
-        let url = self.url.trim_end_matches('/');
-        prometheus_http_query::Client::from(self.http.clone(), url).map_err(|error| request_error(&error))
+        prometheus_http_query::Client::from(self.http.clone(), &self.url)
+            .map_err(|error| self.request_error(&error))
     }
 
-    fn authorization(&self) -> Result<Option<HeaderValue>, QueryError> {
-        let Some(token) = self.token else {
-            return Ok(None);
-        };
-        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| QueryError::Token)?;
-        value.set_sensitive(true);
-        Ok(Some(value))
-    }
-}
-
-/// Status and body of an answer. The body is bounded: it comes from an address that a user of the cluster chose.
-async fn read(
-    response: Result<reqwest::Response, RequestError>,
-) -> Result<(StatusCode, Vec<u8>), QueryError> {
-    let mut response = response.map_err(|error| request_error(&error))?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| http_error(&error))? {
-        if body.len() + chunk.len() > limits::QUERY_ANSWER_BYTES {
-            return Err(QueryError::TooLarge);
+    /// Status and body of an answer. The body is bounded: it comes from an address that a user of the cluster chose.
+    async fn read(
+        &self,
+        response: Result<reqwest::Response, RequestError>,
+    ) -> Result<(StatusCode, Vec<u8>), QueryError> {
+        let mut response = response.map_err(|error| self.request_error(&error))?;
+        let mut body = Vec::new();
+        let http_error = |error| QueryError::of_request(&error, self.has_proxy);
+        while let Some(chunk) = response.chunk().await.map_err(http_error)? {
+            if body.len() + chunk.len() > limits::QUERY_ANSWER_BYTES {
+                return Err(QueryError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
+        Ok((response.status(), body))
     }
-    Ok((response.status(), body))
-}
 
-fn request_error(error: &RequestError) -> QueryError {
-    match error {
-        RequestError::Client(error) => error
-            .inner()
-            .map_or_else(|| QueryError::Unreachable(error.to_string()), http_error),
-        error => QueryError::Unreachable(root_cause(error)),
+    fn request_error(&self, error: &RequestError) -> QueryError {
+        match error {
+            RequestError::Client(error) => error.inner().map_or_else(
+                || QueryError::Unreachable(error.to_string()),
+                |error| QueryError::of_request(error, self.has_proxy),
+            ),
+            error => QueryError::Unreachable(root_cause(error)),
+        }
     }
-}
-
-fn http_error(error: &reqwest::Error) -> QueryError {
-    if error.is_timeout() {
-        QueryError::Timeout
-    } else {
-        QueryError::Unreachable(root_cause(error))
-    }
-}
-
-/// The innermost error: those around it repeat the address and say only that a request failed.
-fn root_cause(mut error: &dyn Error) -> String {
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[derive(Deserialize)]
@@ -194,10 +115,20 @@ struct Answer {
     status: String,
     data: Option<Data>,
     error: Option<String>,
-    /// Parts of the data are missing. `infos` beside it are remarks on the query, and the data is whole.
+    /// Parts of the data are missing, unless it is [`INFO`]. `infos` beside it are remarks on the query, and the data is
+    /// whole.
     #[serde(default)]
     warnings: Vec<String>,
 }
+
+impl Answer {
+    fn is_partial(&self) -> bool {
+        self.warnings.iter().any(|warning| !warning.starts_with(INFO))
+    }
+}
+
+/// How a remark on the query begins. Prometheus 2 and stores of its age have remarks among the warnings.
+const INFO: &str = "PromQL info:";
 
 /// Tells an answer whose result cannot be used from one that is no answer of a Prometheus.
 #[derive(Deserialize)]
@@ -260,18 +191,23 @@ fn complete(status: StatusCode, body: &[u8]) -> Result<Data, QueryError> {
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             Err(QueryError::Unauthorized(status.as_u16()))
         }
+        _ if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(QueryError::Proxy(
+            "it requires credentials (status 407)".to_owned(),
+        )),
         _ if status.is_redirection() => Err(QueryError::Redirect(status.as_u16())),
         Ok(Answer {
             error: Some(error), ..
         }) if status.is_client_error() => Err(QueryError::Refused(error)),
+        _ if status == StatusCode::NOT_FOUND => Err(QueryError::NotFound),
         _ if !status.is_success() => Err(QueryError::Status(status.as_u16())),
         Ok(answer) if answer.status != "success" => {
             Err(QueryError::Refused(answer.error.unwrap_or(answer.status)))
         }
-        Ok(Answer { warnings, .. }) if !warnings.is_empty() => Err(QueryError::Partial(warnings.join("; "))),
+        Ok(answer) if answer.is_partial() => Err(QueryError::Partial(answer.warnings.join("; "))),
         Ok(Answer { data: Some(data), .. }) => Ok(data),
         _ => Err(match serde_json::from_slice(body) {
             Ok(TypedAnswer { data }) => QueryError::ResultType(data.result_type),
+            Err(_) if body.trim_ascii_start().starts_with(b"<") => QueryError::WebPage,
             Err(_) => QueryError::NotPrometheus,
         }),
     }

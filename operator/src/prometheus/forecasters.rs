@@ -26,11 +26,12 @@ pub type Forecasters = BTreeMap<String, DemandForecaster>;
 pub fn history_queries(
     cluster: &ClusterKey,
     specs: &[(Component, &Autoscaling)],
+    matchers: &str,
 ) -> BTreeMap<String, String> {
     let mut queries = BTreeMap::new();
     for (component, spec) in specs {
         for (metric, predictive) in forecast_metrics(spec) {
-            if let Some(query) = promql::history_query(metric, cluster) {
+            if let Some(query) = promql::history_query(metric, cluster, matchers) {
                 queries.insert(forecast_key(*component, metric, predictive), query);
             }
         }
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn metrics_that_are_forecast_have_a_history_query() {
         let (on, off) = (block("Preview"), block("Off"));
-        let queries = history_queries(&key(), &[(Component::Shard, &on), (Component::Gateway, &off)]);
+        let queries = history_queries(&key(), &[(Component::Shard, &on), (Component::Gateway, &off)], "");
         let expected = [
             (
                 "shard/participants/60",

@@ -5,9 +5,11 @@ use crate::{
     cluster_key::ClusterKey,
     metrics::{self, BuiltinQuery, Metrics},
     prometheus::{
-        client::{self, Client, QueryError, Range, Series},
+        client::{Client, Range, Series},
+        connection::Connection,
         limits,
         promql::{self, BUILTINS, custom_sample},
+        query_error::QueryError,
         sample_store::{PollJob, SampleStore, Source, Subscription},
     },
     triggers::Triggers,
@@ -30,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 /// Polls until `stop`.
 ///
 /// # Errors
-/// When the HTTP client cannot be made.
+/// When a query panics.
 pub async fn run(
     samples: Arc<SampleStore>,
     triggers: Triggers,
@@ -41,33 +43,31 @@ pub async fn run(
         samples: samples.clone(),
         triggers,
         metrics,
-        http: client::http(Duration::from_secs(limits::QUERY_TIMEOUT_SECONDS))?,
     };
     let mut tasks = JoinSet::new();
     let mut due: BTreeMap<PollJob, Instant> = BTreeMap::new();
     let mut running: HashSet<PollJob> = HashSet::new();
-    // Running custom queries, by source.
-    let mut permits: HashMap<Source, Arc<Semaphore>> = HashMap::new();
+    let mut targets: HashMap<Source, Arc<Target>> = HashMap::new();
     // Addresses that have a metric.
     let mut reported: BTreeSet<String> = BTreeSet::new();
     loop {
         let jobs = samples.poll_jobs();
         due.retain(|job, _| jobs.contains_key(job));
-        permits.retain(|source, _| jobs.keys().any(|job| job.source() == source));
-        let sources = permits.keys().chain(running.iter().map(PollJob::source));
+        targets.retain(|source, _| jobs.keys().any(|job| job.source() == source));
+        let sources = targets.keys().chain(running.iter().map(PollJob::source));
         let used = sources.map(Source::address).collect();
         poller.forget(reported.difference(&used));
         reported = used;
         for (job, interval) in jobs {
+            let Some(target) = target(&mut targets, &samples, job.source()) else {
+                continue;
+            };
             let at = due.entry(job.clone()).or_insert_with(Instant::now);
             if *at <= Instant::now() && running.insert(job.clone()) {
                 *at = Instant::now() + interval;
-                let permits = permits
-                    .entry(job.source().clone())
-                    .or_insert_with(|| Arc::new(Semaphore::new(limits::CUSTOM_QUERIES_AT_ONCE)));
-                let (poller, permits) = (poller.clone(), permits.clone());
+                let poller = poller.clone();
                 tasks.spawn(async move {
-                    poller.poll(&job, &permits).await;
+                    poller.poll(&job, &target).await;
                     job
                 });
             }
@@ -85,35 +85,67 @@ pub async fn run(
     }
 }
 
+/// One source: its client, made once, and the running custom queries.
+struct Target {
+    client: Result<Client, QueryError>,
+    custom_queries: Semaphore,
+}
+
+/// The target of a source, which a changed setting makes another source. `None` once no cluster uses it.
+fn target(
+    targets: &mut HashMap<Source, Arc<Target>>,
+    samples: &SampleStore,
+    source: &Source,
+) -> Option<Arc<Target>> {
+    if let Some(target) = targets.get(source) {
+        return Some(target.clone());
+    }
+    let target = Arc::new(Target::new(&samples.connection(source)?));
+    targets.insert(source.clone(), target.clone());
+    Some(target)
+}
+
+impl Target {
+    fn new(connection: &Connection) -> Self {
+        let timeout = Duration::from_secs(limits::QUERY_TIMEOUT_SECONDS);
+        Self {
+            client: Client::new(connection, timeout),
+            custom_queries: Semaphore::new(limits::CUSTOM_QUERIES_AT_ONCE),
+        }
+    }
+
+    fn client(&self) -> Result<&Client, QueryError> {
+        self.client.as_ref().map_err(Clone::clone)
+    }
+}
+
 /// Runs queries, keeps their samples and triggers reconciles. Cheap to clone.
 #[derive(Clone)]
 struct Poller {
     samples: Arc<SampleStore>,
     triggers: Triggers,
     metrics: Arc<Metrics>,
-    http: reqwest::Client,
 }
 
 impl Poller {
-    async fn poll(&self, job: &PollJob, permits: &Semaphore) {
+    async fn poll(&self, job: &PollJob, target: &Target) {
         match job {
-            PollJob::Builtins(source) => self.builtins(source).await,
-            PollJob::Histories(source) => self.histories(source).await,
-            PollJob::Custom(source, cluster) => self.custom(source, cluster, permits).await,
+            PollJob::Builtins(source) => self.builtins(source, target).await,
+            PollJob::Histories(source) => self.histories(source, target).await,
+            PollJob::Custom(source, cluster) => self.custom(source, cluster, target).await,
         }
     }
 
-    async fn builtins(&self, source: &Source) {
+    async fn builtins(&self, source: &Source, target: &Target) {
         let subscriptions = self.samples.subscriptions_to(source);
-        // All of one source have the same address and token.
+        // All of one source have the same matchers.
         let Some(any) = subscriptions.values().next() else {
             return;
         };
         let mut to_reconcile = BTreeSet::new();
         for (builtin, series) in BUILTINS {
-            let answer = self
-                .query(&self.client(any), &promql::builtin_query(series))
-                .await;
+            let query = promql::builtin_query(series, &any.matchers);
+            let answer = self.query(target, &query).await;
             let pods = answer.as_deref().map(promql::pods_by_cluster);
             let mut pods = pods.unwrap_or_default();
             for (cluster, subscription) in &subscriptions {
@@ -141,33 +173,35 @@ impl Poller {
     }
 
     /// One query after the other, so that no cluster takes the place of another.
-    async fn custom(&self, source: &Source, cluster: &ClusterKey, permits: &Semaphore) {
+    async fn custom(&self, source: &Source, cluster: &ClusterKey, target: &Target) {
         let Some(subscription) = self.samples.subscription(cluster, source) else {
             return;
         };
         for (metric, query) in &subscription.queries {
             // Never closed.
-            let _permit = permits.acquire().await;
-            let sample = self.custom_sample(&subscription, query).await;
+            let _permit = target.custom_queries.acquire().await;
+            let sample = self.custom_sample(target, query, subscription.interval).await;
             if self.samples.insert(cluster, &subscription, metric, sample) {
                 self.triggers.reconcile(cluster, "new samples").await;
             }
         }
     }
 
-    async fn custom_sample(&self, subscription: &Subscription, query: &str) -> Sample {
-        let client = self.client(subscription);
-        let value = match self.query(&client, query).await {
+    async fn custom_sample(&self, target: &Target, query: &str, interval: Duration) -> Sample {
+        let value = match self.query(target, query).await {
             Ok(value) => value,
             Err(error) => return Sample::missing(error.to_string()),
         };
-        let timestamps = client.query(&format!("timestamp({query})")).await;
-        custom_sample(&value, timestamps, stale_after(subscription.interval))
+        let timestamps = match target.client() {
+            Ok(client) => client.query(&format!("timestamp({query})")).await,
+            Err(error) => Err(error),
+        };
+        custom_sample(&value, timestamps, stale_after(interval))
     }
 
     /// Reads the past of metrics that are forecast, once each. A query that fails is repeated later; until then the
     /// forecast learns from new samples alone.
-    async fn histories(&self, source: &Source) {
+    async fn histories(&self, source: &Source, target: &Target) {
         let due = self.samples.due_histories(source, Instant::now());
         let fetch = async |(cluster, metric, subscription): (ClusterKey, String, Subscription)| {
             let range = Range {
@@ -178,7 +212,11 @@ impl Poller {
             let Some(query) = subscription.histories.get(&metric) else {
                 return;
             };
-            match self.client(&subscription).query_range(query, range).await {
+            let points = match target.client() {
+                Ok(client) => client.query_range(query, range).await,
+                Err(error) => Err(error),
+            };
+            match points {
                 Ok(points) => {
                     self.samples
                         .insert_history(&cluster, &subscription, &metric, points);
@@ -201,18 +239,13 @@ impl Poller {
         }
     }
 
-    fn client<'a>(&'a self, subscription: &'a Subscription) -> Client<'a> {
-        Client {
-            http: &self.http,
-            url: &subscription.url,
-            token: subscription.token.as_deref(),
-        }
-    }
-
     /// Runs a query, measures it and counts its error.
-    async fn query(&self, client: &Client<'_>, query: &str) -> Result<Vec<Series>, QueryError> {
+    async fn query(&self, target: &Target, query: &str) -> Result<Vec<Series>, QueryError> {
         let begun = Instant::now();
-        let answer = client.query(query).await;
+        let answer = match target.client() {
+            Ok(client) => client.query(query).await,
+            Err(error) => Err(error),
+        };
         self.metrics
             .query_duration_seconds
             .observe(begun.elapsed().as_secs_f64());
@@ -255,8 +288,11 @@ mod tests {
     fn subscription(url: &str, queries: &[(&str, &str)]) -> Subscription {
         let owned = |(metric, query): &(&str, &str)| ((*metric).to_owned(), (*query).to_owned());
         Subscription {
-            url: url.to_owned(),
-            token: None,
+            connection: Connection {
+                url: url.to_owned(),
+                ..Connection::default()
+            },
+            matchers: String::new(),
             interval: Duration::from_millis(1),
             queries: queries.iter().map(owned).collect(),
             histories: BTreeMap::new(),
@@ -317,7 +353,13 @@ mod tests {
         let samples = Arc::new(SampleStore::default());
         for (cluster, query) in [("demo", "slow"), ("other", "quick")] {
             samples.subscribe(&key(cluster), subscription(&url, &[("custom", query)]));
-            samples.expect_pods(&key(cluster), "participants", ready_pods(), Instant::now());
+            samples.expect_pods(
+                &key(cluster),
+                "participants",
+                ready_pods(),
+                BTreeSet::new(),
+                Instant::now(),
+            );
         }
         let (triggers, mut triggered) = crate::triggers::queue();
         let stop = CancellationToken::new();

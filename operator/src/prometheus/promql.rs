@@ -2,12 +2,13 @@
 
 use crate::{
     cluster_key::ClusterKey,
-    prometheus::client::{QueryError, Series},
+    prometheus::{client::Series, query_error::QueryError},
 };
 use jiff::Timestamp;
 use poker_operator_api::{
     Component,
     autoscaling::{BuiltinMetric, Metric},
+    prometheus::Matcher,
 };
 use poker_operator_core::scale::{Sample, pod_sum::PodValue};
 use std::{collections::HashMap, time::Duration};
@@ -18,8 +19,24 @@ pub const BUILTINS: [(BuiltinMetric, &str); 2] = [
     (BuiltinMetric::Connections, "poker_gateway_connections"),
 ];
 
+/// The matchers of `spec.prometheus` as in a query: `k8s_cluster="eu"`.
+pub fn matchers(matchers: &[Matcher]) -> String {
+    let texts = matchers.iter().map(|Matcher { name, value }| {
+        let value = value
+            .replace('\\', r"\\")
+            .replace('"', "\\\"")
+            .replace('\n', r"\n");
+        format!(r#"{name}="{value}""#)
+    });
+    texts.collect::<Vec<_>>().join(",")
+}
+
 /// Newest value and its time for each pod of every cluster, in one answer. A pod that two jobs scrape has one newest value.
-pub fn builtin_query(series: &str) -> String {
+pub fn builtin_query(series: &str, matchers: &str) -> String {
+    let series = &match matchers {
+        "" => series.to_owned(),
+        matchers => format!("{series}{{{matchers}}}"),
+    };
     let by = "by (namespace, cluster, revision, shard, pod)";
     let pod = "namespace, cluster, pod";
     let time = format!("timestamp({series})");
@@ -30,7 +47,7 @@ pub fn builtin_query(series: &str) -> String {
 }
 
 /// The query of the past of a metric.
-pub fn history_query(metric: &Metric, cluster: &ClusterKey) -> Option<String> {
+pub fn history_query(metric: &Metric, cluster: &ClusterKey, matchers: &str) -> Option<String> {
     if let Some(promql) = &metric.promql {
         return Some(render_query(&promql.query, cluster));
     }
@@ -42,8 +59,9 @@ pub fn history_query(metric: &Metric, cluster: &ClusterKey) -> Option<String> {
         BuiltinMetric::Connections => "pod",
     };
     let ClusterKey { namespace, name } = cluster;
+    let comma = if matchers.is_empty() { "" } else { "," };
     Some(format!(
-        r#"sum(max by ({part}) ({series}{{namespace="{namespace}",cluster="{name}"}}))"#
+        r#"sum(max by ({part}) ({series}{{namespace="{namespace}",cluster="{name}"{comma}{matchers}}}))"#
     ))
 }
 
@@ -184,6 +202,44 @@ mod tests {
 
     fn key() -> ClusterKey {
         ClusterKey::new("ns", "demo")
+    }
+
+    #[test]
+    fn matchers_select_in_every_part_of_a_builtin_query() {
+        let matcher = |(name, value): (&str, &str)| Matcher {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let table: [(&[(&str, &str)], &str); 4] = [
+            (&[], ""),
+            (&[("k8s_cluster", "eu")], r#"k8s_cluster="eu""#),
+            (&[("a", "1"), ("b", "2")], r#"a="1",b="2""#),
+            (&[("a", "\"} or x{b=\"\\\n")], r#"a="\"} or x{b=\"\\\n""#),
+        ];
+        let participants: Metric =
+            serde_json::from_value(serde_json::json!({"builtin": "Participants", "target": {}})).unwrap();
+        for (given, expected) in table {
+            let given: Vec<_> = given.iter().copied().map(matcher).collect();
+            let text = matchers(&given);
+            assert_eq!(text, expected);
+            let query = builtin_query("people", &text);
+            let series = match expected {
+                "" => "people".to_owned(),
+                expected => format!("people{{{expected}}}"),
+            };
+            assert_eq!(query.matches("people").count(), 4);
+            assert_eq!(query.matches(&series).count(), 4, "{query}");
+            let history = history_query(&participants, &key(), &text).unwrap();
+            let end = if expected.is_empty() {
+                String::new()
+            } else {
+                format!(",{expected}")
+            };
+            assert!(
+                history.contains(&format!(r#"{{namespace="ns",cluster="demo"{end}}}"#)),
+                "{history}"
+            );
+        }
     }
 
     #[test]

@@ -1,40 +1,33 @@
 //! The newest samples of all clusters. Subscriptions go in, the poller inserts samples, and reconciles read them
 //! without waiting for a Prometheus.
 
-use super::{limits, promql::PodAnswer};
+use super::{connection::Connection, limits, promql::PodAnswer};
 use crate::cluster_key::ClusterKey;
 use jiff::Timestamp;
-use poker_operator_core::{
-    hash::fingerprint,
-    scale::{
-        Sample,
-        pod_sum::{PodSum, ReadyPods},
-        stale_after,
-    },
+use poker_operator_core::scale::{
+    Sample,
+    pod_sum::{PodSum, ReadyPods},
+    stale_after,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
 
-/// One Prometheus as the clusters with one token reach it. It serves as a key, so a fingerprint stands for the token.
+/// One Prometheus as the clusters with the same settings reach it. It serves as a key, so a fingerprint stands for the
+/// settings.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source {
     url: String,
-    token_fingerprint: Option<String>,
+    fingerprint: String,
+    /// Those of the built-in metrics: one query answers for all clusters of the source.
+    matchers: String,
 }
 
 impl Source {
-    pub fn new(url: &str, token: Option<&str>) -> Self {
-        Self {
-            url: url.to_owned(),
-            token_fingerprint: token.map(|token| fingerprint(token.as_bytes())),
-        }
-    }
-
     /// The address without credentials.
     pub fn address(&self) -> String {
         let Ok(mut url) = reqwest::Url::parse(&self.url) else {
@@ -68,9 +61,9 @@ impl PollJob {
 /// The metrics that a cluster is decided by, and the Prometheus that has them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Base address of the Prometheus.
-    pub url: String,
-    pub token: Option<String>,
+    pub connection: Connection,
+    /// What the built-in metrics select, as in a query: `k8s_cluster="eu"`.
+    pub matchers: String,
     pub interval: Duration,
     /// Custom queries by metric, with the names of the cluster filled in.
     pub queries: BTreeMap<String, String>,
@@ -82,16 +75,24 @@ pub struct Subscription {
 
 impl Subscription {
     pub fn source(&self) -> Source {
-        Source::new(&self.url, self.token.as_deref())
+        Source {
+            url: self.connection.url.clone(),
+            fingerprint: self.connection.fingerprint(),
+            matchers: self.matchers.clone(),
+        }
     }
 
-    /// Whether both have the same query for `metric`. The token does not matter: it says who reads, not what.
+    fn has_data_of(&self, other: &Self) -> bool {
+        self.connection.has_data_of(&other.connection) && self.matchers == other.matchers
+    }
+
+    /// Whether both have the same query for `metric`. Credentials do not matter: they say who reads, not what.
     fn same_metric(&self, other: &Self, metric: &str) -> bool {
-        self.url == other.url && self.queries.get(metric) == other.queries.get(metric)
+        self.has_data_of(other) && self.queries.get(metric) == other.queries.get(metric)
     }
 
     fn same_history(&self, other: &Self, metric: &str) -> bool {
-        self.url == other.url && self.histories.get(metric) == other.histories.get(metric)
+        self.has_data_of(other) && self.histories.get(metric) == other.histories.get(metric)
     }
 }
 
@@ -158,9 +159,9 @@ impl Entry {
         self.histories.retain(|metric, _| new.same_history(&old, metric));
     }
 
-    /// Whether an answer to `polled` is one to the present query and token.
+    /// Whether an answer to `polled` is one to the present query, with the present settings.
     fn accepts(&self, polled: &Subscription, metric: &str) -> bool {
-        self.subscription.token == polled.token && self.subscription.same_metric(polled, metric)
+        self.subscription.connection == polled.connection && self.subscription.same_metric(polled, metric)
     }
 
     /// Whether a new sample leads to decisions.
@@ -241,13 +242,21 @@ impl SampleStore {
         entry.map_or_else(Sample::pending, |entry| entry.read(metric, now))
     }
 
-    /// Sets which pods count in a built-in metric.
-    pub fn expect_pods(&self, cluster: &ClusterKey, metric: &'static str, ready: ReadyPods, now: Instant) {
+    /// Sets which pods count in a built-in metric, and all that exist.
+    pub fn expect_pods(
+        &self,
+        cluster: &ClusterKey,
+        metric: &'static str,
+        ready: ReadyPods,
+        existing: BTreeSet<String>,
+        now: Instant,
+    ) {
         let mut clusters = self.lock();
         if let Some(entry) = clusters.get_mut(cluster) {
             let cached = entry.sums.entry(metric).or_default();
             let now = cached.now(now);
             cached.sum.expect(ready, now);
+            cached.sum.set_existing(existing);
         }
     }
 
@@ -267,8 +276,8 @@ impl SampleStore {
         })
     }
 
-    /// Keeps a sample that was polled for the subscription `polled`, unless the cluster has another query or token by
-    /// now: an old token may be the reason why a sample is missing. True when the sample has to trigger a reconcile.
+    /// Keeps a sample that was polled for the subscription `polled`, unless the cluster has another query or other
+    /// settings by now: an old token may be the reason why a sample is missing. True when the sample has to trigger a reconcile.
     pub fn insert(&self, cluster: &ClusterKey, polled: &Subscription, metric: &str, sample: Sample) -> bool {
         self.update(cluster, polled, metric, |entry, now| {
             let cached = CachedSample {
@@ -374,6 +383,14 @@ impl SampleStore {
         let clusters = self.lock();
         let entry = clusters.get(cluster).filter(|entry| entry.source == *source);
         entry.map(|entry| entry.subscription.clone())
+    }
+
+    /// The settings of a source that a cluster still uses.
+    pub fn connection(&self, source: &Source) -> Option<Connection> {
+        let clusters = self.lock();
+        let mut entries = clusters.values();
+        let entry = entries.find(|entry| entry.source == *source)?;
+        Some(entry.subscription.connection.clone())
     }
 
     pub fn subscriptions_to(&self, source: &Source) -> BTreeMap<ClusterKey, Subscription> {

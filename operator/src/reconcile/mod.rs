@@ -10,6 +10,7 @@ mod finalizer;
 pub mod memory;
 mod observe;
 mod observe_failure;
+mod prometheus_connection;
 mod rejected_writes;
 mod report;
 mod secrets;

@@ -1,16 +1,21 @@
 //! Subscribes a cluster to the metrics and the Kafka topic that its spec names, and returns what is known of them so
 //! far. Background tasks query Prometheus and Kafka; a reconcile never waits for them.
 
-use super::{context::Context, memory::ClusterMemory, secrets::read_secret};
+use super::{context::Context, memory::ClusterMemory, prometheus_connection};
 use crate::{
     cluster_key::ClusterKey,
     kafka::topic_manager::Topic,
-    prometheus::{forecasters, promql::render_query, sample_store::Subscription},
+    prometheus::{
+        connection::Connection,
+        forecasters,
+        promql::{matchers, render_query},
+        sample_store::Subscription,
+    },
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use poker_operator_api::{
-    Component, PokerCluster, autoscaling::BuiltinMetric, common::SecretKeyRef, prometheus::Prometheus,
+    Component, PokerCluster, autoscaling::BuiltinMetric, names::LABEL_COMPONENT, prometheus::Prometheus,
 };
 use poker_operator_core::{
     observed::{LiveChildren, MetricSamples, TopicObserved},
@@ -21,9 +26,11 @@ use poker_operator_core::{
         pod_sum::ReadyPods,
     },
     status,
-    validate::secret_missing,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// What the subscriptions of a cluster have delivered.
@@ -77,29 +84,24 @@ async fn subscribe_metrics(ctx: &Context, cluster: &PokerCluster, key: &ClusterK
         ctx.samples.unsubscribe(key);
         return Ok(());
     };
-    let token = match &prometheus.bearer_token_secret_ref {
-        Some(reference) => {
-            let secret = read_secret(ctx, &key.namespace, &reference.name).await;
-            // A Secret that cannot be read says nothing about the token: the queries continue with the known one.
-            let secret = secret.map_err(|error| format!("{TOKEN_FIELD}: {}", error.message()))?;
-            token_in(secret, reference).map(Some)
-        }
-        None => Ok(None),
-    };
-    // Without its token nothing is queried: Prometheus would only count failed logins.
-    let token = token.inspect_err(|_| ctx.samples.unsubscribe(key))?;
+    // What cannot be read says nothing about its values: the queries continue with the known ones.
+    let texts = prometheus_connection::read(ctx, &key.namespace, prometheus).await?;
+    // Without its credentials nothing is queried: Prometheus would only count failed logins.
+    let connection =
+        prometheus_connection::connection(prometheus, texts).inspect_err(|_| ctx.samples.unsubscribe(key))?;
     ctx.samples
-        .subscribe(key, subscription(cluster, prometheus, token, key));
+        .subscribe(key, subscription(cluster, prometheus, connection, key));
     Ok(())
 }
 
 fn subscription(
     cluster: &PokerCluster,
     prometheus: &Prometheus,
-    token: Option<String>,
+    connection: Connection,
     key: &ClusterKey,
 ) -> Subscription {
     let specs = autoscaling_specs(cluster);
+    let matchers = matchers(&prometheus.matchers);
     let queries = specs.iter().flat_map(|(component, spec)| {
         let promql = spec.metrics.iter().filter_map(|metric| metric.promql.as_ref());
         promql.map(|promql| {
@@ -110,26 +112,13 @@ fn subscription(
         })
     });
     Subscription {
-        url: prometheus.url.clone(),
-        token,
+        connection,
         interval: Duration::from_secs(u64::try_from(prometheus.interval_seconds).unwrap_or(5).max(1)),
         queries: queries.collect(),
-        histories: forecasters::history_queries(key, &specs),
+        histories: forecasters::history_queries(key, &specs, &matchers),
+        matchers,
         triggers_reconcile: !specs.is_empty(),
     }
-}
-
-const TOKEN_FIELD: &str = "prometheus.bearerTokenSecretRef";
-
-/// The token, or what to do about its absence.
-fn token_in(secret: Option<Secret>, reference: &SecretKeyRef) -> Result<String, String> {
-    let SecretKeyRef { name, key } = reference;
-    let exists = secret.is_some();
-    let token = secret.and_then(|secret| secret.data?.remove(key));
-    let token = token.ok_or_else(|| secret_missing(TOKEN_FIELD, reference, exists))?;
-    let token = String::from_utf8(token.0)
-        .map_err(|_| format!("{TOKEN_FIELD}: key {key} of Secret {name} is no text: write the bare token"))?;
-    Ok(token.trim().to_owned())
 }
 
 fn samples(
@@ -149,13 +138,16 @@ fn samples(
         None => ctx.samples.read(key, metric, now),
     };
     let names = key.object_names();
-    let builtin = |metric: BuiltinMetric, pods: ReadyPods| {
-        ctx.samples.expect_pods(key, metric.name(), pods, now);
+    let pods = ctx.stores.pods(key);
+    let builtin = |metric: BuiltinMetric, component, ready: ReadyPods| {
+        let existing = pod_names(&pods, component);
+        ctx.samples.expect_pods(key, metric.name(), ready, existing, now);
         (metric.name().to_owned(), read(metric.name()))
     };
+    let (shards, gateways) = (active_shard_pods(live, &names), gateway_pods(live, &names));
     let builtins = BTreeMap::from([
-        builtin(BuiltinMetric::Participants, active_shard_pods(live, &names)),
-        builtin(BuiltinMetric::Connections, gateway_pods(live, &names)),
+        builtin(BuiltinMetric::Participants, Component::Shard, shards),
+        builtin(BuiltinMetric::Connections, Component::Gateway, gateways),
     ]);
     for component in [Component::Gateway, Component::Shard] {
         samples.insert(component, builtins.clone());
@@ -170,39 +162,11 @@ fn samples(
     samples
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_missing_token_is_reported_with_what_to_do() {
-        let secret = |data| serde_json::from_value::<Secret>(json!({ "data": data })).unwrap();
-        let reference = SecretKeyRef {
-            name: "monitoring".to_owned(),
-            key: "token".to_owned(),
-        };
-        let table = [
-            (Some(secret(json!({"token": "czNjcjN0Cg=="}))), Ok("s3cr3t")),
-            (
-                None,
-                Err("Secret monitoring does not exist: create it with the key token"),
-            ),
-            (
-                Some(secret(json!({"password": "eA=="}))),
-                Err("Secret monitoring has no key token"),
-            ),
-            (
-                Some(secret(json!({"token": "/w=="}))),
-                Err("key token of Secret monitoring is no text"),
-            ),
-        ];
-        for (secret, expected) in table {
-            match (token_in(secret, &reference), expected) {
-                (Ok(token), Ok(expected)) => assert_eq!(token, expected),
-                (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
-                (token, _) => panic!("{token:?} instead of {expected:?}"),
-            }
-        }
-    }
+/// The pods of a component, also those that are not ready or that end.
+fn pod_names(pods: &[Pod], component: Component) -> BTreeSet<String> {
+    let is_of = |pod: &&Pod| {
+        let label = pod.labels().get(LABEL_COMPONENT);
+        label.is_some_and(|label| label == component.as_str())
+    };
+    pods.iter().filter(is_of).map(ResourceExt::name_any).collect()
 }

@@ -1,8 +1,8 @@
 //! Autoscaling as the status and the events report it.
 
 use crate::{faults::Faults, world::World};
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use kube::api::{Patch, PatchParams, PostParams};
 use poker_operator_api::PokerCluster;
 use serde_json::json;
 
@@ -13,7 +13,11 @@ async fn a_missing_token_blocks_only_scaling() {
     let token = json!({"name": "monitoring", "key": "token"});
     let spec = json!({
         "version": "1.0.0",
-        "prometheus": {"url": "http://127.0.0.1:1", "bearerTokenSecretRef": token},
+        "prometheus": {
+            "url": "https://127.0.0.1:1",
+            "bearerTokenSecretRef": token,
+            "tls": {"caConfigMapRef": {"name": "company", "key": "ca.crt"}},
+        },
         "gateway": {"autoscaling": {
             "minReplicas": 2, "maxReplicas": 4,
             "metrics": [{"builtin": "Connections", "target": {"averageValue": "500"}}],
@@ -27,6 +31,12 @@ async fn a_missing_token_blocks_only_scaling() {
     let message = world.condition_message("demo", "Degraded").await;
     assert!(message.contains("Secret monitoring does not exist"), "{message}");
     world.create_secret("monitoring", "token", "s3cr3t").await;
+    operator.reconcile_again(&world, "demo").await;
+    let message = world.condition_message("demo", "Degraded").await;
+    assert!(message.contains("ConfigMap company does not exist"), "{message}");
+    let map = json!({"metadata": {"name": "company"}, "data": {"ca.crt": "-----BEGIN CERTIFICATE-----"}});
+    let map: ConfigMap = serde_json::from_value(map).unwrap();
+    world.api().create(&PostParams::default(), &map).await.unwrap();
     operator.reconcile_again(&world, "demo").await;
     world
         .until_condition("demo", "Degraded", "False", "AsExpected")

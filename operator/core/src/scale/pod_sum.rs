@@ -7,16 +7,20 @@
 //! direction between two of its scrapes. A rise is seen up to one scrape interval later.
 //!
 //! Only pods of expected Deployments count. A shard that drains is none: its rooms are counted at their new owners.
+//!
+//! More pods with new samples than exist are also those of another Kubernetes cluster, with a PokerCluster of the same
+//! namespace and name in the same store. Which samples are whose cannot be told, so there is no sum: it would be neither an
+//! upper nor a lower bound.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Sample;
-use super::limits::{POD_SAMPLES_COUNT_MAX, POD_SCRAPES_MISSED, ROOMS_MOVED_WITHIN};
+use super::limits::{POD_SAMPLES_COUNT_MAX, POD_SCRAPES_MISSED, ROOMS_MOVED_WITHIN, STALE_SECONDS};
 use super::memory::TimedValue;
 use super::sample_change::clock_went_back;
+use super::{Cause, Sample};
 
 /// The newest sample of one pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +44,12 @@ pub struct PodSum {
     ready: Option<ReadyPods>,
     /// When `ready` changed, by the clock of the source.
     changed_at: Option<Timestamp>,
+    /// The pods that exist, ready or not.
+    existing: BTreeSet<String>,
+    /// The first answer since `existing` changed. Pods that were scraped later exist.
+    unchanged_since: Option<Timestamp>,
+    /// How many pods have new samples, if more than exist.
+    too_many: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +70,7 @@ impl PodSum {
         {
             self.pods.clear();
             self.changed_at = None;
+            self.unchanged_since = None;
             self.queried = None;
         }
         let is_first = self.queried.replace(queried).is_none();
@@ -82,6 +93,28 @@ impl PodSum {
             };
             self.pods.insert(key, pod);
         }
+        self.compare_with_existing(queried);
+    }
+
+    /// Sets the pods that exist, ready or not, whether or not they count.
+    pub fn set_existing(&mut self, pods: BTreeSet<String>) {
+        if self.existing != pods {
+            self.existing = pods;
+            self.unchanged_since = None;
+        }
+    }
+
+    fn compare_with_existing(&mut self, queried: Timestamp) {
+        let ready: u64 = self.ready.iter().flat_map(BTreeMap::values).sum();
+        let existing = self.existing.len().max(usize::try_from(ready).unwrap_or(0));
+        let since = *self.unchanged_since.get_or_insert(queried) + ROOMS_MOVED_WITHIN;
+        let scraped = self.pods.values().filter(|pod| pod.newest.at > since).count();
+        let all_scraped = since + Duration::from_secs(STALE_SECONDS);
+        if scraped > existing && existing > 0 {
+            self.too_many = Some(scraped);
+        } else if queried >= all_scraped {
+            self.too_many = None;
+        }
     }
 
     /// Sets which Deployments count, with their numbers of ready pods, at `now` by the clock of the source.
@@ -102,6 +135,16 @@ impl PodSum {
         let expected: u64 = ready.values().sum();
         if expected == 0 {
             return Sample::no_value("no pod is ready");
+        }
+        if let Some(scraped) = self.too_many {
+            return Sample::Missing {
+                cause: Cause::TooManySeries,
+                why: format!(
+                    "Prometheus scrapes {scraped} pods with the namespace and name of this cluster, but only {} exist: if \
+                     it holds several Kubernetes clusters, select this one with spec.prometheus.matchers",
+                    self.existing.len()
+                ),
+            };
         }
         let known = self.freshest(ready);
         let Some(newest) = known.iter().map(|pod| pod.newest.at).max() else {

@@ -36,6 +36,8 @@ pub enum Cause {
     NoValue,
     /// The source did not answer as it should.
     QueryFailed,
+    /// The answer has series of more pods than exist.
+    TooManySeries,
 }
 
 /// The age at which a value is too old to act on, for metrics that are polled every `interval`.

@@ -1,4 +1,9 @@
+//! Answers, and failures of a connection, each with the cause that is reported.
+
+mod tls;
+
 use super::*;
+use crate::prometheus::connection::Credentials;
 use axum::{
     Router,
     body::Body,
@@ -29,25 +34,31 @@ async fn serve(answer: impl Fn(Request) -> Response<Body> + Clone + Send + Sync 
     url
 }
 
-fn http_client(timeout: Duration) -> reqwest::Client {
+/// A connection without credentials.
+fn connection(url: &str) -> Connection {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    http(timeout).unwrap()
+    Connection {
+        url: url.to_owned(),
+        ..Connection::default()
+    }
 }
 
-async fn query(url: &str, token: Option<&str>) -> Result<Vec<Series>, QueryError> {
-    let http = &http_client(STUCK);
-    Client { http, url, token }.query("up").await
+async fn query_by(connection: Connection) -> Result<Vec<Series>, QueryError> {
+    Client::new(&connection, STUCK)?.query("up").await
+}
+
+async fn query(url: &str) -> Result<Vec<Series>, QueryError> {
+    query_by(connection(url)).await
 }
 
 async fn query_range(url: &str) -> Result<Vec<(Timestamp, f64)>, QueryError> {
-    let http = &http_client(STUCK);
     let range = Range {
         end: Timestamp::from_second(1_763_800_060).unwrap(),
         points: 4,
         step_seconds: 30,
     };
-    let token = None;
-    Client { http, url, token }.query_range("up", range).await
+    let client = Client::new(&connection(url), STUCK)?;
+    client.query_range("up", range).await
 }
 
 fn success(kind: &str, result: &str) -> String {
@@ -61,33 +72,35 @@ async fn complete_answers_give_finite_values() {
                      {"metric":{"cluster":"inf"},"value":[1700000000.5,"+Inf"]}]"#;
     let body = success("vector", vector);
     let url = serve(move |_| response(200, body.clone())).await;
-    let series = query(&url, None).await.unwrap();
+    let series = query(&url).await.unwrap();
     assert_eq!(series.len(), 1);
     assert_eq!(series[0].labels["cluster"], "demo");
     assert_eq!(series[0].value, 12.5);
     assert_eq!(series[0].at.as_millisecond(), 1_700_000_000_500);
 
     let url = serve(|_| response(200, success("vector", "[]"))).await;
-    assert_eq!(query(&url, None).await, Ok(Vec::new()));
+    assert_eq!(query(&url).await, Ok(Vec::new()));
     let url = serve(|_| response(200, success("scalar", r#"[1700000000,"3"]"#))).await;
-    assert_eq!(query(&url, None).await.unwrap()[0].value, 3.0);
+    assert_eq!(query(&url).await.unwrap()[0].value, 3.0);
 }
 
 #[tokio::test]
 async fn informational_annotations_are_accepted_and_warnings_refused() {
-    let annotated = |name| {
+    let annotated = |name, text| {
         format!(
             r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{}},"value":[1,"2"]}}]}},
-                 "{name}":["metric might not be a counter"]}}"#
+                 "{name}":["{text}"]}}"#
         )
     };
-    let infos = annotated("infos");
-    let url = serve(move |_| response(200, infos.clone())).await;
-    assert_eq!(query(&url, None).await.unwrap()[0].value, 2.0);
-    let warnings = annotated("warnings");
+    let info = "PromQL info: metric might not be a counter";
+    for infos in [annotated("infos", info), annotated("warnings", info)] {
+        let url = serve(move |_| response(200, infos.clone())).await;
+        assert_eq!(query(&url).await.unwrap()[0].value, 2.0);
+    }
+    let warnings = annotated("warnings", "metric might not be a counter");
     let url = serve(move |_| response(200, warnings.clone())).await;
     let partial = QueryError::Partial("metric might not be a counter".to_owned());
-    assert_eq!(query(&url, None).await, Err(partial.clone()));
+    assert_eq!(query(&url).await, Err(partial.clone()));
     assert_eq!(query_range(&url).await, Err(partial));
 }
 
@@ -141,7 +154,7 @@ async fn the_path_of_the_address_is_kept() {
     })
     .await;
     for path in ["/prometheus", "/prometheus/"] {
-        assert_eq!(query(&format!("{url}{path}"), None).await, Ok(Vec::new()));
+        assert_eq!(query(&format!("{url}{path}")).await, Ok(Vec::new()));
     }
 }
 
@@ -150,7 +163,7 @@ async fn each_failure_has_its_reason() {
     let refused = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
     let kind = |kind: &str| QueryError::ResultType(kind.to_owned());
     let table = [
-        (200, "<html>".to_owned(), QueryError::NotPrometheus),
+        (200, "\n<!DOCTYPE html>".to_owned(), QueryError::WebPage),
         (200, String::new(), QueryError::NotPrometheus),
         (200, "{}".to_owned(), QueryError::NotPrometheus),
         (
@@ -164,23 +177,23 @@ async fn each_failure_has_its_reason() {
         (400, refused.to_owned(), QueryError::Refused("parse error".into())),
         (401, "Unauthorized".to_owned(), QueryError::Unauthorized(401)),
         (403, refused.to_owned(), QueryError::Unauthorized(403)),
-        (404, "page not found".to_owned(), QueryError::Status(404)),
+        (404, "page not found".to_owned(), QueryError::NotFound),
         (500, "oops".to_owned(), QueryError::Status(500)),
         (503, refused.to_owned(), QueryError::Status(503)),
     ];
     for (status, body, expected) in table {
         let case = format!("{status} {body}");
         let url = serve(move |_| response(status, body.clone())).await;
-        assert_eq!(query(&url, None).await, Err(expected), "{case}");
+        assert_eq!(query(&url).await, Err(expected), "{case}");
     }
 }
 
 #[tokio::test]
 async fn a_body_is_read_up_to_its_bound() {
     let url = serve(|_| response(200, " ".repeat(limits::QUERY_ANSWER_BYTES + 1))).await;
-    assert_eq!(query(&url, None).await, Err(QueryError::TooLarge));
+    assert_eq!(query(&url).await, Err(QueryError::TooLarge));
     let url = serve(|_| response(200, " ".repeat(limits::QUERY_ANSWER_BYTES))).await;
-    assert_eq!(query(&url, None).await, Err(QueryError::NotPrometheus));
+    assert_eq!(query(&url).await, Err(QueryError::NotPrometheus));
 }
 
 #[tokio::test]
@@ -197,23 +210,76 @@ async fn redirects_are_not_followed() {
         redirect.body(Body::empty()).unwrap()
     })
     .await;
-    assert_eq!(query(&url, None).await, Err(QueryError::Redirect(302)));
+    assert_eq!(query(&url).await, Err(QueryError::Redirect(302)));
     assert_eq!(requests.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn the_token_is_sent_and_a_bad_one_is_reported() {
+async fn credentials_and_headers_are_sent() {
     let url = serve(|request| {
-        let sent = request.headers().get(AUTHORIZATION);
-        match sent.is_some_and(|value| value == "Bearer s3cr3t") {
+        let sent = |name: &str| request.headers().get(name).cloned();
+        let is_known = sent("authorization")
+            .is_some_and(|value| value == "Bearer s3cr3t" || value == "Basic YWRhOnAmOnc=");
+        match is_known && sent("x-scope-orgid").is_some_and(|tenant| tenant == "poker") {
             true => response(200, success("vector", "[]")),
-            false => response(401, ""),
+            false => response(401, "no org id"),
         }
     })
     .await;
-    assert_eq!(query(&url, Some("s3cr3t")).await, Ok(Vec::new()));
-    assert_eq!(query(&url, None).await, Err(QueryError::Unauthorized(401)));
-    assert_eq!(query(&url, Some("two\nlines")).await, Err(QueryError::Token));
+    let with = |credentials| Connection {
+        credentials,
+        headers: vec![("X-Scope-OrgID".to_owned(), "poker".to_owned())],
+        ..connection(&url)
+    };
+    let bearer = |token: &str| Some(Credentials::Bearer(token.to_owned()));
+    let basic = Credentials::Basic {
+        username: "ada".to_owned(),
+        password: "p&:w".to_owned(),
+    };
+    assert_eq!(query_by(with(bearer("s3cr3t"))).await, Ok(Vec::new()));
+    assert_eq!(query_by(with(Some(basic))).await, Ok(Vec::new()));
+    for other in [with(None), with(bearer("other")), connection(&url)] {
+        assert_eq!(query_by(other).await, Err(QueryError::Unauthorized(401)));
+    }
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_reported_with_its_field() {
+    let url = "https://localhost";
+    let table = [
+        (
+            Connection {
+                credentials: Some(Credentials::Bearer("two\nlines".to_owned())),
+                ..connection(url)
+            },
+            "spec.prometheus.bearerTokenSecretRef: the token is not valid in a header",
+        ),
+        (
+            Connection {
+                ca: Some("text".to_owned()),
+                ..connection(url)
+            },
+            "spec.prometheus.tls: caSecretRef or caConfigMapRef has no certificate in PEM",
+        ),
+        (
+            Connection {
+                client_certificate: Some("text".to_owned()),
+                ..connection(url)
+            },
+            "spec.prometheus.tls: certSecretRef and keySecretRef have no certificate and key in PEM",
+        ),
+        (
+            Connection {
+                proxy: Some("http://".to_owned()),
+                ..connection(url)
+            },
+            "spec.prometheus.proxyUrl",
+        ),
+    ];
+    for (connection, expected) in table {
+        let why = Client::new(&connection, STUCK).err().unwrap().to_string();
+        assert!(why.starts_with(expected), "{why}");
+    }
 }
 
 #[tokio::test]
@@ -222,24 +288,74 @@ async fn a_server_that_does_not_answer_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let client = Client {
-        http: &http_client(Duration::from_millis(50)),
-        url: &url,
-        token: None,
-    };
+    let client = Client::new(&connection(&url), Duration::from_millis(50)).unwrap();
     assert_eq!(client.query("up").await, Err(QueryError::Timeout));
+}
+
+/// An address at which nothing listens.
+async fn closed_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn queries_go_through_the_proxy_and_its_failures_are_reported() {
+    let proxy = serve(|request| match request.uri().host() {
+        Some("prometheus.test") => response(200, success("vector", "[]")),
+        Some("login.test") => response(407, ""),
+        _ => response(403, "this proxy connects to nothing"),
+    })
+    .await;
+    let through = |proxy: &str, url: &str| {
+        query_by(Connection {
+            proxy: Some(proxy.to_owned()),
+            ..connection(url)
+        })
+    };
+    assert_eq!(
+        through(&proxy, "http://prometheus.test:9090").await,
+        Ok(Vec::new())
+    );
+    let closed = format!("http://{}", closed_port().await);
+    let table = [
+        (&proxy, "http://login.test", "requires credentials"),
+        (&proxy, "https://other.test", "tunnel error: unsuccessful"),
+        (&closed, "http://prometheus.test", "Connection refused"),
+        (&closed, "https://prometheus.test", "Connection refused"),
+    ];
+    for (proxy, url, expected) in table {
+        let error = through(proxy, url).await.unwrap_err();
+        assert_eq!(error.label(), "Proxy", "{url}: {error}");
+        let why = error.to_string();
+        assert!(
+            why.contains(expected) && why.contains("check spec.prometheus.proxyUrl"),
+            "{why}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_reported() {
+    // The C library knows without a question to a server that no name has a part that is this long.
+    let error = query(&format!("http://{}.test:9090", "a".repeat(64)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.label(), "UnknownHost", "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("the host of spec.prometheus.url is unknown")
+    );
 }
 
 #[tokio::test]
 async fn an_unreachable_server_is_reported_with_its_cause() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let error = query(&format!("http://user:password@{address}"), None).await;
+    let address = closed_port().await;
+    let error = query(&format!("http://user:password@{address}")).await;
     let message = error.unwrap_err().to_string();
     assert!(message.contains("Connection refused"), "{message}");
     assert!(!message.contains("password"), "{message}");
-    let error = query("prometheus:9090", None).await;
+    let error = query("prometheus:9090").await;
     assert!(matches!(error, Err(QueryError::Unreachable(_))), "{error:?}");
 }
 

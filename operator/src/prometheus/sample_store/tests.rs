@@ -1,4 +1,5 @@
 use super::*;
+use crate::prometheus::connection::Credentials;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -14,12 +15,20 @@ fn fresh(value: f64) -> Sample {
     Sample::fresh(value, at())
 }
 
+fn connection(url: &str, token: Option<&str>) -> Connection {
+    Connection {
+        url: url.to_owned(),
+        credentials: token.map(|token| Credentials::Bearer(token.to_owned())),
+        ..Connection::default()
+    }
+}
+
 fn subscription(queries: &[(&str, &str)]) -> Subscription {
     let owned = |(metric, query): &(&str, &str)| ((*metric).to_owned(), (*query).to_owned());
     let queries: BTreeMap<_, _> = queries.iter().map(owned).collect();
     Subscription {
-        url: "http://prometheus".to_owned(),
-        token: Some("one".to_owned()),
+        connection: connection("http://prometheus", Some("one")),
+        matchers: String::new(),
         interval: INTERVAL,
         histories: queries.clone(),
         queries,
@@ -102,7 +111,8 @@ fn a_changed_subscription_drops_only_what_changed() {
         store.subscribe(&key(), subscription);
         held(&store)
     };
-    let rotated = change(|subscription| subscription.token = Some("two".to_owned()));
+    let rotated =
+        change(|subscription| subscription.connection = connection("http://prometheus", Some("two")));
     assert_eq!(rotated, (all.clone(), queries.clone()), "another token");
     let interval = change(|subscription| subscription.interval = INTERVAL * 2);
     assert_eq!(interval, (all.clone(), queries.clone()), "another interval");
@@ -111,7 +121,7 @@ fn a_changed_subscription_drops_only_what_changed() {
         subscription.queries.extend([query.clone()]);
         subscription.histories.extend([query]);
     });
-    assert_eq!(added, (all, queries), "one more query");
+    assert_eq!(added, (all.clone(), queries.clone()), "one more query");
     let changed = change(|subscription| {
         subscription
             .queries
@@ -129,15 +139,24 @@ fn a_changed_subscription_drops_only_what_changed() {
     });
     let kept = vec!["participants", "shard/delay"];
     assert_eq!(removed, (kept, vec!["shard/delay"]), "one query less");
-    let moved = change(|subscription| subscription.url = "http://other".to_owned());
+    let ca = change(|subscription| subscription.connection.ca = Some("ca".to_owned()));
+    assert_eq!(ca, (all, queries), "another authority");
+    let moved = change(|subscription| subscription.connection.url = "http://other".to_owned());
     assert_eq!(moved, (vec![], vec![]), "another Prometheus");
+    let header = change(|subscription| {
+        let tenant = ("X-Scope-OrgID".to_owned(), "other".to_owned());
+        subscription.connection.headers = vec![tenant];
+    });
+    assert_eq!(header, (vec![], vec![]), "another tenant");
+    let matchers = change(|subscription| subscription.matchers = r#"a="b""#.to_owned());
+    assert_eq!(matchers, (vec![], vec![]), "another Kubernetes cluster");
 }
 
 #[test]
 fn answers_to_a_former_query_or_token_are_dropped() {
     let former = subscription(&QUERIES[..1]);
     let rotated = Subscription {
-        token: Some("two".to_owned()),
+        connection: connection("http://prometheus", Some("two")),
         ..former.clone()
     };
     let changed = subscription(&[("shard/queue", "sum(other)")]);
@@ -158,16 +177,28 @@ fn answers_to_a_former_query_or_token_are_dropped() {
 }
 
 #[test]
-fn a_source_holds_no_token_and_its_address_no_password() {
-    let source = |token| Source::new("http://user:password@prometheus:9090/base/", token);
-    assert_eq!(source(None).address(), "http://prometheus:9090/base");
-    assert!(source(Some("one")) == source(Some("one")));
-    assert!(source(Some("one")) != source(Some("two")));
-    assert!(source(Some("one")) != source(None));
-    let source = source(Some("s3cr3t"));
-    assert!(
-        source
-            .token_fingerprint
-            .is_some_and(|print| !print.contains("s3cr3t"))
-    );
+fn a_source_holds_no_credentials_and_its_address_no_password() {
+    let source = |change: fn(&mut Subscription)| {
+        let mut subscription = subscription(&[]);
+        subscription.connection = connection("http://user:password@prometheus:9090/base/", Some("s3cr3t"));
+        change(&mut subscription);
+        subscription.source()
+    };
+    let same = source(|_| {});
+    assert_eq!(same.address(), "http://prometheus:9090/base");
+    assert!(!same.fingerprint.contains("s3cr3t"));
+    assert!(same == source(|subscription| subscription.interval = INTERVAL * 2));
+    let others: [fn(&mut Subscription); 8] = [
+        |s| s.connection.credentials = None,
+        |s| s.connection.credentials = Some(Credentials::Bearer("other".to_owned())),
+        |s| s.connection.url.push('x'),
+        |s| s.connection.headers = vec![("a".to_owned(), "b".to_owned())],
+        |s| s.connection.ca = Some("ca".to_owned()),
+        |s| s.connection.client_certificate = Some("cert".to_owned()),
+        |s| s.connection.proxy = Some("http://proxy".to_owned()),
+        |s| s.matchers = r#"a="b""#.to_owned(),
+    ];
+    for other in others {
+        assert!(same != source(other), "a setting has no part in the source");
+    }
 }

@@ -137,6 +137,74 @@ fn only_as_many_pods_as_are_ready_count() {
     assert_eq!(sum.sample(STALE_AFTER), Sample::no_value("no pod is ready"));
 }
 
+fn names(ids: std::ops::Range<u32>) -> BTreeSet<String> {
+    ids.map(|id| format!("shard-{id}-pod")).collect()
+}
+
+/// The same shard in another Kubernetes cluster.
+fn other(id: u32, value: f64, at: i64) -> PodValue {
+    PodValue {
+        pod: format!("other-{id}-pod"),
+        ..shard(id, value, at)
+    }
+}
+
+#[test]
+fn the_series_of_two_kubernetes_clusters_have_no_sum() {
+    let mut sum = PodSum::default();
+    sum.expect(shards(0..3), None);
+    sum.set_existing(names(0..3));
+    let both = |at| {
+        (0..3)
+            .flat_map(move |id| [shard(id, 60.0, at), other(id, 70.0, at + 1)])
+            .collect()
+    };
+    sum.insert(both(10), second(12));
+    // The others may be pods that have just ended.
+    assert!(matches!(sum.sample(STALE_AFTER), Sample::Fresh { .. }));
+    sum.insert(both(25), second(27));
+    let Sample::Missing { cause, why } = sum.sample(STALE_AFTER) else {
+        panic!("a sum of two clusters");
+    };
+    assert_eq!(cause, Cause::TooManySeries);
+    assert!(
+        why.contains("scrapes 6 pods") && why.contains("only 3 exist"),
+        "{why}"
+    );
+    assert!(why.contains("spec.prometheus.matchers"), "{why}");
+    // A change of the pods does not hide it until all have been scraped again.
+    sum.set_existing(names(0..4));
+    sum.insert(both(40), second(42));
+    assert!(matches!(sum.sample(STALE_AFTER), Sample::Missing { .. }));
+    for at in [60, 90, 120] {
+        sum.insert((0..3).map(|id| shard(id, 60.0, at)).collect(), second(at + 1));
+    }
+    assert_eq!(sum.sample(STALE_AFTER), fresh(180.0, 120, 3));
+}
+
+#[test]
+fn pods_that_ended_or_are_not_ready_are_not_too_many() {
+    let mut sum = PodSum::default();
+    sum.expect(shards(0..2), None);
+    sum.set_existing(names(0..2));
+    let ended = PodValue {
+        pod: "ended".to_owned(),
+        ..shard(0, 60.0, 9)
+    };
+    for at in [10, 25, 40, 55] {
+        let values = vec![shard(0, 60.0, at), shard(1, 60.0, at), ended.clone()];
+        sum.insert(values, second(at + 1));
+        assert_eq!(sum.sample(STALE_AFTER), fresh(120.0, at, 2));
+    }
+    // It is not ready, or it drains.
+    sum.set_existing(names(0..3));
+    for at in [70, 85, 100] {
+        let values = (0..3).map(|id| shard(id, 60.0, at)).collect();
+        sum.insert(values, second(at + 1));
+        assert_eq!(sum.sample(STALE_AFTER), fresh(120.0, at, 2));
+    }
+}
+
 /// A pod of a simulated cluster.
 #[derive(Clone)]
 struct SimPod {
@@ -255,6 +323,11 @@ impl Sim {
             .collect()
     }
 
+    fn existing(&self) -> BTreeSet<String> {
+        let pods = self.pods.iter().filter(|pod| pod.ended_at.is_none());
+        pods.map(|pod| pod.number.to_string()).collect()
+    }
+
     fn end(&mut self, is_it: impl Fn(&SimPod) -> bool) {
         for pod in self
             .pods
@@ -328,7 +401,10 @@ proptest! {
         let (mut ready, mut noticed_at) = (sim.ready(), 0);
         for kind in std::iter::once(None).chain(kinds.into_iter().map(Some)) {
             if let Some(kind) = kind {
+                let before = sim.existing();
                 sim.change(kind, people);
+                // A pod exists before it is scraped; its end may be noticed later.
+                sum.set_existing(sim.existing().union(&before).cloned().collect());
                 (ready, noticed_at) = (sim.ready(), sim.now + notices);
             }
             let until = sim.now + settled;
@@ -338,6 +414,7 @@ proptest! {
                 let (now, is_noticed) = (Timestamp::from_millisecond(sim.now).unwrap(), sim.now - noticed_at < 100);
                 if is_noticed {
                     sum.expect(ready.clone(), Some(now));
+                    sum.set_existing(sim.existing());
                 }
                 if sim.now % (poll * 1_000) == 0 {
                     sum.insert(sim.answer(lingers * 1_000), now);

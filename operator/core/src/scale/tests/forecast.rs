@@ -1,6 +1,7 @@
 //! Decisions with forecasts.
 
 use super::*;
+use crate::scale::Cause;
 use crate::scale::demand_forecast::Distribution;
 
 fn predictive(mode: &str) -> Value {
@@ -132,4 +133,28 @@ fn after_a_sudden_fall_no_forecast_proposes_less_than_headroom() {
     );
     assert_eq!(decide(&mut scene, 300 + 90 - 30, 3000.0).1, Some(5));
     assert_eq!(decide(&mut scene, 30, 3000.0).1, Some(1));
+}
+
+/// Its value is not known, and the past, hence the forecast, may be that of two clusters.
+#[test]
+fn a_metric_with_the_series_of_two_kubernetes_clusters_scales_nothing() {
+    for block in [predictive("On"), participants(1, 50)] {
+        let mut scene = warm(4, "On");
+        scene.block = serde_json::from_value(block).unwrap();
+        expect(&mut scene, 8_000.0, 15);
+        let too_many = Sample::Missing {
+            cause: Cause::TooManySeries,
+            why: "Prometheus scrapes 8 pods".to_owned(),
+        };
+        for _ in 0..40 {
+            let decision = scene.step(
+                15,
+                &BTreeMap::from([("participants".to_owned(), too_many.clone())]),
+            );
+            assert_eq!(
+                (decision.replicas, decision.reason),
+                (4, Reason::MetricsUnavailable)
+            );
+        }
+    }
 }

@@ -75,5 +75,6 @@ fn reason(cause: Cause) -> &'static str {
         Cause::Pending => reasons::METRICS_PENDING,
         Cause::NoValue => reasons::METRICS_NO_VALUE,
         Cause::QueryFailed => reasons::METRICS_QUERY_FAILED,
+        Cause::TooManySeries => reasons::METRICS_TOO_MANY_SERIES,
     }
 }

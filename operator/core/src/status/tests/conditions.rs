@@ -9,7 +9,7 @@ use poker_operator_api::{Component, PokerClusterStatus};
 use super::{cluster, message, pair, step};
 use crate::observed::TopicObserved;
 use crate::plan_result::Outcome;
-use crate::scale::{PENDING, Sample};
+use crate::scale::{Cause, PENDING, Sample};
 use crate::status::pod_failures::{Kind, PodFailure};
 use crate::status::{derive, events, observe_failed, same};
 use crate::testing::{TestCluster, observed};
@@ -402,6 +402,15 @@ fn metrics_that_stay_unavailable_are_reported_once_with_the_present_cause() {
     assert_eq!(
         cluster.condition(types::METRICS_AVAILABLE),
         pair("False", "MetricsNoValue")
+    );
+    let too_many = Sample::Missing {
+        cause: Cause::TooManySeries,
+        why: "Prometheus scrapes 6 pods".to_owned(),
+    };
+    let (_, message) = sampled(&mut cluster, too_many);
+    assert_eq!(
+        cluster.condition(types::METRICS_AVAILABLE),
+        pair("False", "MetricsTooManySeries")
     );
     // After a restart the first reconcile has no sample yet.
     cluster.observed.memory.clear();
