@@ -140,7 +140,7 @@ fn ignored_replicas_are_reported_once() {
     // As a HorizontalPodAutoscaler beside it does.
     for replicas in [2, desired, 4, 2, desired, 4] {
         cluster.observed.cluster.spec.shards.replicas = replicas;
-        cluster.wait(1800);
+        cluster.wait(600);
         assert!(!reports_ignored_replicas(&mut cluster), "{replicas}");
     }
     cluster.wait(3601);
