@@ -11,7 +11,7 @@ use kube::{
     Api,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
-    runtime::{WatchStreamExt, watcher, watcher::watcher},
+    runtime::{WatchStreamExt, watcher},
 };
 use poker_operator_api::PokerCluster;
 use serde_json::{Value, json};
