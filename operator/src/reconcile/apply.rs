@@ -187,12 +187,25 @@ impl Apply<'_> {
             // different tables would have the same version.
             patch["metadata"]["resourceVersion"] = json!(version);
         }
+        let before = self.with_managed_fields(&write, live).await;
         let applied = self.patch(&write, &content, "apply", patch).await?;
         if let (Some(applied), true) = (&applied, kind != SECRET) {
             self.corrected
-                .record(&write, &planned, live, applied, Timestamp::now())?;
+                .record(&write, &planned, before.as_ref(), applied, Timestamp::now())?;
         }
         Ok(applied.or(live.cloned()).unwrap_or(object))
+    }
+
+    /// The live object. One that was corrected before is read with its managed fields, which the cache leaves out: they
+    /// show which client changes it again.
+    async fn with_managed_fields<K: Child>(&self, write: &Write, live: Option<&K>) -> Option<K> {
+        let live = live?;
+        if !self.corrected.was_corrected(write) {
+            return Some(live.clone());
+        }
+        let found = self.ctx.api::<K>(&self.key.namespace).get_opt(&write.name).await;
+        // Without them, only the name of the client is missing.
+        found.ok().flatten().or_else(|| Some(live.clone()))
     }
 
     /// Server-side apply. `None` if the API server rejected it.

@@ -37,6 +37,11 @@ impl CorrectedWrites {
             .is_waiting(&fingerprint(content.as_bytes()), now)
     }
 
+    /// Whether the object was corrected a short while ago.
+    pub fn was_corrected(&self, write: &Write) -> bool {
+        self.corrections.get(write).is_some_and(Corrections::has_any)
+    }
+
     /// Compares an accepted write with the object before it and with the answer of the API server.
     pub fn record<K: Child>(
         &mut self,

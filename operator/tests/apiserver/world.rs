@@ -77,8 +77,19 @@ impl World {
         Self { client, namespace }
     }
 
-    /// Deletes the namespace in the background.
+    /// Deletes the namespace in the background, and the workloads first: otherwise their controllers create pods again, which
+    /// the API server rejects in a namespace that ends, and the many retries delay the workloads of other tests.
     pub async fn remove(&self) {
+        let (background, all) = (DeleteParams::background(), ListParams::default());
+        let sets = self.api::<StatefulSet>();
+        drop(sets.delete_collection(&background, &all).await.expect("deleted"));
+        let deployments = self.api::<Deployment>();
+        drop(
+            deployments
+                .delete_collection(&background, &all)
+                .await
+                .expect("deleted"),
+        );
         let api: Api<Namespace> = Api::all(self.client.clone());
         api.delete(&self.namespace, &DeleteParams::background())
             .await

@@ -69,6 +69,10 @@ impl Corrections {
         }
     }
 
+    pub fn has_any(&self) -> bool {
+        self.count > 0
+    }
+
     /// Whether the same content waits for its next attempt. Other content is written at once.
     pub fn is_waiting(&self, content: &str, now: Timestamp) -> bool {
         // A clock that went back must not make it wait for longer.
