@@ -48,10 +48,15 @@ impl Revision {
     /// A stored revision. `None` if the object is not a revision that this operator can decode.
     pub fn decode(object: &ControllerRevision, names: &ClusterNames) -> Option<Self> {
         let name = object.metadata.name.as_deref()?;
+        let data = match &object.data.as_ref()?.0 {
+            // As the cache keeps it.
+            Value::String(text) => serde_json::from_str(text),
+            data => RevisionData::deserialize(data),
+        };
         Some(Self {
             id: names.parse_revision(name)?.to_owned(),
             number: object.revision,
-            data: serde_json::from_value(object.data.clone()?.0).ok()?,
+            data: data.ok()?,
         })
     }
 

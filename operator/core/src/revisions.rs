@@ -41,11 +41,11 @@ impl Revisions {
         let mut all = stored(observed, context.names);
         let stored = all.len();
         adopt(observed, context, &wanted, &mut all);
-        let id = revision_id(&wanted);
-        let has_all = |r: &&Revision| r.id == id || wanted.iter().all(|(c, hash)| r.has_settings(*c, hash));
+        let has_all = |r: &&Revision| wanted.iter().all(|(c, hash)| r.has_settings(*c, hash));
         let current = match all.iter().find(has_all) {
             Some(revision) => revision.id.clone(),
             None => {
+                let id = free_id(observed, context.names, &wanted, &all);
                 let pods = wanted.iter().map(|(c, hash)| (*c, pods(context, *c, hash, &id)));
                 let data = RevisionData {
                     release: release(context),
@@ -126,6 +126,26 @@ fn stored(observed: &Observed, names: &ClusterNames) -> Vec<Revision> {
     stored
 }
 
+/// The first id of these settings that no revision has: not an adopted one with other pods, nor one that a newer operator
+/// stored and this one cannot decode.
+fn free_id(
+    observed: &Observed,
+    names: &ClusterNames,
+    wanted: &BTreeMap<Component, String>,
+    all: &[Revision],
+) -> String {
+    let is_free = |id: &String| !exists(observed, names, id) && all.iter().all(|revision| revision.id != *id);
+    let mut ids = (0..).map(|attempt| revision_id(wanted, attempt));
+    ids.find(is_free).unwrap_or_default() // the ids never end
+}
+
+/// Whether a ControllerRevision with this id exists.
+fn exists(observed: &Observed, names: &ClusterNames, id: &str) -> bool {
+    let name = names.revision(id);
+    let mut objects = observed.live.controller_revisions.iter();
+    objects.any(|object| object.metadata.name.as_ref() == Some(&name))
+}
+
 fn push(all: &mut Vec<Revision>, id: String, data: RevisionData) {
     let number = all.last().map_or(1, |last| last.number.saturating_add(1));
     all.push(Revision { id, number, data });
@@ -180,12 +200,13 @@ fn adopt(
         let Some((component, id)) = component_and_revision(context.names, deployment) else {
             continue;
         };
-        if !all.iter().any(|revision| revision.id == id) {
+        if !exists(observed, context.names, &id) {
             adopted.entry(id).or_default().insert(component, deployment);
         }
     }
     for (id, deployments) in adopted {
-        let is_current = id == revision_id(wanted) || is_revision_of_spec(observed, &id, &deployments);
+        let is_current =
+            id == revision_id(wanted, 0) || is_revision_of_spec(observed, context, &id, &deployments);
         let adopted = deployments.iter().filter_map(|(component, deployment)| {
             let pods = RevisionPods {
                 settings: wanted.get(component).filter(|_| is_current).cloned(),
@@ -220,7 +241,8 @@ fn adopt(
     }
 }
 
-fn component_and_revision(names: &ClusterNames, deployment: &Deployment) -> Option<(Component, String)> {
+/// The component of a Deployment and the id of the revision that it runs.
+pub fn component_and_revision(names: &ClusterNames, deployment: &Deployment) -> Option<(Component, String)> {
     let name = deployment.metadata.name.as_deref()?;
     if let Some(id) = names.parse_gateway(name) {
         return Some((Component::Gateway, id.to_owned()));
@@ -241,6 +263,7 @@ fn template(deployment: &Deployment) -> Option<&PodTemplateSpec> {
 /// Whether the former operator created these Deployments for the spec and the credentials of now.
 fn is_revision_of_spec(
     observed: &Observed,
+    context: &Context,
     id: &str,
     deployments: &BTreeMap<Component, &Deployment>,
 ) -> bool {
@@ -253,14 +276,22 @@ fn is_revision_of_spec(
         annotations.get(ANNOTATION_CREDENTIALS).cloned()
     };
     let now = credentials::combined(observed);
+    let Release { repository, version } = release(context);
+    let image = format!("{repository}:{version}");
     reported == Some(id)
         && status.observed_generation == observed.cluster.metadata.generation
-        && deployments.values().all(|d| annotated(d) == now)
+        && deployments
+            .values()
+            .all(|d| annotated(d) == now && image_of(d) == Some(&image))
+}
+
+fn image_of(deployment: &Deployment) -> Option<&String> {
+    let pod = template(deployment)?.spec.as_ref()?;
+    pod.containers.first()?.image.as_ref()
 }
 
 fn adopted_release(deployment: Option<&Deployment>) -> Release {
-    let image = deployment.and_then(|d| template(d)?.spec.as_ref()?.containers.first()?.image.clone());
-    let image = image.unwrap_or_default();
+    let image = deployment.and_then(image_of).cloned().unwrap_or_default();
     let annotations = deployment.and_then(|d| d.metadata.annotations.as_ref());
     let version = annotations.and_then(|a| a.get(ANNOTATION_VERSION)).cloned();
     let version = version.unwrap_or_default();

@@ -35,9 +35,12 @@ pub fn settings(context: &Context, restarted_at: Option<&String>) -> BTreeMap<Co
     hashes
 }
 
-/// The id of a revision with these settings.
-pub fn revision_id(settings: &BTreeMap<Component, String>) -> String {
-    short_hash(&json(settings))
+/// An id for a revision with these settings. `attempt`: how many ids of them are taken.
+pub fn revision_id(settings: &BTreeMap<Component, String>, attempt: u32) -> String {
+    match attempt {
+        0 => short_hash(&json(settings)),
+        attempt => short_hash(&json(&(settings, attempt))),
+    }
 }
 
 fn hash(component: Component, context: &Context, inputs: &[Input], restarted_at: Option<&String>) -> String {

@@ -84,7 +84,7 @@ pub fn validate(observed: &Observed) -> Result<Validated, Invalid> {
 pub fn last_valid(observed: &Observed) -> Option<Validated> {
     let status = observed.cluster.status.as_ref()?;
     let mut spec: PokerClusterSpec = serde_json::from_value(status.last_valid_spec.clone()?).ok()?;
-    spec.paused |= observed.cluster.spec.paused;
+    spec.paused = observed.cluster.spec.paused;
     let names = observed.names();
     let revision = &status.rollout.as_ref()?.revision;
     Some(Validated {

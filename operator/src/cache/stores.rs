@@ -93,7 +93,10 @@ impl CacheBuilder<'_> {
         });
         Stores {
             clusters,
-            controller_revisions: self.children("ControllerRevision"),
+            controller_revisions: self.watch(Watch {
+                prune: predicates::prune_revision,
+                ..child("ControllerRevision")
+            }),
             service_accounts: self.children("ServiceAccount"),
             roles: self.children("Role"),
             role_bindings: self.children("RoleBinding"),
@@ -124,14 +127,7 @@ impl CacheBuilder<'_> {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned,
         K: Debug + Send + Sync + 'static,
     {
-        self.watch(Watch {
-            kind,
-            labels: Some(CHILDREN),
-            when_absent: KIND_ABSENT,
-            owners: Box::new(predicates::owner_by_label),
-            prune: predicates::keep_all,
-            predicate: predicates::any_changed,
-        })
+        self.watch(child(kind))
     }
 
     fn watch<K>(&mut self, watch: Watch<K>) -> Store<K>
@@ -150,6 +146,17 @@ impl CacheBuilder<'_> {
             kind
         });
         reader
+    }
+}
+
+fn child<K: ResourceExt + 'static>(kind: Kind) -> Watch<K> {
+    Watch {
+        kind,
+        labels: Some(CHILDREN),
+        when_absent: KIND_ABSENT,
+        owners: Box::new(predicates::owner_by_label),
+        prune: predicates::keep_all,
+        predicate: predicates::any_changed,
     }
 }
 

@@ -53,7 +53,8 @@ pub async fn run(
     loop {
         let jobs = samples.poll_jobs();
         due.retain(|job, _| jobs.contains_key(job));
-        targets.retain(|source, _| jobs.keys().any(|job| job.source() == source));
+        let sources: HashSet<_> = jobs.keys().map(PollJob::source).collect();
+        targets.retain(|source, _| sources.contains(source));
         let sources = targets.keys().chain(running.iter().map(PollJob::source));
         let used = sources.map(Source::address).collect();
         poller.forget(reported.difference(&used));

@@ -270,10 +270,11 @@ impl Apply<'_> {
         if self.is_waiting(&write, &content) {
             return Ok(());
         }
+        let before = self.with_managed_fields(&write, Some(live)).await;
         let applied: Option<Deployment> = self.patch(&write, &content, "scale", planned.clone()).await?;
         if let Some(applied) = applied {
             self.corrected
-                .record(&write, &planned, Some(live), &applied, Timestamp::now())?;
+                .record(&write, &planned, before.as_ref(), &applied, Timestamp::now())?;
         }
         Ok(())
     }

@@ -81,7 +81,8 @@ fn secret_text(secret: Option<&Secret>, field: &str, reference: &SecretKeyRef) -
     let value = value.ok_or_else(|| key_missing(field, "Secret", name, key, exists))?;
     let text = str::from_utf8(&value.0)
         .map_err(|_| format!("{field}: key {key} of Secret {name} is not text: write the bare value"))?;
-    Ok(text.trim().to_owned())
+    // Files that Secrets are created from often end with a line end.
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn config_map_text(map: Option<ConfigMap>, reference: &ConfigMapKeyRef) -> Result<String, String> {

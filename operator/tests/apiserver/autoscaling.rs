@@ -1,6 +1,9 @@
 //! Autoscaling as the status and the events report it.
 
-use crate::{faults::Faults, world::World};
+use crate::{
+    faults::Faults,
+    world::{World, condition},
+};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::api::{Patch, PatchParams, PostParams};
 use poker_operator_api::PokerCluster;
@@ -31,9 +34,12 @@ async fn a_missing_token_blocks_only_scaling() {
     let message = world.condition_message("demo", "Degraded").await;
     assert!(message.contains("Secret monitoring does not exist"), "{message}");
     world.create_secret("monitoring", "token", "s3cr3t").await;
-    operator.reconcile_again(&world, "demo").await;
-    let message = world.condition_message("demo", "Degraded").await;
-    assert!(message.contains("ConfigMap company does not exist"), "{message}");
+    world
+        .until::<PokerCluster>("demo", "without its ConfigMap", |cluster| {
+            condition(cluster, "Degraded")
+                .is_some_and(|degraded| degraded.message.contains("ConfigMap company does not exist"))
+        })
+        .await;
     let map = json!({"metadata": {"name": "company"}, "data": {"ca.crt": "-----BEGIN CERTIFICATE-----"}});
     let map: ConfigMap = serde_json::from_value(map).unwrap();
     world.api().create(&PostParams::default(), &map).await.unwrap();

@@ -16,7 +16,7 @@ use std::{
     process::{Command, Stdio},
     sync::OnceLock,
 };
-use tokio::sync::{OnceCell, RwLock};
+use tokio::sync::OnceCell;
 use tower::retry::RetryLayer;
 
 use crate::faults::Faults;
@@ -74,9 +74,6 @@ async fn config() -> Config {
         .await
         .expect("kubeconfig is valid")
 }
-
-/// Write-locked while the CRD accepts anything; read-locked by tests that need the strict one.
-pub static SCHEMA: RwLock<()> = RwLock::const_new(());
 
 /// The administrator's client, without faults; the CRD is installed.
 pub async fn client() -> Client {

@@ -80,9 +80,20 @@ impl GatewayRollout<'_> {
         is_settled && is_empty || age >= self.deadline
     }
 
+    /// The revision to serve if no Service shows which one did: the desired one, unless only others are ready.
+    fn most_ready(&self) -> &str {
+        let ready = |revision: &str| self.deployments.get(revision).map_or(0, |d| d.ready);
+        let others = self.deployments.iter().filter(|(_, d)| d.ready > 0);
+        let most = others
+            .max_by_key(|(_, d)| d.ready)
+            .map(|(revision, _)| &**revision);
+        most.filter(|_| ready(self.revision) == 0)
+            .unwrap_or(self.revision)
+    }
+
     fn choose_serving(&self) -> &str {
         let Some(serving) = self.serving else {
-            return self.revision;
+            return self.most_ready();
         };
         let ready = |revision: &str| self.deployments.get(revision).copied().unwrap_or_default();
         let (old, new) = (ready(serving), ready(self.revision));

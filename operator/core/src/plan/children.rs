@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use poker_operator_api::Component;
+use poker_routing::ShardState;
 
 use crate::build::{self, Context};
 use crate::children::{Children, Planned};
@@ -14,6 +15,7 @@ use crate::membership::{gateways::GatewayStep, shards::MembershipStep};
 use crate::observed::Observed;
 use crate::plan_result::ReplicaTarget;
 use crate::revision::Revision;
+use crate::revisions::component_and_revision;
 use crate::servers::DatabaseServer;
 use crate::validate::Validated;
 
@@ -33,7 +35,7 @@ pub fn children(
     let context = &valid.context();
     let (mut deployments, targets) = gateways(valid, observed, context, steps);
     deployments.extend(shards(valid, context, steps));
-    deployments.extend(worker(valid, context));
+    deployments.extend(worker(valid, observed, context, steps));
     let children = Children {
         controller_revisions: controller_revisions(valid, observed, context),
         service_accounts: build::service_accounts(context),
@@ -141,14 +143,34 @@ fn shards(valid: &Validated, context: &Context, steps: &Steps) -> Vec<Deployment
         .collect()
 }
 
-fn worker(valid: &Validated, context: &Context) -> Option<Deployment> {
+fn worker(valid: &Validated, observed: &Observed, context: &Context, steps: &Steps) -> Option<Deployment> {
     if valid.servers.database == DatabaseServer::None {
         return None;
     }
     build::worker(
         context,
-        valid.revisions.get(valid.revisions.of(Component::Worker))?,
+        valid.revisions.get(worker_revision(valid, observed, steps))?,
     )
+}
+
+/// The worker keeps its revision until all active shards run the desired one: a version that cannot run must not stop the
+/// history.
+fn worker_revision<'a>(valid: &'a Validated, observed: &Observed, steps: &Steps) -> &'a str {
+    let revisions = &valid.revisions;
+    let shards = revisions.of(Component::Shard);
+    let mut entries = steps.shards.table.shards.iter();
+    let Some(old) = entries.find(|e| e.state == ShardState::Active && e.revision != shards) else {
+        return revisions.of(Component::Worker);
+    };
+    let worker = observed
+        .live
+        .deployment(&valid.names.component(Component::Worker));
+    let running = worker.and_then(|worker| component_and_revision(&valid.names, worker));
+    let id = running.map_or_else(|| old.revision.clone(), |(_, id)| id);
+    let kept = revisions
+        .get(&id)
+        .filter(|r| r.template(Component::Worker).is_some());
+    kept.map_or(revisions.of(Component::Worker), |revision| &revision.id)
 }
 
 /// The names of objects that stay although they are not applied.
@@ -174,7 +196,8 @@ pub fn kept_names(valid: &Validated, observed: &Observed, steps: &Steps) -> BTre
 fn kept_revisions(valid: &Validated, observed: &Observed, steps: &Steps) -> BTreeSet<String> {
     let names = &valid.names;
     let deployments = observed.live.deployments.iter();
-    let mut in_use: BTreeSet<String> = deployments.filter_map(|d| revision_of(valid, d)).collect();
+    let revisions = deployments.filter_map(|d| component_and_revision(names, d));
+    let mut in_use: BTreeSet<String> = revisions.map(|(_, id)| id).collect();
     in_use.insert(steps.gateways.serving.clone());
     in_use.extend(steps.shards.table.shards.iter().map(|e| e.revision.clone()));
     let limit = usize::try_from(valid.spec.revision_history_limit).unwrap_or_default();
@@ -191,11 +214,4 @@ fn kept_revisions(valid: &Validated, observed: &Observed, steps: &Steps) -> BTre
     };
     kept.extend(stored.filter(|name| !is_decoded(name)));
     kept
-}
-
-fn revision_of(valid: &Validated, deployment: &Deployment) -> Option<String> {
-    let name = deployment.metadata.name.as_deref()?;
-    let shard = valid.names.parse_shard(name).map(|(_, revision)| revision);
-    let revision = shard.or_else(|| valid.names.parse_gateway(name))?;
-    Some(revision.to_owned())
 }

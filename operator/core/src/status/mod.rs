@@ -46,7 +46,8 @@ pub fn derive(
             .map(|decision| scaling::entry(decision, operated, observed, &old))
             .collect();
     }
-    if let Ok(valid) = valid {
+    // A paused cluster operates no spec.
+    if let (Ok(valid), false) = (valid, is_paused) {
         status.last_valid_spec = serde_json::to_value(&valid.spec).ok();
     }
     status.participants = participants::counted(observed, old.participants.as_ref());

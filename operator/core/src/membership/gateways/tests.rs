@@ -29,6 +29,9 @@ fn rollout<'a>(serving: Option<&'a str>, deployments: &[(&str, GatewayDeployment
 fn new_gateways_receive_sockets_once_they_are_ready() {
     let table = [
         (None, vec![], NEW),
+        (None, vec![(OLD, deployment(2, 2)), (NEW, deployment(2, 0))], OLD),
+        (None, vec![(OLD, deployment(2, 2)), (NEW, deployment(2, 1))], NEW),
+        (None, vec![(OLD, deployment(2, 0)), (NEW, deployment(2, 0))], NEW),
         (Some(OLD), vec![(OLD, deployment(2, 2))], OLD),
         (
             Some(OLD),

@@ -1,7 +1,9 @@
 //! Stored revisions: which pods a change replaces, and what happens to the revision that serves.
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 
 use super::*;
 use crate::hash::fingerprint;
@@ -192,6 +194,39 @@ fn a_stored_revision_is_used_as_stored() {
 }
 
 #[test]
+fn a_revision_that_only_a_newer_operator_can_decode_is_neither_overwritten_nor_deleted() {
+    let mut cluster = settled(observed("demo", MINIMAL));
+    let newer = json!({"format": 2});
+    let stored = &mut cluster.observed.live.controller_revisions[0];
+    stored.data = Some(RawExtension(newer.clone()));
+    let name = stored.name_any();
+    cluster.settle();
+    let live = &cluster.observed.live.controller_revisions;
+    let stored = live.iter().find(|revision| revision.name_any() == name);
+    assert_eq!(stored.unwrap().data, Some(RawExtension(newer)));
+}
+
+#[test]
+fn a_rollback_to_a_partly_adopted_revision_creates_all_components() {
+    let mut cluster = settled(observed("demo", "{version: v1}"));
+    cluster.observed.cluster.spec.version = "v2".to_owned();
+    cluster.reconcile();
+    let names = cluster.observed.names();
+    let former = cluster.observed.live.controller_revisions[0].name_any();
+    let live = &mut cluster.observed.live;
+    live.controller_revisions.retain(|r| r.name_any() != former);
+    live.deployments.retain(|d| d.name_any() != "demo-worker");
+    cluster.reconcile();
+    cluster.observed.cluster.spec.version = "v1".to_owned();
+    cluster.settle();
+    let [gateway, shard, _] = revisions(&cluster.observed);
+    let mut expected: Vec<_> = (0..3).map(|id| names.shard(id, &shard)).collect();
+    expected.extend([names.gateway(&gateway), "demo-worker".to_owned()]);
+    expected.sort();
+    assert_eq!(cluster.deployments(), expected);
+}
+
+#[test]
 fn the_history_is_limited_and_contains_all_revisions_that_run() {
     let mut cluster = settled(observed("demo", "{version: v0, revisionHistoryLimit: 2}"));
     for version in 1..6 {
@@ -269,6 +304,18 @@ impl Stuck {
 }
 
 #[test]
+fn the_worker_keeps_its_revision_until_all_shards_run_the_new_version() {
+    let mut stuck = Stuck::new("{version: v1, shards: {replicas: 2}}");
+    let image = |cluster: &TestCluster| {
+        let template = templates(cluster).remove("demo-worker").unwrap();
+        template.spec.unwrap().containers[0].image.clone().unwrap()
+    };
+    assert!(image(&stuck.cluster).ends_with(":v1"));
+    stuck.cluster.settle();
+    assert!(image(&stuck.cluster).ends_with(":bad"), "it runs by now");
+}
+
+#[test]
 fn scale_out_creates_shards_of_the_revision_that_serves_while_the_new_one_cannot_run() {
     let mut stuck = Stuck::new("{version: v1, shards: {replicas: 2}}");
     stuck.cluster.observed.cluster.spec.shards.replicas = 4;
@@ -327,6 +374,11 @@ fn deleted_objects_of_the_revision_that_serves_are_created_again() {
     stuck.settle();
     let active = stuck.cluster.reconcile().summary.shards.active;
     assert_eq!(active, shards);
+
+    let live = &mut stuck.cluster.observed.live;
+    live.services.retain(|service| service.name_any() != "demo");
+    let plan = stuck.cluster.reconcile();
+    assert_eq!(plan.summary.gateway.serving, stuck.good, "without the Service");
 }
 
 #[test]
