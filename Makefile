@@ -38,7 +38,7 @@ unit: web ## Tests that need no server
 integration: web ## Tests against real servers: API server, Redis, Kafka, PostgreSQL
 	scripts/need redis-server postgresql openjdk-17-jdk-headless maven
 	scripts/step "Redis, Kafka and PostgreSQL" cargo test --workspace --test play --test servers -- --test-threads=2
-	scripts/step "API server" cargo test --workspace --test apiserver -- --test-threads=4
+	scripts/step "API server" cargo test --workspace --test apiserver -- --test-threads=2
 	scripts/step "API server, alone" cargo test --workspace --test apiserver -- --ignored --test-threads=1
 
 soak: web ## Tests on real servers that take minutes, such as a fenced Kafka broker
